@@ -1,0 +1,178 @@
+"""A net's layers as a list, from its NetSpec alone: names, shapes, parameters, multiply-adds.
+
+This is the only place that knows layer names, stages and blocks. `nets.build` makes modules of
+these names, recorders and figures read them, and complexity needs no torch. Paths count from 1:
+`stem.conv`, `stage1.block3.conv2`, `stage2.block1.shortcut.conv`, `head.fc`; a convolution's BN
+is its sibling (`stage1.block3.bn2`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from analysis.spec import NetSpec
+
+Role = Literal["stem", "main", "projection", "head"]
+
+
+@dataclass(frozen=True)
+class LayerInfo:
+    """One weighted layer."""
+
+    name: str
+    """Module path of the convolution or linear layer."""
+    bn: str
+    """Module path of its BN; empty for the linear layer."""
+    order: int
+    """Position on the main path, from 1; a projection has that of its block's last layer."""
+    stage: int
+    """From 1; 0 for the stem, number of stages + 1 for the head."""
+    block: int
+    """In its stage, from 1; 0 for stem and head."""
+    conv: int
+    """In its block, from 1; 0 for a projection, stem.conv is 1."""
+    role: Role
+    """What it is for; the main path is stem, main and head."""
+    kernel: int
+    """Height and width in pixels; 1 for the linear layer."""
+    c_in: int
+    """Input channels."""
+    c_out: int
+    """Output channels (filters)."""
+    stride: int
+    """Of the convolution."""
+    map_size: int
+    """Height and width of its output in pixels; 1 for the linear layer."""
+
+    @property
+    def block_name(self) -> str:
+        """Module path of its block, `stage1.block3`; `stem` or `head` outside of blocks."""
+        return f"stage{self.stage}.block{self.block}" if self.block else self.name.split(".")[0]
+
+    @property
+    def in_figure_7(self) -> bool:
+        """Whether Fig. 7 shows it: a 3x3 layer of the main path."""
+        return self.kernel == 3 and self.role in ("stem", "main")
+
+    @property
+    def parameters(self) -> int:
+        """Weights, and the BN's scale and shift or the linear layer's bias."""
+        weights = self.kernel**2 * self.c_in * self.c_out
+        return weights + (self.c_out if self.role == "head" else 2 * self.c_out)
+
+    @property
+    def multiply_adds(self) -> int:
+        """Of one image: the paper's "FLOPs" (Table 1), convolutions and linear layer only."""
+        return self.kernel**2 * self.c_in * self.c_out * self.map_size**2
+
+
+@dataclass(frozen=True)
+class BlockInfo:
+    """One block: how its layers and its shortcut are shaped."""
+
+    stage: int
+    block: int
+    c_in: int
+    c_mid: int
+    c_out: int
+    stride: int
+    shortcut: Literal["none", "identity", "pad", "projection"]
+    """`none` in plain nets; `pad` is option A's zero-padding with subsampling."""
+
+    @property
+    def name(self) -> str:
+        """Module path: `stage1.block3`."""
+        return f"stage{self.stage}.block{self.block}"
+
+
+def blocks(spec: NetSpec) -> list[BlockInfo]:
+    """The blocks of a net in forward order."""
+    made = []
+    c_in = spec.width
+    for stage, count in enumerate(spec.blocks, start=1):
+        c_mid = spec.width * 2 ** (stage - 1)
+        c_out = 4 * c_mid if spec.bottleneck else c_mid
+        for block in range(1, count + 1):
+            stride = 2 if stage > 1 and block == 1 else 1
+            shortcut = _shortcut(spec, changes=stride > 1 or c_in != c_out)
+            made.append(BlockInfo(stage, block, c_in, c_mid, c_out, stride, shortcut))
+            c_in = c_out
+    return made
+
+
+def _shortcut(spec: NetSpec, changes: bool) -> Literal["none", "identity", "pad", "projection"]:
+    if spec.kind == "plain":
+        return "none"
+    if spec.shortcut == "C" or (changes and spec.shortcut == "B"):
+        return "projection"
+    return "pad" if changes else "identity"
+
+
+def block_convs(spec: NetSpec, block: BlockInfo) -> list[tuple[int, int, int, int]]:
+    """(kernel, c_in, c_out, stride) of each convolution on a block's main path."""
+    if not spec.bottleneck:
+        return [(3, block.c_in, block.c_mid, block.stride), (3, block.c_mid, block.c_out, 1)]
+    first, second = (
+        (block.stride, 1) if spec.bottleneck_stride == "1x1" else (1, block.stride)
+    )
+    return [
+        (1, block.c_in, block.c_mid, first),
+        (3, block.c_mid, block.c_mid, second),
+        (1, block.c_mid, block.c_out, 1),
+    ]
+
+
+def layers(spec: NetSpec, image_size: int | None = None) -> list[LayerInfo]:
+    """Every weighted layer in forward order; a projection follows its block's last layer.
+
+    Args:
+        spec: the net.
+        image_size: height and width of the input in pixels; the stem's own size by default.
+    """
+    return list(_layers(spec, image_size or spec.image_size))
+
+
+def _layers(spec: NetSpec, size: int) -> Iterator[LayerInfo]:
+    kernel, stride = (7, 2) if spec.stem == "imagenet" else (3, 1)
+    size = _halved(size, stride)
+    yield LayerInfo(
+        "stem.conv", "stem.bn", 1, 0, 0, 1, "stem", kernel, 3, spec.width, stride, size
+    )
+    if spec.stem == "imagenet":
+        size = _halved(size, 2)  # the 3x3 max-pool
+    order = 1
+    for info in blocks(spec):
+        size_in = size
+        for conv, (kernel, c_in, c_out, stride) in enumerate(block_convs(spec, info), start=1):
+            size, order = _halved(size, stride), order + 1
+            name, bn = f"{info.name}.conv{conv}", f"{info.name}.bn{conv}"
+            yield LayerInfo(
+                name, bn, order, info.stage, info.block, conv, "main",
+                kernel, c_in, c_out, stride, size,
+            )  # fmt: skip
+        if info.shortcut == "projection":
+            path = f"{info.name}.shortcut"
+            yield LayerInfo(
+                f"{path}.conv", f"{path}.bn", order, info.stage, info.block, 0, "projection",
+                1, info.c_in, info.c_out, info.stride, _halved(size_in, info.stride),
+            )  # fmt: skip
+    c_last = blocks(spec)[-1].c_out
+    yield LayerInfo(
+        "head.fc", "", order + 1, len(spec.blocks) + 1, 0, 1, "head", 1, c_last, spec.classes, 1, 1
+    )
+
+
+def _halved(size: int, stride: int) -> int:
+    return -(-size // stride)
+
+
+def parameters(spec: NetSpec) -> int:
+    """Trained numbers in all (Table 6)."""
+    return sum(layer.parameters for layer in layers(spec))
+
+
+def multiply_adds(spec: NetSpec, image_size: int | None = None) -> int:
+    """Multiply-adds of one image in all: the paper's "FLOPs" (Table 1)."""
+    return sum(layer.multiply_adds for layer in layers(spec, image_size))

@@ -1,0 +1,36 @@
+"""A trained net on disk: a directory that a person can read and any tool can open.
+
+`files` writes whole or not at all, `format` says what is in config.json and status.json,
+`reader` lists and checks runs, `writer` makes them. Nothing here imports torch, and no file of
+a run is a pickle, so that reading one executes nothing by construction.
+"""
+
+from analysis.runs.format import ImagesInfo, RunConfig, RunStatus, State
+from analysis.runs.reader import (
+    BUNDLED,
+    DamagedRun,
+    Run,
+    default_folder,
+    find_run,
+    list_runs,
+    load_run,
+)
+from analysis.runs.writer import RunWriter, create_run, delete_run, open_writer
+
+__all__ = [
+    "BUNDLED",
+    "DamagedRun",
+    "ImagesInfo",
+    "Run",
+    "RunConfig",
+    "RunStatus",
+    "RunWriter",
+    "State",
+    "create_run",
+    "default_folder",
+    "delete_run",
+    "find_run",
+    "list_runs",
+    "load_run",
+    "open_writer",
+]

@@ -1,0 +1,113 @@
+"""Files that are whole or absent: write to a temporary name, flush, fsync, replace."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from analysis.errors import RunDamaged, RunError
+
+CONFIG = "config.json"
+STATUS = "status.json"
+MODEL = "model.safetensors"
+RESUME = "resume.safetensors"
+LOG = "train.log"
+CANCEL = "cancel"
+LOCK = "lock"
+
+
+def table_file(table: str) -> str:
+    """The file of a table of `analysis.tables`: `history` -> `history.csv`."""
+    return f"{table}.csv"
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a temporary file beside `path`, then put it in `path`'s place at once.
+
+    Raises:
+        RunError: no space, no permission; what was at `path` before is untouched.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write(temporary)
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise disk_error(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    """`values` as indented JSON, whole or not at all; raises as `write_whole`."""
+    text = json.dumps(values, indent=1, ensure_ascii=False) + "\n"
+    write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Raises:
+        RunDamaged: no such file, not JSON, or not an object.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunDamaged(f"{path.name} is missing") from None
+    except (OSError, ValueError) as error:
+        raise RunDamaged(f"{path.name} can't be read: {error}") from error
+    if not isinstance(values, dict):
+        raise RunDamaged(f"{path.name} holds no JSON object")
+    return values
+
+
+def append_text(path: Path, text: str) -> None:
+    """Add lines at the end of a file and make sure that they are on disk.
+
+    A write that fails half-way (a full disk) is taken back, so that the file ends where it did.
+
+    Raises:
+        RunError: no space, no permission.
+    """
+    try:
+        with open(path, "ab", buffering=0) as file:
+            start = file.tell()
+            try:
+                data = text.encode()
+                while data:
+                    data = data[file.write(data) :]
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(start)
+                raise
+    except OSError as error:
+        raise disk_error(path, error) from error
+
+
+def disk_error(path: Path, error: OSError) -> RunError:
+    """The operating system's error as a sentence with what to do."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return RunError(
+            f"{path}: the disk is full. Nothing recorded so far is lost: free some space, "
+            "then resume the run."
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return RunError(
+            f"{path}: can't be written here ({error.strerror}). Choose another folder "
+            "with --runs FOLDER."
+        )
+    return RunError(f"{path}: {error.strerror or error}")
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

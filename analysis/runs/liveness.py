@@ -1,0 +1,52 @@
+"""Whether a process is at work on a run: it holds the run's lock, which the kernel frees at death.
+
+A pid alone proves nothing (it is reused, and a zombie still answers), and a clock may jump; a
+lock knows neither.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from analysis.errors import RunInUse
+from analysis.runs import files
+
+
+def run_lock(path: Path) -> FileLock:
+    """The lock that a trainer holds for as long as it works on a run."""
+    return FileLock(path / files.LOCK)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether some live process holds the run's lock."""
+    if not (path / files.LOCK).exists():
+        return False
+    lock = run_lock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    except OSError:
+        return False
+    lock.release()
+    return False
+
+
+def hold(path: Path) -> FileLock:
+    """Take the run's lock.
+
+    Raises:
+        RunInUse: another process has it.
+    """
+    lock = run_lock(path)
+    try:
+        # A reader that looks whether the lock is free has it for some microseconds.
+        lock.acquire(timeout=1.0)
+    except Timeout:
+        raise RunInUse(
+            f"{path.name} is being trained by another process; `python -m analysis cancel "
+            f"{path.name}` stops it"
+        ) from None
+    return lock

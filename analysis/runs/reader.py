@@ -1,0 +1,232 @@
+"""Finding, checking and reading runs. A damaged one is listed with its reason, never raised."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from io import StringIO
+from pathlib import Path
+
+import pandas as pd
+
+from analysis import plan, tables
+from analysis.errors import RunDamaged, RunError
+from analysis.runs import files
+from analysis.runs.format import RunConfig, RunStatus, State
+from analysis.runs.liveness import is_locked
+
+BUNDLED = Path(__file__).resolve().parents[2] / "checkpoints"
+"""The runs that come with Residual Lens; read-only."""
+
+
+def default_folder() -> Path:
+    """Where new runs go: $RESIDUAL_LENS_RUNS, or `runs` in the current directory."""
+    return Path(os.environ.get("RESIDUAL_LENS_RUNS") or "runs")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A readable run. `config` and `status` are as they were when it was loaded."""
+
+    path: Path
+    config: RunConfig
+    status: RunStatus
+
+    @property
+    def id(self) -> str:
+        """The directory's name."""
+        return self.path.name
+
+    @property
+    def net(self) -> str:
+        """The net's short name."""
+        return self.config.net.name
+
+    @property
+    def recipe(self) -> str:
+        """The recipe's label, or where an untrained run came from."""
+        if self.config.recipe:
+            return self.config.recipe.label
+        return str(self.config.origin.get("kind", "unknown"))
+
+    @property
+    def data_title(self) -> str:
+        """What figures call the data set; empty where none is known."""
+        return self.config.data.title if self.config.data else ""
+
+    @property
+    def bundled(self) -> bool:
+        """Whether it came with Residual Lens."""
+        return self.path.parent == BUNDLED
+
+    @cached_property
+    def state(self) -> State:
+        """Its state; `interrupted` where the file says running but no process holds the lock."""
+        if self.status.state == "running" and not is_locked(self.path):
+            return "interrupted"
+        return self.status.state
+
+    @property
+    def parameters(self) -> int:
+        """Trained numbers of the net."""
+        return plan.parameters(self.config.net)
+
+    @property
+    def multiply_adds(self) -> int:
+        """Of one image at the run's size."""
+        return plan.multiply_adds(self.config.net, self.config.image_size)
+
+    @property
+    def weights_path(self) -> Path:
+        """The weights and BN statistics."""
+        return self.path / files.MODEL
+
+    @property
+    def comparison_key(self) -> tuple[str, str]:
+        """Runs are directly comparable where data fingerprint and recipe agree."""
+        images = self.config.images.fingerprint if self.config.images else ""
+        return images, self.recipe
+
+    def history(self) -> pd.DataFrame:
+        """A row an epoch; empty where there is none. Raises RunDamaged."""
+        return self._table("history")
+
+    def responses(self) -> pd.DataFrame:
+        """A row a layer, epoch and source; empty where there is none. Raises RunDamaged."""
+        return self._table("responses")
+
+    def refinement(self) -> pd.DataFrame:
+        """A row a block and epoch; empty for plain nets. Raises RunDamaged."""
+        return self._table("refinement")
+
+    def stamp(self) -> tuple[int, ...]:
+        """Changes when any of the run's tables or its status changes: a key for caches."""
+        names = [files.STATUS, *(files.table_file(table) for table in tables.SCHEMAS)]
+        return tuple(_mtime(self.path / name) for name in names)
+
+    def _table(self, table: str) -> pd.DataFrame:
+        return read_table(self.path / files.table_file(table), table)
+
+
+@dataclass(frozen=True)
+class DamagedRun:
+    """A directory that should be a run and is not whole."""
+
+    path: Path
+    reason: str
+
+    @property
+    def id(self) -> str:
+        """The directory's name."""
+        return self.path.name
+
+
+def load_run(path: Path | str) -> Run:
+    """The run in a directory, checked.
+
+    Raises:
+        RunDamaged: a file is missing, torn or contradicts another; the message names it.
+        RunError: there is no such directory.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise RunError(f"{path} is not a directory; `python -m analysis list` shows the runs")
+    config = RunConfig.from_json(files.read_json(path / files.CONFIG))
+    status = RunStatus.from_json(files.read_json(path / files.STATUS))
+    if status.state == "finished":
+        _check_weights(path / files.MODEL)
+    return Run(path, config, status)
+
+
+def _check_weights(path: Path) -> None:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np"):
+            pass
+    except FileNotFoundError:
+        raise RunDamaged(f"{path.name} is missing, though the run has finished") from None
+    except (SafetensorError, OSError) as error:
+        raise RunDamaged(f"{path.name} is not whole: {error}") from error
+
+
+def list_runs(folders: Iterable[Path | str] | None = None) -> list[Run | DamagedRun]:
+    """All runs in the folders, oldest first, damaged ones with their reason.
+
+    Args:
+        folders: where to look; by default the bundled runs and the user's.
+    """
+    found: list[Run | DamagedRun] = []
+    for folder in folders if folders is not None else (BUNDLED, default_folder()):
+        folder = Path(folder)
+        if folder.is_dir():
+            found += [_load_or_damaged(path) for path in sorted(folder.iterdir()) if _is_run(path)]
+    return found
+
+
+def _is_run(path: Path) -> bool:
+    if path.name.startswith(".") or not path.is_dir():
+        return False
+    return any((path / name).exists() for name in (files.CONFIG, files.STATUS, files.MODEL))
+
+
+def _load_or_damaged(path: Path) -> Run | DamagedRun:
+    try:
+        return load_run(path)
+    except RunError as error:
+        return DamagedRun(path, str(error))
+
+
+def find_run(name: str, folders: Iterable[Path | str] | None = None) -> Run:
+    """The run with this path, id, part of an id, or net name.
+
+    Raises:
+        RunError: none or several fit; the message lists what there is.
+        RunDamaged: the one that fits is damaged.
+    """
+    if (Path(name) / files.CONFIG).exists():
+        return load_run(name)
+    known = list_runs(folders)
+    for fits in (
+        [run for run in known if run.id == name],
+        [run for run in known if isinstance(run, Run) and run.net == name],
+        [run for run in known if name in run.id],
+    ):
+        if len(fits) == 1:
+            return load_run(fits[0].path)
+        if fits:
+            listed = "\n  ".join(run.id for run in fits)
+            raise RunError(f"{name!r} fits several runs; give the whole id:\n  {listed}")
+    listed = "\n  ".join(run.id for run in known) or "none yet: `python -m analysis train` makes one"
+    raise RunError(f"no run {name!r}. There are:\n  {listed}")
+
+
+def read_table(path: Path, table: str) -> pd.DataFrame:
+    """A table of a run; empty where the file is absent. A torn last line is left out.
+
+    Raises:
+        RunDamaged: the file is not such a table.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return tables.empty(table)
+    except (OSError, ValueError) as error:
+        raise RunDamaged(f"{path.name} can't be read: {error}") from error
+    whole = text[: text.rfind("\n") + 1]
+    if not whole:
+        return tables.empty(table)
+    try:
+        frame = pd.read_csv(StringIO(whole))
+    except ValueError as error:
+        raise RunDamaged(f"{path.name} is not a table: {error}") from error
+    return tables.conform(frame, table, path.name)
+
+
+def _mtime(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0

@@ -1,0 +1,132 @@
+"""Making a run: everything is whole on disk before the status says so.
+
+The order is weights, tables, status. After a kill at any point the status claims no more than
+what is there; `open_writer` cuts the tables back to the epoch from which training resumes.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis import tables
+from analysis.errors import RunError
+from analysis.runs import files
+from analysis.runs.format import RunConfig, RunStatus, new_run_id
+from analysis.runs.liveness import hold
+from analysis.runs.reader import Run, load_run, read_table
+
+
+class RunWriter:
+    """The one process that writes a run; a context manager that holds the run's lock."""
+
+    def __init__(self, path: Path, config: RunConfig, status: RunStatus) -> None:
+        self.path = path
+        self.config = config
+        self.status = status
+        self._lock = hold(path)
+
+    def __enter__(self) -> RunWriter:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the run."""
+        self._lock.release()
+
+    def append(self, table: str, rows: pd.DataFrame | list[Mapping[str, Any]]) -> None:
+        """Add rows to `history`, `responses` or `refinement`. Raises RunError on a full disk."""
+        frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(rows)
+        path = self.path / files.table_file(table)
+        header = not path.exists()
+        text = frame.reindex(columns=tables.names(table)).to_csv(index=False, header=header)
+        files.append_text(path, text)
+
+    def cut_tables(self, epoch: int) -> None:
+        """Drop the rows after an epoch, which a killed process may have left."""
+        for table in tables.SCHEMAS:
+            path = self.path / files.table_file(table)
+            if path.exists():
+                frame = read_table(path, table)
+                kept = frame[frame["epoch"] <= epoch]
+                files.write_whole(path, lambda temporary, f=kept: f.to_csv(temporary, index=False))
+
+    def save_tensors(self, name: str, tensors: dict[str, Any], metadata: dict[str, str]) -> None:
+        """Write a dictionary of torch tensors as a safetensors file, whole or not at all."""
+        from safetensors.torch import save_file
+
+        files.write_whole(
+            self.path / name,
+            lambda temporary: save_file(tensors, temporary, {"format": "pt", **metadata}),
+        )
+
+    def set_status(self, **changes: Any) -> None:
+        """Replace status.json by a copy with changes and a fresh heartbeat."""
+        self.status = self.status.with_(**changes)
+        files.write_json(self.path / files.STATUS, self.status.to_json())
+
+    def cancel_asked(self) -> bool:
+        """Whether somebody asked this run to stop."""
+        return (self.path / files.CANCEL).exists()
+
+    def clear_cancel(self) -> None:
+        """Forget that somebody asked."""
+        (self.path / files.CANCEL).unlink(missing_ok=True)
+
+    def remove(self, name: str) -> None:
+        """Delete a file of the run that is needed no more."""
+        (self.path / name).unlink(missing_ok=True)
+
+
+def create_run(folder: Path | str, config: RunConfig, run_id: str | None = None) -> Path:
+    """Make a run's directory with its config and a `queued` status.
+
+    Raises:
+        RunError: the folder can't be written, or the name is taken.
+    """
+    path = Path(folder) / (run_id or new_run_id(config))
+    if path.name in ("", ".", "..") or path.parent != Path(folder):
+        raise RunError(f"{run_id!r} is not a name for a run: leave out / and ..")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir()
+    except FileExistsError:
+        raise RunError(f"{path} exists already; choose another name or delete it") from None
+    except OSError as error:
+        raise files.disk_error(path, error) from error
+    epochs = config.recipe.epochs if config.recipe else 0
+    files.write_json(path / files.CONFIG, config.to_json())
+    status = RunStatus("queued", epochs_total=epochs or 0).with_()
+    files.write_json(path / files.STATUS, status.to_json())
+    return path
+
+
+def open_writer(path: Path) -> RunWriter:
+    """Take a run for writing.
+
+    Raises:
+        RunInUse: another process has it.
+        RunDamaged: it can't be read.
+    """
+    run = load_run(path)
+    return RunWriter(run.path, run.config, run.status)
+
+
+def delete_run(run: Run, folder: Path | str) -> None:
+    """Delete a run inside `folder`.
+
+    Raises:
+        RunInUse: a process is at work on it.
+        RunError: it is not directly inside the folder, or came with Residual Lens.
+    """
+    path = run.path.resolve()
+    if run.bundled or path.parent != Path(folder).resolve() or run.path.is_symlink():
+        raise RunError(f"{run.path} is not in the runs folder {folder}; only those are deleted")
+    hold(path).release()
+    shutil.rmtree(path)

@@ -1,0 +1,382 @@
+"""What is trained, as values: a net, a recipe, a data set, and how it is computed.
+
+Frozen dataclasses that validate themselves, print as a short name and parse from it, and turn
+into plain dictionaries for `config.json`. They know nothing of torch, files or processes.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from analysis.errors import SpecError
+
+Kind = Literal["plain", "residual"]
+Family = Literal["cifar", "imagenet"]
+Shortcut = Literal["A", "B", "C"]
+
+IMAGENET_BLOCKS: dict[int, tuple[int, ...]] = {
+    18: (2, 2, 2, 2),
+    34: (3, 4, 6, 3),
+    50: (3, 4, 6, 3),
+    101: (3, 4, 23, 3),
+    152: (3, 8, 36, 3),
+}
+"""Blocks in each stage by depth, He et al. Table 1; 50 and deeper are bottlenecks."""
+
+BOTTLENECK_DEPTHS = (50, 101, 152)
+MAX_DEPTH = 2000
+DEFAULT_WIDTH: dict[Family, int] = {"cifar": 16, "imagenet": 64}
+
+_NAME = re.compile(
+    r"(?P<kind>plain|resnet)-(?P<depth>\d+)(?P<cifar>-cifar)?(?:-w(?P<width>\d+))?"
+    r"(?:-(?P<shortcut>[ABCabc]))?(?P<stem>-imagenet)?(?P<v15>-v1\.5)?"
+)
+
+
+def _is_cifar_depth(depth: int) -> bool:
+    return depth >= 8 and (depth - 2) % 6 == 0
+
+
+class _Dictable:
+    """To and from plain dictionaries; unknown keys are ignored, so that newer files still open."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields, as JSON types."""
+        return asdict(self)  # type: ignore[call-overload]
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """The object that `to_dict` described.
+
+        Raises:
+            SpecError: a field is missing or has a value that makes no sense.
+        """
+        known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
+        kept = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known
+        }
+        try:
+            return cls(**kept)
+        except TypeError as error:
+            raise SpecError(f"{cls.__name__}: {error}; the fields are {sorted(known)}") from error
+
+
+@dataclass(frozen=True)
+class NetSpec(_Dictable):
+    """One net of the two families (He et al., Table 1 and section 4.2).
+
+    Its name is `plain-34`, `resnet-56`, `resnet-34-w16`, `resnet-20-B`; `parse` reads it back.
+    Left out of a name are the defaults: the family's width, option A for two-layer blocks and
+    option B for bottlenecks (as the paper trains them), 10 classes, the 3x3 stem.
+    """
+
+    kind: Kind
+    """`plain` (no shortcuts) or `residual`."""
+    depth: int
+    """Weighted layers on the main path: convolutions and the linear layer."""
+    family: Family
+    """`cifar`: depth 6n+2, three stages; `imagenet`: 18, 34, 50, 101, 152, four stages."""
+    width: int
+    """Filters of the first stage: 16 (cifar), 64 (imagenet), or fewer or more."""
+    shortcut: Shortcut | None
+    """A: zero-padding; B: projection where dimensions change; C: all projections; None: plain."""
+    classes: int = 10
+    """Outputs of the linear layer."""
+    stem: Literal["cifar", "imagenet"] = "cifar"
+    """`cifar`: 3x3, stride 1; `imagenet`: 7x7, stride 2 and a 3x3 max-pool (224-pixel inputs)."""
+    bottleneck_stride: Literal["1x1", "3x3"] = "1x1"
+    """Which layer of a bottleneck subsamples: the paper's 1x1, or torchvision's 3x3 ("v1.5")."""
+
+    def __post_init__(self) -> None:
+        problems = list(self._problems())
+        if problems:
+            raise SpecError(f"{self.kind}-{self.depth}: " + "; ".join(problems))
+
+    def _problems(self):
+        if self.kind not in ("plain", "residual"):
+            yield f"kind must be plain or residual, not {self.kind!r}"
+        if self.family not in DEFAULT_WIDTH:
+            yield f"family must be cifar or imagenet, not {self.family!r}"
+        elif self.family == "cifar" and not _is_cifar_depth(self.depth):
+            yield "depth must be 6n+2 (20, 32, 44, 56, 110, 1202) in the CIFAR family"
+        elif self.family == "imagenet" and self.depth not in IMAGENET_BLOCKS:
+            yield "depth must be 18, 34, 50, 101 or 152 in the ImageNet family"
+        if not 0 < self.depth <= MAX_DEPTH:
+            yield f"depth must be at most {MAX_DEPTH}"
+        if not 1 <= self.width <= 1024:
+            yield f"width (filters of the first stage) must be 1 to 1024, not {self.width}"
+        if not 1 <= self.classes <= 100_000:
+            yield f"classes must be 1 to 100000, not {self.classes}"
+        if self.kind == "plain" and self.shortcut is not None:
+            yield "a plain net has no shortcuts, so no shortcut option"
+        if self.kind == "residual" and self.shortcut not in ("A", "B", "C"):
+            yield f"shortcut must be A, B or C, not {self.shortcut!r}"
+        if self.stem == "imagenet" and self.family != "imagenet":
+            yield "only the ImageNet family has the 7x7 stem"
+
+    @classmethod
+    def parse(cls, name: str, classes: int = 10) -> NetSpec:
+        """The net that a short name stands for.
+
+        Raises:
+            SpecError: not such a name; the message lists what is possible.
+        """
+        match = _NAME.fullmatch(name.strip())
+        if match is None:
+            raise SpecError(
+                f"{name!r} is not a net's name. Names look like plain-34, resnet-56, "
+                "resnet-34-w16 (16 filters in the first stage) or resnet-20-B (shortcut option B). "
+                "Depths: 20, 32, 44, 56, 110, 1202 or any 6n+2; 18, 34, 50, 101, 152."
+            )
+        depth = int(match["depth"])
+        if depth not in IMAGENET_BLOCKS and not (_is_cifar_depth(depth) and depth <= MAX_DEPTH):
+            raise SpecError(
+                f"{name!r}: no net has depth {depth}. Depths are 6n+2 (20, 32, 44, 56, 110, 1202) "
+                "or 18, 34, 50, 101, 152."
+            )
+        family: Family = "imagenet" if depth in IMAGENET_BLOCKS and not match["cifar"] else "cifar"
+        kind: Kind = "plain" if match["kind"] == "plain" else "residual"
+        option = match["shortcut"].upper() if match["shortcut"] else None
+        if kind == "residual" and option is None:
+            option = _default_shortcut(depth, family)
+        return cls(
+            kind=kind,
+            depth=depth,
+            family=family,
+            width=int(match["width"] or DEFAULT_WIDTH[family]),
+            shortcut=option,  # type: ignore[arg-type]
+            classes=classes,
+            stem="imagenet" if match["stem"] else "cifar",
+            bottleneck_stride="3x3" if match["v15"] else "1x1",
+        )
+
+    @property
+    def name(self) -> str:
+        """The short name, which `parse` turns back into this net (its classes apart)."""
+        parts = ["plain" if self.kind == "plain" else "resnet", str(self.depth)]
+        if self.family == "cifar" and self.depth in IMAGENET_BLOCKS:
+            parts.append("cifar")
+        if self.width != DEFAULT_WIDTH[self.family]:
+            parts.append(f"w{self.width}")
+        if self.shortcut and self.shortcut != _default_shortcut(self.depth, self.family):
+            parts.append(self.shortcut)
+        if self.stem == "imagenet":
+            parts.append("imagenet")
+        if self.bottleneck_stride == "3x3":
+            parts.append("v1.5")
+        return "-".join(parts)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def bottleneck(self) -> bool:
+        """Whether blocks are 1x1, 3x3, 1x1 (Fig. 5, right)."""
+        return self.family == "imagenet" and self.depth in BOTTLENECK_DEPTHS
+
+    @property
+    def blocks(self) -> tuple[int, ...]:
+        """Blocks in each stage."""
+        if self.family == "imagenet":
+            return IMAGENET_BLOCKS[self.depth]
+        return ((self.depth - 2) // 6,) * 3
+
+    @property
+    def image_size(self) -> int:
+        """The input's height and width in pixels that the stem is made for."""
+        return 224 if self.stem == "imagenet" else 32
+
+    def counterpart(self) -> NetSpec:
+        """The plain net of a residual one and the other way round: same layers."""
+        if self.kind == "residual":
+            return replace(self, kind="plain", shortcut=None)
+        option = _default_shortcut(self.depth, self.family)
+        return replace(self, kind="residual", shortcut=option)
+
+
+def _default_shortcut(depth: int, family: Family) -> Shortcut:
+    return "B" if family == "imagenet" and depth in BOTTLENECK_DEPTHS else "A"
+
+
+@dataclass(frozen=True)
+class Recipe(_Dictable):
+    """How a net is trained: optimiser, schedule, augmentation (section 4.2)."""
+
+    name: str
+    """The preset it started from: `paper`, `short`, `quick`."""
+    epochs: int | None
+    """Passes over the training images; None when `iterations` says when to stop."""
+    iterations: int | None = None
+    """Optimiser updates after which to stop; None when `epochs` says it."""
+    lr: float = 0.1
+    """Learning rate at its highest."""
+    schedule: Literal["steps", "cosine"] = "cosine"
+    """`steps`: divided by 10 at each milestone; `cosine`: one half-cycle down to zero."""
+    milestones: tuple[int, ...] = ()
+    """Iterations at which `steps` divides by 10."""
+    warmup_epochs: float = 0.0
+    """Epochs in which a cosine schedule rises linearly to `lr`."""
+    warmup_until: float | None = None
+    """Train at lr/10 until the running training error (percent) is below this; the paper: 80 for
+    ResNet-110."""
+    momentum: float = 0.9
+    """Of SGD."""
+    weight_decay: float = 1e-4
+    """On all parameters, as in the paper."""
+    batch_size: int = 128
+    """Images an update, over all devices."""
+    augment: bool = True
+    """4-pixel padding, random 32x32 crop, horizontal flip."""
+    flip: bool = True
+    """Whether augmentation mirrors; digits are not mirrored."""
+    train_images: int | None = None
+    """Train on a fixed, class-balanced subset of this many; None: all."""
+    test_images: int | None = None
+    """Test on a fixed, class-balanced subset of this many; None: all."""
+    validation: int = 0
+    """Training images held out for a validation error: 5000 in the paper's 45k/5k split."""
+
+    def __post_init__(self) -> None:
+        problems = list(self._problems())
+        if problems:
+            raise SpecError(f"recipe {self.name}: " + "; ".join(problems))
+
+    def _problems(self):
+        if (self.epochs is None) == (self.iterations is None):
+            yield "give either epochs or iterations"
+        for field in ("epochs", "iterations", "batch_size", "train_images", "test_images"):
+            value = getattr(self, field)
+            if value is not None and value < 1:
+                yield f"{field} must be at least 1, not {value}"
+        if not 0 < self.lr <= 100:
+            yield f"lr must be above 0 and at most 100, not {self.lr}"
+        if not 0 <= self.momentum < 1:
+            yield f"momentum must be from 0 to below 1, not {self.momentum}"
+        if not 0 <= self.weight_decay < 1:
+            yield f"weight_decay must be from 0 to below 1, not {self.weight_decay}"
+        if self.schedule not in ("steps", "cosine"):
+            yield f"schedule must be steps or cosine, not {self.schedule!r}"
+        if self.validation < 0:
+            yield f"validation must be 0 or more images, not {self.validation}"
+        if self.warmup_epochs < 0:
+            yield f"warmup_epochs must be 0 or more, not {self.warmup_epochs}"
+
+    @classmethod
+    def parse(cls, name: str, **changes: Any) -> Recipe:
+        """A preset with changes: `Recipe.parse("short", epochs=8)`.
+
+        Raises:
+            SpecError: no such preset, or a change that makes no sense.
+        """
+        if name not in RECIPES:
+            raise SpecError(f"{name!r} is not a recipe; there are {', '.join(RECIPES)}")
+        if changes.get("epochs") is not None:
+            changes.setdefault("iterations", None)
+        return replace(RECIPES[name], **changes)
+
+    @property
+    def label(self) -> str:
+        """`short`, or `short-e8` for 8 epochs of it, with a `+` where anything else was changed."""
+        preset = RECIPES.get(self.name)
+        label = self.name
+        if preset is None or self == preset:
+            return label
+        if (self.epochs, self.iterations) != (preset.epochs, preset.iterations):
+            label += f"-e{self.epochs}" if self.epochs else f"-i{self.iterations}"
+        same_length = replace(
+            self,
+            epochs=preset.epochs,
+            iterations=preset.iterations,
+            warmup_until=preset.warmup_until,
+        )
+        return label if same_length == preset else label + "+"
+
+    def __str__(self) -> str:
+        return self.label
+
+
+RECIPES: dict[str, Recipe] = {
+    "paper": Recipe(
+        "paper", epochs=None, iterations=64_000, schedule="steps", milestones=(32_000, 48_000)
+    ),
+    "short": Recipe("short", epochs=30, warmup_epochs=1.0),
+    "quick": Recipe(
+        "quick", epochs=8, warmup_epochs=1.0, batch_size=64, train_images=2560, test_images=1000
+    ),
+}
+"""`paper` is section 4.2's; `short` one cosine cycle for a laptop; `quick` takes about a minute."""
+
+DATA_TITLES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "digits": "Digits (8x8, upsampled)"}
+
+
+@dataclass(frozen=True)
+class DataSpec(_Dictable):
+    """Which images: `cifar10`, `cifar100`, `digits` or `folder:PATH`."""
+
+    name: Literal["cifar10", "cifar100", "digits", "folder"]
+    """Where the images come from."""
+    path: str | None = None
+    """For `folder`: the directory that holds train/ and test/, each with a folder a class."""
+    title: str = ""
+    """What figures call it; by default the data set's or the folder's name."""
+    resize: int | None = None
+    """Resize a folder's images to this height and width; None: a wrong size is an error."""
+
+    def __post_init__(self) -> None:
+        if self.name not in (*DATA_TITLES, "folder"):
+            raise SpecError(
+                f"{self.name!r} is not a data set; there are cifar10, cifar100, digits "
+                "and folder:PATH"
+            )
+        if (self.name == "folder") != bool(self.path):
+            raise SpecError("write folder:PATH, with the directory that holds train/ and test/")
+        if self.resize is not None and not 8 <= self.resize <= 512:
+            raise SpecError(f"resize must be 8 to 512 pixels, not {self.resize}")
+        if not self.title:
+            title = DATA_TITLES.get(self.name) or Path(str(self.path)).name
+            object.__setattr__(self, "title", title)
+
+    @classmethod
+    def parse(cls, text: str, title: str = "", resize: int | None = None) -> DataSpec:
+        """`cifar10`, `cifar100`, `digits` or `folder:PATH`.
+
+        Raises:
+            SpecError: none of these.
+        """
+        name, colon, path = text.partition(":")
+        resolved = str(Path(path).expanduser()) if colon and path else None
+        return cls(name, resolved, title, resize)  # type: ignore[arg-type]
+
+    def __str__(self) -> str:
+        return f"folder:{self.path}" if self.name == "folder" else self.name
+
+
+@dataclass(frozen=True)
+class Compute(_Dictable):
+    """How it is computed: none of it changes what is trained, all of it can change the last bits."""
+
+    device: str = "auto"
+    """`auto`, `cpu`, `cuda`, `cuda:1`, `mps`."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of the convolutions; weights and BN statistics stay float32."""
+    compile: bool | None = None
+    """torch.compile; None: where it was measured to help."""
+    channels_last: bool | None = None
+    """Memory layout NHWC; None: where it was measured to help."""
+    threads: int | None = None
+    """CPU threads; None: all."""
+
+    def __post_init__(self) -> None:
+        if self.precision not in ("auto", "float32", "bfloat16"):
+            raise SpecError(
+                f"precision must be auto, float32 or bfloat16, not {self.precision!r}"
+            )
+        if self.threads is not None and self.threads < 1:
+            raise SpecError(f"threads must be at least 1, not {self.threads}")
+
+
+REFERENCE = Compute("cpu", "float32", compile=False, channels_last=False)
+"""The plain reference that every fast path is tested against: float32, eager, NCHW."""
