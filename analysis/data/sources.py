@@ -1,0 +1,138 @@
+"""From a data set's name to its images: CIFAR by download, folders, scikit-learn's digits.
+
+No silent fall-back: what can't be had is an error that says what can.
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from analysis.data.cache import Content, Progress, Source, cache_folder, open_or_build
+from analysis.data.folder import folder_source
+from analysis.data.images import Images, balanced_choice
+from analysis.errors import DataError
+from analysis.spec import DataSpec
+
+ALTERNATIVES = (
+    "or use other images: --data folder:PATH (your own, as PATH/train/CLASS/image.png and "
+    "PATH/test/CLASS/image.png) or --data digits (needs no download)"
+)
+TIMEOUT = 30.0
+"""Seconds without an answer after which a download gives up."""
+DIGITS_TEST = 360
+
+
+def load_images(
+    data: DataSpec, cache: Path | str | None = None, progress: Progress | None = None
+) -> Images:
+    """The full data set in memory; decoded the first time, memory-mapped from then on.
+
+    `cache` is where downloads and decoded images are kept, by default `cache_folder()`.
+    `progress(done, total)` counts images while they are decoded.
+
+    Raises:
+        DataError: the images can't be had, or are not what was described.
+    """
+    folder = Path(cache) if cache is not None else cache_folder()
+    if data.name == "folder":
+        return open_or_build(folder, folder_source(str(data.path), data.resize), progress)
+    if data.resize is not None:
+        raise DataError(f"only a folder's images can be resized; {data.name} is 32x32 as it is")
+    if data.name == "digits":
+        return open_or_build(folder, Source("digits", "1", read_digits), progress)
+    source = Source(data.name, "1", lambda: read_cifar(_cifar_class(data.name), folder))
+    return open_or_build(folder, source, progress)
+
+
+def _cifar_class(name: str) -> Any:
+    # Here, not above: torchvision takes a second to import, and a cached set does without.
+    from torchvision import datasets
+
+    return {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[name]
+
+
+def read_cifar(kind: Any, folder: Path) -> Content:
+    """CIFAR through torchvision's class, downloaded into the folder unless it is there.
+
+    Raises:
+        DataError: no network and no archive, or an archive with the wrong checksum.
+    """
+    extracted = folder / kind.base_folder
+    was_there = extracted.exists()
+    try:
+        with _patient(), _old_pickles():
+            train = kind(folder, train=True, download=True)
+            test = kind(folder, train=False, download=False)
+    except (OSError, RuntimeError, EOFError) as error:
+        raise DataError(_no_cifar(kind, folder, error)) from error
+    if not was_there:
+        shutil.rmtree(extracted, ignore_errors=True)  # the archive stays; these are 180 MB more
+    splits = {"train": train, "test": test}
+    return Content(
+        tuple(train.classes),
+        32,
+        {split: np.array(images.targets, dtype=np.int64) for split, images in splits.items()},
+        {split: [images.data.transpose(0, 3, 1, 2)] for split, images in splits.items()},
+    )
+
+
+@contextmanager
+def _patient() -> Iterator[None]:
+    # torchvision's downloads would wait for ever on a silent network.
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(TIMEOUT)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+@contextmanager
+def _old_pickles() -> Iterator[None]:
+    # CIFAR's files were pickled by a NumPy so old that today's warns of their dtypes.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=np.exceptions.VisibleDeprecationWarning)
+        yield
+
+
+def _no_cifar(kind: Any, folder: Path, error: Exception) -> str:
+    archive = folder / kind.filename
+    reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+    if archive.exists() and isinstance(error, RuntimeError):
+        what = (
+            f"{archive} is damaged or not {kind.__name__}: its MD5 checksum is not {kind.tgz_md5}; "
+            "delete it to download it again"
+        )
+    else:
+        what = f"{kind.__name__} is not in {folder} and can't be downloaded: {reason}"
+    return f"{what}; get {kind.url} by hand and put it at {archive}, {ALTERNATIVES}"
+
+
+def read_digits() -> Content:
+    """scikit-learn's 1,797 handwritten digits, 8x8 with values 0..16, as 32x32 RGB.
+
+    Each pixel becomes a block of 4x4 in grey. 36 of each class are the test set.
+    """
+    from sklearn.datasets import load_digits
+
+    bunch: Any = load_digits()
+    grey = (bunch.images.astype(np.int64) * 255 + 8) // 16
+    rgb = np.repeat(grey.astype(np.uint8).repeat(4, 1).repeat(4, 2)[:, None], 3, axis=1)
+    labels = bunch.target.astype(np.int64)
+    test = np.zeros(len(labels), dtype=bool)
+    test[balanced_choice(torch.from_numpy(labels), DIGITS_TEST).numpy()] = True
+    return Content(
+        tuple(str(name) for name in bunch.target_names),
+        32,
+        {"train": labels[~test], "test": labels[test]},
+        {"train": [rgb[~test]], "test": [rgb[test]]},
+    )
