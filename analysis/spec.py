@@ -201,6 +201,10 @@ def _default_shortcut(depth: int, family: Family) -> Shortcut:
     return "B" if family == "imagenet" and depth in BOTTLENECK_DEPTHS else "A"
 
 
+_FITTED = ("warmup_until", "flip")
+"""Fields of a recipe that `recipe_for` sets by net and data, so they are no change of recipe."""
+
+
 @dataclass(frozen=True)
 class Recipe(_Dictable):
     """How a net is trained: optimiser, schedule, augmentation (section 4.2)."""
@@ -286,12 +290,8 @@ class Recipe(_Dictable):
             return label
         if (self.epochs, self.iterations) != (preset.epochs, preset.iterations):
             label += f"-e{self.epochs}" if self.epochs else f"-i{self.iterations}"
-        same_length = replace(
-            self,
-            epochs=preset.epochs,
-            iterations=preset.iterations,
-            warmup_until=preset.warmup_until,
-        )
+        fitted = {name: getattr(preset, name) for name in _FITTED}
+        same_length = replace(self, epochs=preset.epochs, iterations=preset.iterations, **fitted)
         return label if same_length == preset else label + "+"
 
     def __str__(self) -> str:
@@ -308,6 +308,21 @@ RECIPES: dict[str, Recipe] = {
     ),
 }
 """`paper` is section 4.2's; `short` one cosine cycle for a laptop; `quick` takes about a minute."""
+
+
+
+def recipe_for(name: str, net: NetSpec, data: DataSpec, **changes: Any) -> Recipe:
+    """A preset fitted to a net and its data: what the paper does for some and not for others.
+
+    ResNet-110 and deeper warm up at lr/10 until the training error is below 80 % (section 4.2,
+    recipe `paper`); digits are not mirrored. Raises SpecError as `Recipe.parse`.
+    """
+    if name == "paper" and net.depth >= 110 and net.family == "cifar":
+        changes.setdefault("warmup_until", 80.0)
+    if data.name == "digits":
+        changes.setdefault("flip", False)
+    return Recipe.parse(name, **changes)
+
 
 DATA_TITLES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "digits": "Digits (8x8, upsampled)"}
 
@@ -349,6 +364,23 @@ class DataSpec(_Dictable):
         name, colon, path = text.partition(":")
         resolved = str(Path(path).expanduser()) if colon and path else None
         return cls(name, resolved, title, resize)  # type: ignore[arg-type]
+
+    def count_classes(self) -> int:
+        """How many classes it has, looking no further than the names of a folder's folders.
+
+        Raises:
+            SpecError: the folder has no train/ with a folder a class.
+        """
+        if self.name != "folder":
+            return 100 if self.name == "cifar100" else 10
+        train = Path(str(self.path)) / "train"
+        found = [p for p in train.iterdir() if p.is_dir()] if train.is_dir() else []
+        if not found:
+            raise SpecError(
+                f"{self}: there is no {train} with a folder of images for each class; name the "
+                "directory that holds train/ and test/"
+            )
+        return len([p for p in found if not p.name.startswith(".")])
 
     def __str__(self) -> str:
         return f"folder:{self.path}" if self.name == "folder" else self.name

@@ -19,14 +19,19 @@ LOG = "train.log"
 CANCEL = "cancel"
 LOCK = "lock"
 
+_UMASK = os.umask(0o022)
+os.umask(_UMASK)
+
 
 def table_file(table: str) -> str:
     """The file of a table of `analysis.tables`: `history` -> `history.csv`."""
     return f"{table}.csv"
 
 
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+def write_whole(path: Path, write: Callable[[Path], object], durable: bool = True) -> None:
     """Let `write` fill a temporary file beside `path`, then put it in `path`'s place at once.
+
+    `durable=False` leaves out the fsyncs: for a heartbeat, which a power cut may lose.
 
     Raises:
         RunError: no space, no permission; what was at `path` before is untouched.
@@ -34,20 +39,23 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         write(temporary)
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_UMASK)  # safetensors makes files that only their owner reads
+        if durable:
+            with open(temporary, "rb+") as file:
+                os.fsync(file.fileno())
         os.replace(temporary, path)
-        _sync_folder(path.parent)
+        if durable:
+            _sync_folder(path.parent)
     except OSError as error:
         raise disk_error(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def write_json(path: Path, values: dict[str, Any]) -> None:
+def write_json(path: Path, values: dict[str, Any], durable: bool = True) -> None:
     """`values` as indented JSON, whole or not at all; raises as `write_whole`."""
     text = json.dumps(values, indent=1, ensure_ascii=False) + "\n"
-    write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"), durable)
 
 
 def read_json(path: Path) -> dict[str, Any]:

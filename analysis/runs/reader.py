@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from io import StringIO
 from pathlib import Path
@@ -85,9 +85,10 @@ class Run:
 
     @property
     def comparison_key(self) -> tuple[str, str]:
-        """Runs are directly comparable where data fingerprint and recipe agree."""
+        """(data fingerprint, recipe): runs are directly comparable where both agree."""
         images = self.config.images.fingerprint if self.config.images else ""
-        return images, self.recipe
+        recipe = self.config.recipe
+        return images, repr(replace(recipe, warmup_until=None)) if recipe else self.recipe
 
     def history(self) -> pd.DataFrame:
         """A row an epoch; empty where there is none. Raises RunDamaged."""

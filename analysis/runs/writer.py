@@ -16,7 +16,7 @@ import pandas as pd
 from analysis import tables
 from analysis.errors import RunError
 from analysis.runs import files
-from analysis.runs.format import RunConfig, RunStatus, new_run_id
+from analysis.runs.format import RunConfig, RunStatus, new_run_id, now
 from analysis.runs.liveness import hold
 from analysis.runs.reader import Run, load_run, read_table
 
@@ -66,10 +66,20 @@ class RunWriter:
             lambda temporary: save_file(tensors, temporary, {"format": "pt", **metadata}),
         )
 
-    def set_status(self, **changes: Any) -> None:
+    def set_status(self, durable: bool = True, **changes: Any) -> None:
         """Replace status.json by a copy with changes and a fresh heartbeat."""
         self.status = self.status.with_(**changes)
-        files.write_json(self.path / files.STATUS, self.status.to_json())
+        files.write_json(self.path / files.STATUS, self.status.to_json(), durable)
+
+    def complete_config(self, config: RunConfig) -> None:
+        """Fill in what only the start of training can know: the images, the resolved compute."""
+        self.config = config
+        files.write_json(self.path / files.CONFIG, config.to_json())
+
+    def log(self, line: str) -> None:
+        """Add a line with the time to train.log."""
+        with open(self.path / files.LOG, "a", encoding="utf-8") as file:
+            file.write(f"{now()} {line}\n")
 
     def cancel_asked(self) -> bool:
         """Whether somebody asked this run to stop."""

@@ -1,0 +1,40 @@
+"""The command line: one thin subcommand for each public function of the package.
+
+Errors that a user can mend are printed as one message, with the exit code of their class
+(`analysis.errors`): 2 a wrong argument, 3 no data, 4 no such run, 5 import refused, 6 training
+failed; 130 or 143 after Ctrl-C or SIGTERM. Heavy imports happen inside the commands, so that
+`--help` and `list` answer at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from analysis.cli import runs, train
+from analysis.errors import LensError
+
+app = typer.Typer(
+    name="python -m analysis",
+    help="Residual Lens: train plain and residual nets, and see why the deeper ones train or not.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+train.register(app)
+runs.register(app)
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    try:
+        app()
+    except LensError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

@@ -1,0 +1,153 @@
+"""`list`, `show`, `record`, `compare`: looking at runs that exist."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from analysis.cli.options import RunName, RunsFolder, folders
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's subcommands."""
+    app.command("list")(list_command)
+    app.command()(show)
+    app.command()(record)
+    app.command()(compare)
+
+
+def list_command(
+    runs: RunsFolder = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON array, for programs.")] = False,
+) -> None:
+    """List the bundled runs and yours; damaged ones with the reason."""
+    from analysis.runs import Run, list_runs
+
+    found = list_runs(folders(runs))
+    if as_json:
+        print(json.dumps([_summary(run) for run in found], indent=1, ensure_ascii=False))
+        return
+    if not found:
+        print("No runs yet: `python -m analysis train --net resnet-20 --data digits` makes one.")
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("run", "state", "epochs"):
+        table.add_column(name, no_wrap=name != "state")
+    for name in ("training error (%)", "test error (%)"):
+        table.add_column(name, justify="right")
+    for run in found:
+        if isinstance(run, Run):
+            status = run.status
+            epochs = f"{status.epoch}/{status.epochs_total}"
+            table.add_row(
+                run.id, run.state, epochs, _percent(status.train_error), _percent(status.test_error)
+            )
+        else:
+            table.add_row(run.id, f"damaged: {run.reason}", "", "", "")
+    if found:
+        console = Console()
+        Console(width=max(console.width, 100), soft_wrap=True).print(table)
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _summary(run) -> dict[str, Any]:
+    from analysis.runs import DamagedRun
+
+    if isinstance(run, DamagedRun):
+        return {"id": run.id, "path": str(run.path), "state": "damaged", "reason": run.reason}
+    status = run.status
+    return {
+        "id": run.id,
+        "path": str(run.path),
+        "state": run.state,
+        "reason": status.reason,
+        "net": run.net,
+        "recipe": run.recipe,
+        "data": run.data_title,
+        "seed": run.config.seed,
+        "epoch": status.epoch,
+        "epochs_total": status.epochs_total,
+        "train_error": status.train_error,
+        "train_error_clean": status.train_error_clean,
+        "test_error": status.test_error,
+        "parameters": run.parameters,
+        "multiply_adds": run.multiply_adds,
+    }
+
+
+def show(run: RunName, runs: RunsFolder = None) -> None:
+    """Show what a run is, how it went and what its layers respond."""
+    from analysis.runs import find_run
+
+    found = find_run(run, folders(runs))
+    summary = _summary(found)
+    summary |= {"created": found.config.created, "command": found.config.command}
+    summary |= {"machine": found.status.machine, "versions": found.status.versions}
+    for name, value in summary.items():
+        if value not in (None, "", {}):
+            if isinstance(value, dict):
+                value = ", ".join(f"{k} {v}" for k, v in value.items())
+            print(f"{name:18} {value:,}" if isinstance(value, int) else f"{name:18} {value}")
+    history, responses = found.history(), found.responses()
+    if len(history):
+        print("\nHistory (errors in percent):")
+        columns = ["epoch", "lr", "train_loss", "train_error", "test_error", "seconds"]
+        print(history[columns].to_string(index=False, float_format=lambda v: f"{v:.4g}"))
+    if len(responses):
+        last = responses[responses["epoch"] == responses["epoch"].max()]
+        print("\nLayer responses of the last epoch (std of the BN output):")
+        wide = last.pivot_table(index=["order", "layer"], columns="source", values="std")
+        print(wide.to_string(float_format=lambda v: f"{v:.4f}"))
+
+
+def record(
+    run: RunName,
+    images: Annotated[int, typer.Option(help="Test images to measure over.", min=1)] = 10_000,
+    data: Annotated[str, typer.Option(help="Other data than the run's own.")] = "",
+    save: Annotated[
+        bool, typer.Option("--save", help="Add the rows to the run, in place of its last ones.")
+    ] = False,
+    csv: Annotated[Path | None, typer.Option(help="Write the table to this file.")] = None,
+    runs: RunsFolder = None,
+) -> None:
+    """Measure a run's layer responses again, with hooks, over test images."""
+    from analysis.lens.measure import measure_run, store_measurement
+    from analysis.runs import find_run
+
+    found = find_run(run, folders(runs))
+    recording = measure_run(found, images, data)
+    print(recording.responses[["order", "layer", "std", "mean"]].to_string(index=False))
+    if len(recording.refinement):
+        print("\nRefinement by block: rms(F)/rms(x), cos(x, x + F)")
+        columns = ["block_name", "ratio", "cosine"]
+        print(recording.refinement[columns].to_string(index=False))
+    if csv is not None:
+        recording.responses.to_csv(csv, index=False)
+        print(f"Written: {csv}")
+    if save:
+        store_measurement(found, recording)
+        print(f"Saved in {found.path}")
+
+
+def compare(
+    run: Annotated[list[str], typer.Argument(help="Two or more runs.", metavar="RUN RUN ...")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path(
+        "compare.html"
+    ),
+    runs: RunsFolder = None,
+) -> None:
+    """Write one self-contained HTML report: error curves, layer responses, summary."""
+    from analysis.report import write_report
+    from analysis.runs import find_run
+
+    found = [find_run(name, folders(runs)) for name in run]
+    write_report(found, output)
+    print(f"Written: {output}")

@@ -1,0 +1,168 @@
+"""`train` and `resume`: a training in the foreground, with a progress bar and time left."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from analysis.cli.options import RunName, RunsFolder, folders
+
+if TYPE_CHECKING:
+    from analysis.training import Progress
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's subcommands."""
+    app.command()(train)
+    app.command()(resume)
+
+
+def train(
+    net: Annotated[str, typer.Option(help="plain-34, resnet-56, resnet-34-w16, resnet-20-B, ...")],
+    data: Annotated[
+        str, typer.Option(help="cifar10, cifar100, digits, or folder:PATH (train/ and test/ in it).")
+    ] = "cifar10",
+    recipe: Annotated[
+        str,
+        typer.Option(
+            help="paper: 64k iterations (section 4.2); short: 30 epochs, cosine; quick: a minute."
+        ),
+    ] = "short",
+    seed: Annotated[int, typer.Option(help="Of initialisation, data order and augmentation.")] = 0,
+    epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.", min=1)] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images an update.", min=1)] = None,
+    lr: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
+    weight_decay: Annotated[float | None, typer.Option(help="Of SGD.")] = None,
+    validation: Annotated[
+        int | None, typer.Option(help="Training images to hold out; the paper: 5000.")
+    ] = None,
+    no_augment: Annotated[bool, typer.Option("--no-augment", help="No crops, no flips.")] = False,
+    data_title: Annotated[str, typer.Option(help="What figures call the data.")] = "",
+    resize: Annotated[int | None, typer.Option(help="Resize a folder's images to this.")] = None,
+    runs: RunsFolder = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, float32, bfloat16.")] = "auto",
+    no_compile: Annotated[bool, typer.Option("--no-compile", help="Run eagerly.")] = False,
+    threads: Annotated[int | None, typer.Option(help="CPU threads.", min=1)] = None,
+) -> None:
+    """Train a net and keep everything about it in a run.
+
+    Under torchrun (`torchrun --nproc-per-node 2 -m analysis train ...`) several processes train
+    one net together.
+    """
+    from analysis.runs import default_folder
+    from analysis.spec import Compute, DataSpec, NetSpec, recipe_for
+    from analysis.training import prepare_run
+
+    data_spec = DataSpec.parse(data, data_title, resize)
+    net_spec = NetSpec.parse(net, data_spec.count_classes())
+    changes = {
+        "epochs": epochs, "batch_size": batch_size, "lr": lr, "weight_decay": weight_decay,
+        "validation": validation, "augment": False if no_augment else None,
+    }  # fmt: skip
+    given = {name: value for name, value in changes.items() if value is not None}
+    compute = Compute(device, precision, False if no_compile else None, None, threads)  # type: ignore[arg-type]
+    recipe_spec = recipe_for(recipe, net_spec, data_spec, **given)
+    rank = int(os.environ.get("RANK", 0))
+    path = None
+    if rank == 0:
+        path = prepare_run(
+            runs or default_folder(), net_spec, recipe_spec, data_spec,
+            seed=seed, compute=compute, command=_command(),
+        )  # fmt: skip
+    _run(_agreed(path))
+
+
+def resume(run: RunName, runs: RunsFolder = None) -> None:
+    """Go on with a run that was cancelled, failed or killed, from its last whole epoch."""
+    from analysis.runs import find_run
+
+    _run(find_run(run, folders(runs)).path)
+
+
+def _command() -> str:
+    return shlex.join(["python", "-m", "analysis", *sys.argv[1:]])
+
+
+def _agreed(path: Path | None) -> Path:
+    """The main process's path, in all processes of a torchrun."""
+    from analysis.training.distributed import World
+
+    with World() as world:
+        return Path(world.same_path(str(path) if path else None))
+
+
+def _run(path: Path) -> None:
+    """Train in the foreground; Ctrl-C and SIGTERM end it in order, to be resumed."""
+    from analysis.training import train_run
+
+    received: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda received_number, _frame: received.append(received_number))
+    main = int(os.environ.get("RANK", 0)) == 0
+    if main:
+        print(f"Run: {path}")
+    with _Bar(path.name, visible=main) as bar:
+        run = train_run(path, bar.update, lambda: bool(received), bar.decoding, bar.line)
+    if run.state == "cancelled":
+        if main:
+            print(
+                f"Stopped after epoch {run.status.epoch} of {run.status.epochs_total}. Go on with: "
+                f"python -m analysis resume {path}"
+            )
+        raise typer.Exit(128 + received[0] if received else 0)
+
+
+class _Bar:
+    """A progress bar on a terminal, a line an epoch elsewhere."""
+
+    def __init__(self, title: str, visible: bool) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        self._console = Console()
+        self._progress = Progress(
+            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[detail]}"),
+            console=self._console, disable=not (visible and self._console.is_terminal),
+        )  # fmt: skip
+        self._task = self._progress.add_task(title, total=1.0, detail="")
+
+    def __enter__(self) -> _Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._progress.stop()
+
+    def line(self, text: str) -> None:
+        self._console.print(text, highlight=False, soft_wrap=True)
+
+    def decoding(self, done: int, total: int) -> None:
+        detail = f"reading images {done:,} of {total:,}"
+        self._progress.update(self._task, completed=done / max(total, 1), detail=detail)
+
+    def update(self, at: Progress) -> None:
+        total = max(at.epochs, 1)
+        done = at.epoch + (at.step / max(at.steps, 1) if at.phase == "training" else 1)
+        parts = [f"{at.phase}, epoch {min(at.epoch + 1, total)}/{at.epochs}"]
+        if at.images_per_second:
+            parts.append(f"{at.images_per_second:.0f} images/s")
+        if at.train_error is not None:
+            parts.append(f"training error {at.train_error:.1f} %")
+        if at.seconds_left is not None:
+            parts.append(f"{_duration(at.seconds_left)} left")
+        self._progress.update(
+            self._task, completed=min(done / total, 1.0), detail=" | ".join(parts)
+        )
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -1,0 +1,74 @@
+"""The few collective operations of a training under torchrun; no-ops in a single process."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+
+class World:
+    """This process among those that train one net together: `rank` of `size`."""
+
+    def __init__(self) -> None:
+        self.rank = int(os.environ.get("RANK", 0))
+        self.size = int(os.environ.get("WORLD_SIZE", 1))
+
+    def __enter__(self) -> World:
+        if self.size > 1:
+            dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.size > 1:
+            dist.destroy_process_group()
+
+    @property
+    def main(self) -> bool:
+        """Whether this process writes the run."""
+        return self.rank == 0
+
+    def device(self, resolved: str) -> torch.device:
+        """The resolved device; of several GPUs, this process's own."""
+        local = os.environ.get("LOCAL_RANK")
+        if self.size > 1 and local is not None and resolved.startswith("cuda"):
+            return torch.device("cuda", int(local))
+        return torch.device(resolved)
+
+    def share(self, indices: Tensor) -> Tensor:
+        """This process's part of a batch's indices."""
+        return indices[self.rank :: self.size]
+
+    def barrier(self) -> None:
+        """Wait for all processes."""
+        if self.size > 1:
+            dist.barrier()
+
+    def total(self, values: Tensor) -> Tensor:
+        """The sum over all processes."""
+        if self.size > 1:
+            values = values.clone()
+            dist.all_reduce(values)
+        return values
+
+    def same_path(self, path: str | None) -> str:
+        """The main process's string, in all."""
+        if self.size == 1:
+            return path or ""
+        box = [path]
+        dist.broadcast_object_list(box, src=0)
+        return box[0] or ""
+
+    def wrap(self, net: nn.Module) -> nn.Module:
+        """The net with gradients averaged over processes."""
+        if self.size == 1:
+            return net
+        return nn.parallel.DistributedDataParallel(net)
+
+    def same_buffers(self, net: nn.Module) -> None:
+        """BN statistics are each process's own while training; take the main process's."""
+        if self.size > 1:
+            for buffer in net.buffers():
+                dist.broadcast(buffer, src=0)

@@ -1,0 +1,184 @@
+"""Telling how far a training is, and stopping it: heartbeat, time left, cancel, non-finite loss."""
+
+from __future__ import annotations
+
+import math
+import resource
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from analysis.errors import TrainingFailed
+from analysis.runs import RunWriter
+from analysis.training.checkpoint import Position
+from analysis.training.distributed import World
+from analysis.training.schedule import Length
+
+Phase = Literal["training", "evaluating", "measuring"]
+
+_LOOK_EVERY = 0.25
+"""Seconds between looks at cancel and loss."""
+_HEARTBEAT_EVERY = 2.0
+"""Seconds between rewrites of status.json."""
+_SYNC_EVERY = 10
+"""Updates between looks where several processes must agree."""
+
+
+class Stopped(Exception):
+    """Somebody asked the training to stop."""
+
+
+class NonFinite(TrainingFailed):
+    """The loss is no longer a finite number."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a training is."""
+
+    phase: Phase
+    epoch: int
+    """Complete epochs."""
+    epochs: int
+    step: int
+    """Updates done of the epoch under way."""
+    steps: int
+    images_per_second: float | None
+    seconds_left: float | None
+    train_error: float | None
+    """Running, of the last few updates, percent."""
+
+
+class Monitor:
+    """Watches one sitting of one training."""
+
+    def __init__(
+        self,
+        writer: RunWriter | None,
+        world: World,
+        progress: Callable[[Progress], None] | None,
+        should_stop: Callable[[], bool] | None,
+        log: Callable[[str], None] | None = None,
+    ) -> None:
+        self.writer, self.world, self._log = writer, world, log
+        self._progress, self._should_stop = progress, should_stop
+        self.phase: Phase = "training"
+        self._looked = self._beat = 0.0
+        self._started = time.perf_counter()
+        self._step = self._sitting_steps = self._epoch = 0
+        self._step_seconds: float | None = None
+        self._train_error: float | None = None
+
+    def begin(self, length: Length, at: Position, n_test: int) -> None:
+        """Called once, when it is known where the training stands."""
+        self.length, self._at_start = length, at
+        self._started = time.perf_counter()
+
+    @property
+    def wall_seconds(self) -> float:
+        """Time spent on the run in all its sittings."""
+        return self._at_start.wall_seconds + time.perf_counter() - self._started
+
+    @property
+    def memory_mb(self) -> float:
+        """Peak resident memory of this process, MiB."""
+        unit = 2**20 if sys.platform == "darwin" else 2**10
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+    def log(self, line: str) -> None:
+        """Add a line to train.log, and give it to whoever asked for the log."""
+        if self.writer is not None:
+            self.writer.log(line)
+            if self._log is not None:
+                self._log(line)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Called before the first update of an epoch, counted from 0."""
+        self.phase, self._epoch, self._step = "training", epoch, 0
+        self._epoch_began = time.perf_counter()
+
+    def step(self, step: int, sums: Tensor, lr: float) -> None:
+        """Called after each update with the running (loss, wrong, images).
+
+        Raises:
+            Stopped: it was cancelled.
+            NonFinite: the loss is infinite or not a number.
+        """
+        self._step = step
+        if self.world.size > 1:
+            look = step % _SYNC_EVERY == 0
+        else:
+            look = time.perf_counter() - self._looked > _LOOK_EVERY
+        if look:
+            loss, wrong, seen = sums.tolist()
+            self.check_finite(loss, lr)
+            if seen:
+                self._train_error = 100 * wrong / seen
+            self._step_seconds = (time.perf_counter() - self._epoch_began) / step
+            self.tick()
+
+    def check_finite(self, loss: float, lr: float) -> None:
+        """Raises NonFinite where `loss` is infinite or not a number."""
+        bad = torch.tensor(float(not math.isfinite(loss)))
+        if float(self.world.total(bad)):
+            raise NonFinite(
+                f"the loss became infinite or not a number in epoch {self._epoch + 1}, update "
+                f"{self._step}, at learning rate {lr:.4g}. The weights of epoch {self._epoch} are "
+                "kept; try a smaller --lr or another seed."
+            )
+
+    def tick(self) -> None:
+        """Heartbeat, progress, and a look whether to stop. Raises Stopped."""
+        now = time.perf_counter()
+        if self.world.size == 1 and now - self._looked < _LOOK_EVERY:
+            return
+        self._looked = now
+        asked = self.writer is not None and self.writer.cancel_asked()
+        asked = asked or (self._should_stop is not None and self._should_stop())
+        if self.phase == "training" and self.world.size > 1:
+            asked = bool(float(self.world.total(torch.tensor(float(asked)))))
+        if asked:
+            raise Stopped
+        progress = self._now()
+        if self.writer is not None and now - self._beat > _HEARTBEAT_EVERY:
+            self._beat = now
+            rate = progress.images_per_second
+            self.writer.set_status(
+                durable=False, step=progress.step, steps_per_epoch=progress.steps,
+                seconds_left=progress.seconds_left, memory_mb=self.memory_mb,
+                wall_seconds=self.wall_seconds, **({"images_per_second": rate} if rate else {}),
+            )  # fmt: skip
+        if self._progress is not None and self.world.main:
+            self._progress(progress)
+
+    def _now(self) -> Progress:
+        done = self._epoch * self.length.steps_per_epoch + self._step
+        seconds = left = rate = None
+        if self._step_seconds:
+            seconds = self._seconds_a_step(done)
+            left = max(self.length.iterations - done, 0) * seconds
+            began = self._epoch_began
+            rate = None if self.phase != "training" else self._step / (time.perf_counter() - began)
+        images = None if rate is None or self.writer is None else rate * self._batch_size
+        return Progress(
+            self.phase, self._epoch, self.length.epochs, self._step,
+            self.length.steps_in(min(self._epoch, self.length.epochs - 1)), images, left,
+            self._train_error,
+        )  # fmt: skip
+
+    @property
+    def _batch_size(self) -> int:
+        recipe = self.writer.config.recipe if self.writer else None
+        return recipe.batch_size if recipe else 0
+
+    def _seconds_a_step(self, done: int) -> float:
+        """With evaluation and saving, once an epoch of this sitting has had them."""
+        sitting = done - self._at_start.iteration
+        if self._epoch > self._at_start.epoch:
+            return (time.perf_counter() - self._started) / max(sitting, 1)
+        return self._step_seconds or 0.0

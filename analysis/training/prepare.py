@@ -1,0 +1,89 @@
+"""Defining a run before it starts: its directory, its config, and the images that it will see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from analysis.data import Images, Normalizer, load_images
+from analysis.errors import DataError
+from analysis.runs import ImagesInfo, RunConfig, create_run
+from analysis.runs.format import now
+from analysis.spec import Compute, DataSpec, NetSpec, Recipe
+from analysis.training.hardware import resolve
+
+
+def prepare_run(
+    folder: Path | str, net: NetSpec, recipe: Recipe, data: DataSpec, *,
+    seed: int = 0, compute: Compute = Compute(), command: str = "",
+    origin: dict[str, Any] | None = None, run_id: str | None = None,
+) -> Path:  # fmt: skip
+    """Make a run's directory, ready for `train_run`, without looking at the images yet.
+
+    Returns:
+        The directory, in `folder`.
+
+    Raises:
+        RunError: the folder can't be written or the name is taken.
+    """
+    config = RunConfig(
+        net=net, recipe=recipe, data=data, images=None, seed=seed, compute=compute,
+        created=now(), command=command, origin=origin or {},
+    )  # fmt: skip
+    return create_run(folder, config, run_id)
+
+
+@dataclass(frozen=True)
+class TrainingImages:
+    """What one training sees, after subsets and the hold-out."""
+
+    images: Images
+    val: Tensor | None
+    """(N, 3, H, W) uint8, held out of training; None without a validation split."""
+    val_labels: Tensor | None
+    normalizer: Normalizer
+    info: ImagesInfo
+
+
+def load_training_images(
+    config: RunConfig, progress: Callable[[int, int], None] | None = None
+) -> TrainingImages:
+    """The images of a run, checked against what its config says of them.
+
+    Raises:
+        DataError: they can't be had, have other classes than the net, or changed since the start.
+    """
+    assert config.data is not None and config.recipe is not None
+    recipe = config.recipe
+    whole = load_images(config.data, progress=progress)
+    _check_classes(config, whole)
+    images = whole.subset(recipe.train_images, recipe.test_images)
+    subset = len(images.train) < len(whole.train) or len(images.test) < len(whole.test)
+    val = val_labels = None
+    if recipe.validation:
+        images, val, val_labels = images.hold_out(recipe.validation)
+    info = images.info(subset)
+    if config.images is not None and config.images.fingerprint != info.fingerprint:
+        raise DataError(
+            f"{config.data} is not what this run began with (fingerprint {info.fingerprint}, "
+            f"was {config.images.fingerprint}): put the old images back, or start a new run"
+        )
+    return TrainingImages(images, val, val_labels, Normalizer.fit(images.train), info)
+
+
+def _check_classes(config: RunConfig, images: Images) -> None:
+    found = len(images.classes)
+    if found != config.net.classes:
+        raise DataError(
+            f"{config.net.name} has {config.net.classes} classes, {config.data} has {found}; "
+            f"build the net with {found} classes"
+        )
+
+
+def completed(config: RunConfig, info: ImagesInfo) -> RunConfig:
+    """The config with all that the start of training knows: images and resolved compute."""
+    return replace(config, images=info, compute=resolve(config.compute))

@@ -1,0 +1,83 @@
+"""Weights on disk: safetensors to and from a net, strictly, with messages in our words.
+
+`model.safetensors` holds the net's state dict under its own names and the input's normalisation
+under `normalizer.`; nothing in it can execute.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from analysis.errors import RunDamaged
+from analysis.nets import Net, build
+
+if TYPE_CHECKING:
+    from analysis.data import Normalizer
+    from analysis.runs import Run
+
+NORMALIZER = "normalizer."
+
+
+def model_tensors(net: nn.Module, normalizer: Normalizer) -> dict[str, Tensor]:
+    """What `model.safetensors` holds: contiguous CPU tensors by name."""
+    state = dict(net.state_dict())
+    state |= {NORMALIZER + name: value for name, value in normalizer.state_dict().items()}
+    return {name: value.detach().cpu().contiguous() for name, value in state.items()}
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """All tensors and the metadata of a safetensors file.
+
+    Raises:
+        RunDamaged: missing or not whole.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            names = list(file.keys())
+            return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
+    except FileNotFoundError:
+        raise RunDamaged(f"{path} is missing: this run has no weights yet") from None
+    except (SafetensorError, OSError) as error:
+        raise RunDamaged(f"{path} is not whole: {error}") from error
+
+
+def load_into(net: nn.Module, state: dict[str, Tensor], where: Path | str) -> None:
+    """Put every tensor in its place, none missing, none left over, all of the right shape.
+
+    Raises:
+        RunDamaged: they don't fit; the message lists all that don't.
+    """
+    own = net.state_dict()
+    problems = [f"missing: {name}" for name in own if name not in state]
+    problems += [f"not of this net: {name}" for name in state if name not in own]
+    problems += [
+        f"{name} is {tuple(state[name].shape)}, the net's is {tuple(value.shape)}"
+        for name, value in own.items()
+        if name in state and state[name].shape != value.shape
+    ]
+    if problems:
+        more = f" and {len(problems) - 8} more" if len(problems) > 8 else ""
+        raise RunDamaged(f"{where} does not fit: " + "; ".join(problems[:8]) + more)
+    net.load_state_dict(state)
+
+
+def load_net(run: Run, device: torch.device | str = "cpu") -> tuple[Net, Normalizer]:
+    """A run's net in evaluation mode, and the normalisation of its input.
+
+    Raises:
+        RunDamaged: the weights are missing, not whole or of another net.
+    """
+    from analysis.data import Normalizer
+
+    tensors, _ = read_tensors(run.weights_path)
+    state = {name: v for name, v in tensors.items() if not name.startswith(NORMALIZER)}
+    rest = {n.removeprefix(NORMALIZER): v for n, v in tensors.items() if n.startswith(NORMALIZER)}
+    net = build(run.config.net, seed=0)
+    load_into(net, state, run.weights_path)
+    return net.eval().to(device), Normalizer.from_state_dict(rest)

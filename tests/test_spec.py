@@ -1,0 +1,155 @@
+"""Names, recipes and data descriptions: `pytest tests/test_spec.py`."""
+
+from __future__ import annotations
+
+import pytest
+
+from analysis.errors import SpecError
+from analysis.spec import RECIPES, Compute, DataSpec, NetSpec, Recipe, recipe_for
+
+NAMES = [
+    "plain-20", "resnet-20", "resnet-20-B", "resnet-20-C", "plain-34", "resnet-34",
+    "resnet-34-w16", "plain-34-w16", "resnet-50", "resnet-50-cifar", "resnet-110", "resnet-1202",
+    "resnet-34-B-imagenet", "resnet-50-imagenet-v1.5", "resnet-101-A",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_parses_and_prints_the_same(name: str):
+    """A name is what the net's spec prints."""
+    assert NetSpec.parse(name).name == name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_spec_survives_its_dictionary(name: str):
+    """What config.json holds gives the same net."""
+    spec = NetSpec.parse(name, classes=100)
+
+    assert NetSpec.from_dict(spec.to_dict()) == spec
+
+
+def test_unknown_fields_are_ignored():
+    """A file from a newer version still opens."""
+    spec = NetSpec.parse("resnet-20")
+
+    assert NetSpec.from_dict({**spec.to_dict(), "colour": "red"}) == spec
+
+
+def test_defaults_follow_the_paper():
+    """Option A for two-layer blocks, option B for bottlenecks; none for plain nets."""
+    options = [NetSpec.parse(n).shortcut for n in ("resnet-56", "resnet-34", "resnet-50", "plain-34")]
+
+    assert options == ["A", "A", "B", None]
+
+
+def test_counterparts_have_the_same_layers():
+    """plain-34 and resnet-34 are each other's counterpart."""
+    assert NetSpec.parse("plain-34-w16").counterpart() == NetSpec.parse("resnet-34-w16")
+    assert NetSpec.parse("resnet-34").counterpart().name == "plain-34"
+
+
+def test_a_wrong_depth_teaches_the_right_ones():
+    """The message lists the depths there are."""
+    with pytest.raises(SpecError) as caught:
+        NetSpec.parse("plain-21")
+
+    assert str(caught.value) == (
+        "'plain-21': no net has depth 21. Depths are 6n+2 (20, 32, 44, 56, 110, 1202) "
+        "or 18, 34, 50, 101, 152."
+    )
+
+
+@pytest.mark.parametrize("name", ["resnet", "vgg-19", "resnet-20-D", "resnet20", "", "resnet--20"])
+def test_a_name_that_is_none_teaches_what_names_look_like(name: str):
+    """The message shows examples."""
+    with pytest.raises(SpecError, match="Names look like plain-34"):
+        NetSpec.parse(name)
+
+
+def test_a_plain_net_has_no_shortcut_option():
+    """plain-20-A contradicts itself."""
+    with pytest.raises(SpecError) as caught:
+        NetSpec.parse("plain-20-A")
+
+    assert str(caught.value) == "plain-20: a plain net has no shortcuts, so no shortcut option"
+
+
+def test_all_problems_come_at_once():
+    """A recipe with two mistakes names both."""
+    with pytest.raises(SpecError) as caught:
+        Recipe.parse("short", lr=-1.0, momentum=2.0)
+
+    assert str(caught.value) == (
+        "recipe short: lr must be above 0 and at most 100, not -1.0; "
+        "momentum must be from 0 to below 1, not 2.0"
+    )
+
+
+def test_recipe_labels_tell_what_was_changed():
+    """The label of a changed recipe is never that of the preset."""
+    labels = [
+        Recipe.parse("paper").label,
+        Recipe.parse("short", epochs=8).label,
+        Recipe.parse("short", lr=0.2).label,
+        Recipe.parse("short", epochs=8, lr=0.2).label,
+        Recipe.parse("paper", iterations=500).label,
+    ]
+
+    assert labels == ["paper", "short-e8", "short+", "short-e8+", "paper-i500"]
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipes_survive_their_dictionary(name: str):
+    """What config.json holds gives the same recipe."""
+    assert Recipe.from_dict(RECIPES[name].to_dict()) == RECIPES[name]
+
+
+def test_the_paper_recipe_is_section_4_2():
+    """64k iterations, batch 128, 0.1 divided at 32k and 48k, momentum 0.9, decay 1e-4."""
+    paper = RECIPES["paper"]
+
+    assert (paper.iterations, paper.batch_size, paper.lr) == (64_000, 128, 0.1)
+    assert (paper.milestones, paper.momentum, paper.weight_decay) == ((32_000, 48_000), 0.9, 1e-4)
+
+
+def test_resnet_110_warms_up_and_digits_are_not_mirrored():
+    """What the paper and the data ask for, without a change of the recipe's label."""
+    cifar, digits = DataSpec("cifar10"), DataSpec("digits")
+    deep = recipe_for("paper", NetSpec.parse("resnet-110"), cifar)
+    shallow = recipe_for("paper", NetSpec.parse("resnet-56"), digits)
+
+    assert (deep.warmup_until, shallow.warmup_until) == (80.0, None)
+    assert (deep.flip, shallow.flip) == (True, False)
+    assert (deep.label, shallow.label) == ("paper", "paper")
+
+
+def test_data_descriptions():
+    """A folder is called by its name unless told otherwise."""
+    folder = DataSpec.parse("folder:/data/cifar10-jpeg")
+
+    assert (folder.title, str(folder)) == ("cifar10-jpeg", "folder:/data/cifar10-jpeg")
+    assert DataSpec.parse("folder:/x", "CIFAR-10 (JPEG)").title == "CIFAR-10 (JPEG)"
+    assert DataSpec.parse("cifar10").title == "CIFAR-10"
+
+
+@pytest.mark.parametrize("text", ["folder", "folder:", "cifar10:/x"])
+def test_a_half_folder_is_explained(text: str):
+    """folder needs a path, and nothing else has one."""
+    with pytest.raises(SpecError, match="write folder:PATH"):
+        DataSpec.parse(text)
+
+
+def test_an_unknown_data_set_lists_those_there_are():
+    """The message names what can be had."""
+    with pytest.raises(SpecError) as caught:
+        DataSpec.parse("imagenet")
+
+    assert str(caught.value) == (
+        "'imagenet' is not a data set; there are cifar10, cifar100, digits and folder:PATH"
+    )
+
+
+def test_precision_is_one_of_three():
+    """A precision that torch has and we don't is refused."""
+    with pytest.raises(SpecError, match="precision must be auto, float32 or bfloat16"):
+        Compute(precision="float64")  # type: ignore[arg-type]
