@@ -13,7 +13,9 @@ from analysis.runs.reader import (
     default_folder,
     find_run,
     list_runs,
+    load_or_damaged,
     load_run,
+    run_paths,
 )
 from analysis.runs.writer import RunWriter, create_run, delete_run, open_writer
 
@@ -31,6 +33,8 @@ __all__ = [
     "delete_run",
     "find_run",
     "list_runs",
+    "load_or_damaged",
     "load_run",
     "open_writer",
+    "run_paths",
 ]

@@ -159,12 +159,21 @@ def list_runs(folders: Iterable[Path | str] | None = None) -> list[Run | Damaged
     Args:
         folders: where to look; by default the bundled runs and the user's.
     """
-    found: list[Run | DamagedRun] = []
+    return [load_or_damaged(path) for path in run_paths(folders)]
+
+
+def run_paths(folders: Iterable[Path | str] | None = None) -> list[Path]:
+    """The directories that `list_runs` loads, in its order; cheap, so that loading can be cached.
+
+    Args:
+        folders: where to look; by default the bundled runs and the user's.
+    """
+    found: dict[Path, Path] = {}
     for folder in folders if folders is not None else (BUNDLED, default_folder()):
         folder = Path(folder)
         if folder.is_dir():
-            found += [_load_or_damaged(path) for path in sorted(folder.iterdir()) if _is_run(path)]
-    return found
+            found |= {path.resolve(): path for path in sorted(folder.iterdir()) if _is_run(path)}
+    return list(found.values())
 
 
 def _is_run(path: Path) -> bool:
@@ -173,7 +182,8 @@ def _is_run(path: Path) -> bool:
     return any((path / name).exists() for name in (files.CONFIG, files.STATUS, files.MODEL))
 
 
-def _load_or_damaged(path: Path) -> Run | DamagedRun:
+def load_or_damaged(path: Path) -> Run | DamagedRun:
+    """The run in a directory, or why it is none."""
     try:
         return load_run(path)
     except RunError as error:
