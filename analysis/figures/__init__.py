@@ -1,0 +1,26 @@
+"""Tables to plotly figures: `*_info` computes, `plot_*` draws.
+
+Every figure is two functions: the first turns runs into a tidy table that a test can compare and
+a person can save, the second turns that table into a figure and computes nothing. They know
+nothing of torch, Streamlit, files or pages, and set no width.
+"""
+
+from analysis.figures.curves import error_curves_info, plot_error_curves
+from analysis.figures.responses import mean_responses, plot_responses, responses_info
+from analysis.figures.summary import comparability, summary_info, summary_table
+from analysis.figures.theme import RunStyle, empty_figure, restyle, run_styles
+
+__all__ = [
+    "RunStyle",
+    "comparability",
+    "empty_figure",
+    "error_curves_info",
+    "mean_responses",
+    "plot_error_curves",
+    "plot_responses",
+    "responses_info",
+    "restyle",
+    "run_styles",
+    "summary_info",
+    "summary_table",
+]

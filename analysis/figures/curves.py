@@ -1,0 +1,166 @@
+"""Error by epoch, as in Fig. 6 of He et al.; knows histories, not how they came about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from analysis.figures import theme
+from analysis.figures.theme import RunStyle
+from analysis.runs import Run
+from analysis.text import _
+
+XAxis = Literal["epoch", "iteration", "wall"]
+Scale = Literal["linear", "log"]
+Arrangement = Literal["overlay", "panels"]
+
+_LOG_TICKS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100]
+
+COLUMNS = ("epoch", "iteration", "wall_seconds", "train_error", "test_error")
+"""Of an info table, after the columns that say which run it is."""
+
+
+def error_curves_info(runs: Sequence[Run]) -> pd.DataFrame:
+    """A row a run and epoch: where in training it is, and the two errors.
+
+    Columns: run, net, kind, label, variant (how it is drawn); epoch, iteration, wall_seconds (s);
+    train_error (running, on augmented batches, percent) and test_error (percent).
+
+    Raises:
+        RunDamaged: a run's history is not whole.
+    """
+    parts = []
+    for run, style in zip(runs, theme.run_styles(runs), strict=True):
+        history = run.history()
+        parts.append(history[list(COLUMNS)].assign(**theme.style_columns(style)))
+    columns = [*theme.STYLE_COLUMNS, *COLUMNS]
+    filled = [part for part in parts if len(part)]
+    if not filled:
+        return pd.DataFrame(columns=columns)
+    return pd.concat(filled, ignore_index=True)[columns]
+
+
+def plot_error_curves(
+    info: pd.DataFrame,
+    x: XAxis = "epoch",
+    scale: Scale = "linear",
+    smoothing: float = 0.0,
+    arrangement: Arrangement = "overlay",
+    highlight: str | None = None,
+) -> go.Figure:
+    """Training error (thick) and test error (thin) of every run.
+
+    Fig. 6 dashes the training error and draws the test error bold; here the training error is the
+    one to look at (degradation is a matter of training, section 4.1), so it is the thick line, and
+    dashes tell runs of one net apart.
+
+    Args:
+        info: from `error_curves_info`.
+        x: `epoch`, `iteration`, or `wall` (time since the start, in s, min or h).
+        scale: of the error axis; on `log`, errors of 0 % can't be drawn.
+        smoothing: weight of the past in a bias-corrected exponential moving average, 0 to below 1.
+        arrangement: `overlay`, or `panels`: plain nets left, residual nets right, one error axis.
+        highlight: id of the run to show in full; the others fade.
+    """
+    title = _("Training error (thick) and test error (thin)")
+    if info.empty:
+        return theme.empty_figure(_("None of these runs has completed an epoch yet."), title)
+    seconds, unit = _time_unit(info["wall_seconds"].max())
+    panels = arrangement == "panels"
+    traces: list[dict[str, Any]] = []
+    for style, look in theme.looks(info, highlight):
+        rows = info[info["run"] == style.run]
+        place = "2" if panels and style.kind == "residual" else ""
+        along = rows["wall_seconds"] / seconds if x == "wall" else rows[x]
+        common = {**look, **_along(along, place)}
+        traces.append(_line(rows["train_error"], smoothing, common, style, train=True))
+        traces.append(_line(rows["test_error"], smoothing, common, style, train=False))
+    x_title = {
+        "epoch": _("Epoch"),
+        "iteration": _("Iteration (updates)"),
+        "wall": _("Time since the start ({unit})").format(unit=unit),
+    }[x]
+    layout = theme.layout(title, _subtitle(smoothing), **_axes(x_title, scale, panels))
+    return go.Figure({"data": traces, "layout": layout})
+
+
+def _along(x: pd.Series, place: str) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "lines" if len(x) > 1 else "lines+markers",
+        "x": x.to_numpy(),
+        "xaxis": f"x{place}",
+        "yaxis": f"y{place}",
+    }
+
+
+def _line(
+    errors: pd.Series, smoothing: float, common: dict[str, Any], style: RunStyle, train: bool
+) -> dict[str, Any]:
+    words = _("{run}, train") if train else _("{run}, test")
+    return {
+        **common,
+        "y": smoothed(errors, smoothing).to_numpy(),
+        "name": style.label if train else words.format(run=style.label),
+        "showlegend": train,
+        "line": {"color": style.colour, "dash": style.dash, "width": 3 if train else 1.2},
+        "hovertemplate": words.format(run=style.label) + " <b>%{y:.2f} %</b><extra></extra>",
+    }
+
+
+def smoothed(values: pd.Series, weight: float) -> pd.Series:
+    """The exponential moving average with this weight of the past, corrected for its start."""
+    if weight <= 0:
+        return values
+    return values.ewm(alpha=1 - weight, adjust=True, ignore_na=True).mean().where(values.notna())
+
+
+def _time_unit(longest: float) -> tuple[float, str]:
+    """Seconds in the unit that suits a time, and its name."""
+    if not longest > 180:
+        return 1.0, "s"
+    return (60.0, "min") if longest <= 3 * 3600 else (3600.0, "h")
+
+
+def _subtitle(smoothing: float) -> str:
+    words = _("Training error: running, on augmented batches. Test error: after each epoch.")
+    if smoothing <= 0:
+        return words
+    average = _("Smoothed: exponential moving average, weight {weight:.2f}.")
+    return words + " " + average.format(weight=smoothing)
+
+
+def _axes(x_title: str, scale: Scale, panels: bool) -> dict[str, Any]:
+    along: dict[str, Any] = {
+        "title": {"text": x_title},
+        "unifiedhovertitle": {"text": f"{x_title}: %{{x}}"},
+    }
+    steps = {"tickvals": _LOG_TICKS, "ticktext": [f"{tick:g}" for tick in _LOG_TICKS]}
+    error = {"type": scale, **(steps if scale == "log" else {"rangemode": "tozero"})}
+    titled = {**error, "title": {"text": _("Error (%)")}}
+    if not panels:
+        return {"xaxis": along, "yaxis": titled}
+    return {
+        "xaxis": {**along, "domain": [0, 0.485]},
+        "xaxis2": {**along, "domain": [0.515, 1], "anchor": "y2", "matches": "x"},
+        "yaxis": titled,
+        "yaxis2": {**error, "anchor": "x2", "matches": "y", "showticklabels": False},
+        "annotations": [_panel_head(_("Plain nets"), ""), _panel_head(_("Residual nets"), "2")],
+        "margin": {"t": 84, "r": 12, "b": 8, "l": 8},
+    }
+
+
+def _panel_head(text: str, place: str) -> dict[str, Any]:
+    return {
+        "text": f"<b>{text}</b>",
+        "xref": f"x{place} domain",
+        "yref": f"y{place} domain",
+        "x": 0.5,
+        "y": 1,
+        "xanchor": "center",
+        "yanchor": "bottom",
+        "showarrow": False,
+    }

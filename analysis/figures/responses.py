@@ -1,0 +1,173 @@
+"""Layer responses in original order and sorted, as in Fig. 7 of He et al. (section 4.2).
+
+A response is the standard deviation of a 3x3 layer's BN output, before ReLU and addition. Knows
+the `responses` table, not how it was recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from analysis.figures import theme
+from analysis.figures.theme import RunStyle
+from analysis.runs import Run
+from analysis.text import _
+
+Choice = Literal["auto", "measured", "closed_form"]
+
+COLUMNS = ("epoch", "source", "layer", "order", "index", "rank", "std")
+"""Of an info table, after the columns that say which run it is."""
+
+
+def responses_info(
+    runs: Sequence[Run], source: Choice = "auto", epoch: int | None = None
+) -> pd.DataFrame:
+    """A row a run and 3x3 layer, in original order.
+
+    Columns: run, net, kind, label, variant (how it is drawn); epoch and source that the numbers
+    are from; layer (module path), order (on the main path), index (among the 3x3 layers, from 1:
+    Fig. 7 top), rank (by descending response, from 1: Fig. 7 bottom), std.
+
+    Args:
+        runs: any number.
+        source: `measured`, `closed_form`, or `auto`: measured where a run has it at that epoch.
+        epoch: each run's last recorded epoch that is not after this one; None: its last.
+
+    Raises:
+        RunDamaged: a run's responses are not whole.
+    """
+    parts = []
+    for run, style in zip(runs, theme.run_styles(runs), strict=True):
+        layers = _one_epoch(run.responses(), source, epoch)
+        if len(layers):
+            parts.append(_ranked(layers).assign(**theme.style_columns(style)))
+    columns = [*theme.STYLE_COLUMNS, *COLUMNS]
+    if not parts:
+        return pd.DataFrame(columns=columns)
+    return pd.concat(parts, ignore_index=True)[columns]
+
+
+def _one_epoch(table: pd.DataFrame, source: Choice, epoch: int | None) -> pd.DataFrame:
+    """The 3x3 layers of the main path at one epoch, from one source."""
+    epochs = table["epoch"].to_numpy()
+    known = (table["kernel"].to_numpy() == 3) & (table["conv"].to_numpy() != 0)
+    if epoch is not None:
+        known &= epochs <= epoch
+    if source != "auto":
+        known &= (table["source"] == source).to_numpy()
+    if not known.any():
+        return table.iloc[:0]
+    rows = table[known & (epochs == epochs[known].max())]
+    measured = rows["source"] == "measured"
+    return rows[measured] if measured.any() else rows
+
+
+def _ranked(layers: pd.DataFrame) -> pd.DataFrame:
+    layers = layers.sort_values("order", kind="stable")
+    rank = np.empty(len(layers), dtype=np.int64)
+    rank[np.argsort(-layers["std"].to_numpy(), kind="stable")] = np.arange(1, len(layers) + 1)
+    return layers.assign(index=np.arange(1, len(layers) + 1), rank=rank)
+
+
+def mean_responses(info: pd.DataFrame) -> pd.Series:
+    """The mean over a run's 3x3 layers of the response, by run id."""
+    return info.groupby("run", sort=False)["std"].mean().rename("mean_response")
+
+
+def recorded_epochs(runs: Sequence[Run]) -> list[int]:
+    """The epochs at which any of the runs has responses, ascending."""
+    return sorted({int(epoch) for run in runs for epoch in run.responses()["epoch"].unique()})
+
+
+def plot_responses(info: pd.DataFrame, highlight: str | None = None) -> go.Figure:
+    """Responses in original order (top) and sorted in descending order (bottom).
+
+    Args:
+        info: from `responses_info`.
+        highlight: id of the run to show in full; the others fade.
+    """
+    title = _("Layer responses")
+    if info.empty:
+        reason = _("None of these runs has recorded layer responses for this choice.")
+        return theme.empty_figure(reason, title)
+    traces: list[dict[str, Any]] = []
+    for style, look in theme.looks(info, highlight):
+        rows = info[info["run"] == style.run]
+        traces.append(_line(rows, "index", style, look))
+        traces.append(_line(rows.sort_values("rank"), "rank", style, look))
+    layout = theme.layout(title, _subtitle(info), height=560, **_axes())
+    layout["legend"] = {**layout["legend"], "y": -0.11}
+    return go.Figure({"data": traces, "layout": layout})
+
+
+def _line(rows: pd.DataFrame, x: str, style: RunStyle, look: dict[str, Any]) -> dict[str, Any]:
+    top = x == "index"
+    size = 6 if len(rows) <= 40 else 4
+    return {
+        **look,
+        "type": "scatter",
+        "mode": "lines+markers",
+        "x": rows[x].to_numpy(),
+        "y": rows["std"].to_numpy(),
+        "customdata": rows["layer"].to_numpy(dtype=object),
+        "xaxis": "x" if top else "x2",
+        "yaxis": "y" if top else "y2",
+        "name": style.label,
+        "showlegend": top,
+        "line": {"color": style.colour, "dash": style.dash, "width": 1.6},
+        "marker": {"color": style.colour, "symbol": style.symbol, "size": size},
+        "hovertemplate": style.label + " <b>%{y:.3f}</b> %{customdata}<extra></extra>",
+    }
+
+
+def _subtitle(info: pd.DataFrame) -> str:
+    """Which source and epoch the numbers are from, as the runs agree or differ."""
+    sources = set(info["source"])
+    if sources == {"measured"}:
+        words = _("Measured on images, evaluation mode")
+    elif sources == {"closed_form"}:
+        words = _("In closed form from BN parameters")
+    else:
+        words = _("Measured where a run has it, else in closed form")
+    first, last = int(info["epoch"].min()), int(info["epoch"].max())
+    if first == last:
+        return words + _("; after epoch {epoch}.").format(epoch=last)
+    return words + _("; after epochs {first} to {last}.").format(first=first, last=last)
+
+
+def _axes() -> dict[str, Any]:
+    std = {"title": {"text": _("Standard deviation<br>of the BN output")}, "rangemode": "tozero"}
+    heads = [_("Original order"), _("Sorted in descending order")]
+    return {
+        "xaxis": {
+            "title": {"text": _("Layer index (3x3 layers)")},
+            "unifiedhovertitle": {"text": _("Layer {index}").format(index="%{x}")},
+        },
+        "xaxis2": {
+            "title": {"text": _("Rank of the layer by its response")},
+            "unifiedhovertitle": {"text": _("Rank {index}").format(index="%{x}")},
+            "anchor": "y2",
+            "matches": "x",
+        },
+        "yaxis": {**std, "domain": [0.575, 1]},
+        "yaxis2": {**std, "domain": [0, 0.425], "anchor": "x2", "matches": "y"},
+        "annotations": [_panel_head(heads[0], ""), _panel_head(heads[1], "2")],
+    }
+
+
+def _panel_head(text: str, place: str) -> dict[str, Any]:
+    return {
+        "text": f"<b>{text}</b>",
+        "xref": f"x{place} domain",
+        "yref": f"y{place} domain",
+        "x": 1,
+        "y": 1,
+        "xanchor": "right",
+        "yanchor": "top",
+        "showarrow": False,
+    }

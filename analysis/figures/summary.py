@@ -1,0 +1,162 @@
+"""What the compared runs are, in one table, and which of them may be compared at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from analysis.figures import theme
+from analysis.figures.responses import Choice, mean_responses, responses_info
+from analysis.runs import Run
+from analysis.text import _
+
+COLUMNS = (
+    "depth",
+    "shortcut",
+    "parameters",
+    "multiply_adds",
+    "train_error",
+    "train_error_clean",
+    "test_error",
+    "mean_response",
+    "response_source",
+    "epochs",
+    "recipe",
+    "data",
+    "n_train",
+    "n_test",
+    "seed",
+    "state",
+    "not_comparable",
+)
+
+
+def summary_info(runs: Sequence[Run], source: Choice = "auto") -> pd.DataFrame:
+    """A row a run: what the net is, how it was trained, how it ended.
+
+    Errors are percent after the last complete epoch: train_error running on augmented batches,
+    train_error_clean on the clean training set, NaN where not recorded. multiply_adds are of one
+    image. mean_response is the mean over the 3x3 layers at the run's last recorded epoch.
+
+    Args:
+        runs: any number; comparability is to the first.
+        source: of the responses, as in `responses_info`.
+
+    Raises:
+        RunDamaged: a table of a run is not whole.
+    """
+    responses = responses_info(runs, source)
+    means = mean_responses(responses) if len(responses) else pd.Series(dtype=float)
+    sources = responses.drop_duplicates("run").set_index("run")["source"]
+    reasons = comparability(runs)
+    rows = []
+    for run, style in zip(runs, theme.run_styles(runs), strict=True):
+        rows.append(
+            {
+                **theme.style_columns(style),
+                **_net_and_training(run),
+                "mean_response": means.get(run.id, float("nan")),
+                "response_source": sources.get(run.id, ""),
+                "not_comparable": reasons[run.id],
+            }
+        )
+    return pd.DataFrame(rows, columns=[*theme.STYLE_COLUMNS, *COLUMNS])
+
+
+def _net_and_training(run: Run) -> dict[str, Any]:
+    images = run.config.images
+    return {
+        "depth": run.config.net.depth,
+        "shortcut": run.config.net.shortcut or "",
+        "parameters": run.parameters,
+        "multiply_adds": run.multiply_adds,
+        **_final_errors(run),
+        "epochs": run.status.epoch,
+        "recipe": run.recipe,
+        "data": run.data_title,
+        "n_train": images.n_train if images else 0,
+        "n_test": images.n_test if images else 0,
+        "seed": run.config.seed,
+        "state": run.state,
+    }
+
+
+def _final_errors(run: Run) -> dict[str, float]:
+    """The last recorded value of each error; status.json's for a net without a history."""
+    history = run.history()
+    errors = {}
+    for name in ("train_error", "train_error_clean", "test_error"):
+        known = history[name].dropna()
+        last = getattr(run.status, name) if known.empty else known.iloc[-1]
+        errors[name] = float("nan") if last is None else float(last)
+    return errors
+
+
+def comparability(runs: Sequence[Run]) -> dict[str, str]:
+    """By run id, why it is not directly comparable with the first run; empty where it is.
+
+    Runs compare directly where they saw the same images (fingerprint of pixels and labels) under
+    the same recipe; seeds may differ.
+    """
+    return {run.id: _difference(runs[0], run) for run in runs}
+
+
+def _difference(first: Run, run: Run) -> str:
+    (images, recipe), (other_images, other_recipe) = first.comparison_key, run.comparison_key
+    reasons = []
+    if images != other_images:
+        reasons.append(_other_images(first, run))
+    if recipe != other_recipe:
+        reasons.append(_other_recipe(first, run))
+    return "; ".join(reasons)
+
+
+def _other_images(first: Run, run: Run) -> str:
+    if not (run.config.images and first.config.images):
+        return _("it is not known which images it saw")
+    if first.data_title == run.data_title:
+        return _("other images of {data}").format(data=run.data_title)
+    words = _("trained on {data}, not on {other}")
+    return words.format(data=run.data_title, other=first.data_title)
+
+
+def _other_recipe(first: Run, run: Run) -> str:
+    words = _("recipe {recipe}, not {other}").format(recipe=run.recipe, other=first.recipe)
+    if first.recipe != run.recipe or not (first.config.recipe and run.config.recipe):
+        return words
+    ours, theirs = first.config.recipe.to_dict(), run.config.recipe.to_dict()
+    differing = [name for name in ours if ours[name] != theirs[name]]
+    return _("the recipe differs in {fields}").format(fields=", ".join(differing))
+
+
+def titles() -> dict[str, str]:
+    """The heading of each column, with its unit."""
+    return {
+        "label": _("Run"),
+        "depth": _("Depth (layers)"),
+        "shortcut": _("Shortcut option"),
+        "parameters": _("Parameters"),
+        "multiply_adds": _("Multiply-adds per image"),
+        "train_error": _("Training error, running (%)"),
+        "train_error_clean": _("Training error, clean (%)"),
+        "test_error": _("Test error (%)"),
+        "mean_response": _("Mean response (std of BN output)"),
+        "response_source": _("Response source"),
+        "epochs": _("Epochs"),
+        "recipe": _("Recipe"),
+        "data": _("Data"),
+        "n_train": _("Training images"),
+        "n_test": _("Test images"),
+        "seed": _("Seed"),
+        "state": _("State"),
+        "not_comparable": _("Not directly comparable"),
+        "run": _("Run id"),
+    }
+
+
+def summary_table(info: pd.DataFrame) -> pd.DataFrame:
+    """The table for people: columns of `summary_info` under their headings."""
+    headings = titles()
+    return info[list(headings)].rename(columns=headings)

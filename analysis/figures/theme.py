@@ -1,0 +1,254 @@
+"""How figures look: one colour a net on every page, one template, and figures that say why not.
+
+Plain nets are warm (amber, orange, red), residual nets cool (teal, blue, violet); within a family
+the hue runs with depth. The pairs that are compared most (equal depth) stay apart for
+deuteranopes, protanopes and tritanopes, and every colour has a contrast of 3 to white and to the
+dark page, so that one palette serves both. All colours that are not a net's live in the template:
+a page, a report and a printed figure differ by their template only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from analysis.runs import Run
+from analysis.spec import Kind, NetSpec
+from analysis.text import _
+
+Mode = Literal["light", "dark", "print"]
+
+DEPTHS = (20, 34, 50, 56, 110)
+"""A net's shade is that of the first of these that is not below its depth; deeper: the last."""
+
+COLOURS: dict[Kind, tuple[str, ...]] = {
+    "plain": ("#c28800", "#dd6c02", "#dd410d", "#d9273b", "#c62468", "#96603d"),
+    "residual": ("#0ba493", "#0187df", "#069dc1", "#3762ea", "#7f4ce6", "#9842c4"),
+}
+SYMBOLS = ("circle", "square", "triangle-up", "diamond", "star", "pentagon")
+"""By shade, like the colour; plain nets have open markers, residual nets filled ones."""
+
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+"""Of runs whose nets have the same colour: the first is solid, the next dashed."""
+
+FADED = 0.25
+"""Opacity of what is not highlighted."""
+
+_INK = {
+    "light": {"text": "#2f2d2b", "grid": "#e4e2df", "axis": "#8a857f", "paper": "rgba(0,0,0,0)"},
+    "dark": {"text": "#edebe8", "grid": "#3a3733", "axis": "#8f8a83", "paper": "rgba(0,0,0,0)"},
+    "print": {"text": "#1a1a1a", "grid": "#e4e4e4", "axis": "#444444", "paper": "#ffffff"},
+}
+_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+
+
+@dataclass(frozen=True)
+class RunStyle:
+    """How one run is named and drawn, the same in every figure of a comparison."""
+
+    run: str
+    """The run's id."""
+    net: str
+    """The net's short name."""
+    kind: Kind
+    label: str
+    """In legends: the net, and what tells it from others of the same net."""
+    variant: int
+    """0 for the first run of its colour, then 1, 2, ...: the dash."""
+
+    @property
+    def colour(self) -> str:
+        """The net's, as `#rrggbb`."""
+        return net_colour(self.net)
+
+    @property
+    def dash(self) -> str:
+        """The run's line."""
+        return DASHES[self.variant % len(DASHES)]
+
+    @property
+    def symbol(self) -> str:
+        """The net's marker."""
+        return SYMBOLS[_shade(NetSpec.parse(self.net))] + ("-open" if self.kind == "plain" else "")
+
+
+def net_colour(net: str) -> str:
+    """The colour of a net by its short name, the same everywhere."""
+    spec = NetSpec.parse(net)
+    return COLOURS[spec.kind][_shade(spec)]
+
+
+def _shade(spec: NetSpec) -> int:
+    return sum(spec.depth > depth for depth in DEPTHS)
+
+
+def run_styles(runs: Sequence[Run]) -> list[RunStyle]:
+    """A style for each run, in the order given; which run of a net is dashed goes by id."""
+    labels = _labels(runs)
+    seen: dict[str, int] = {}
+    variants = {}
+    for run in sorted(runs, key=lambda run: run.id):
+        colour = net_colour(run.net)
+        variants[run.id] = seen.get(colour, 0)
+        seen[colour] = variants[run.id] + 1
+    return [
+        RunStyle(run.id, run.net, run.config.net.kind, labels[run.id], variants[run.id])
+        for run in runs
+    ]
+
+
+def _labels(runs: Sequence[Run]) -> dict[str, str]:
+    """The net's name where that is enough; else with recipe, data, seed or id, whatever differs."""
+    labels = {}
+    for run in runs:
+        same = [other for other in runs if other.net == run.net]
+        parts = [run.net]
+        for words in (_recipe, _data, _seed):
+            if len({words(other) for other in same}) > 1:
+                parts.append(words(run))
+        labels[run.id] = ", ".join(part for part in parts if part)
+    for run in runs:
+        if list(labels.values()).count(labels[run.id]) > 1:
+            labels[run.id] = run.id
+    return labels
+
+
+def _recipe(run: Run) -> str:
+    return run.recipe
+
+
+def _data(run: Run) -> str:
+    return run.data_title
+
+
+def _seed(run: Run) -> str:
+    return _("seed {seed}").format(seed=run.config.seed)
+
+
+def style_columns(style: RunStyle) -> dict[str, Any]:
+    """The columns with which every info table begins, so that `styles_of` can read them back."""
+    return {
+        "run": style.run,
+        "net": style.net,
+        "kind": style.kind,
+        "label": style.label,
+        "variant": style.variant,
+    }
+
+
+STYLE_COLUMNS = ("run", "net", "kind", "label", "variant")
+
+
+def styles_of(info: pd.DataFrame) -> list[RunStyle]:
+    """The styles in an info table: plain nets before residual ones, each by depth."""
+    rows = info.drop_duplicates("run")[list(STYLE_COLUMNS)]
+    styles = [RunStyle(*row) for row in rows.itertuples(index=False)]
+    return sorted(styles, key=lambda style: (style.kind, NetSpec.parse(style.net).depth))
+
+
+def looks(info: pd.DataFrame, highlight: str | None) -> list[tuple[RunStyle, dict[str, Any]]]:
+    """Each style of an info table with what all of its traces share, in drawing order.
+
+    Other runs fade where one is highlighted, and that one is drawn last, so on top; its place in
+    the legend stays.
+    """
+    drawn = []
+    for rank, style in enumerate(styles_of(info), start=1):
+        shown = highlight in (None, style.run)
+        drawn.append(
+            (
+                style,
+                {
+                    "legendgroup": style.run,
+                    "legendrank": rank,
+                    "opacity": 1.0 if shown else FADED,
+                },
+            )
+        )
+    return sorted(drawn, key=lambda pair: pair[0].run == highlight)
+
+
+def template(mode: Mode) -> go.layout.Template:
+    """Everything about a figure that is not data: ink, grid, fonts, hover.
+
+    Args:
+        mode: `light` and `dark` are transparent, for pages; `print` is white, for files.
+    """
+    ink = _INK[mode]
+    axis = {
+        "gridcolor": ink["grid"],
+        "linecolor": ink["axis"],
+        "tickcolor": ink["axis"],
+        "showline": True,
+        "ticks": "outside",
+        "ticklen": 4,
+        "zeroline": False,
+        "automargin": True,
+        "title": {"standoff": 8},
+    }
+    return go.layout.Template(
+        layout={
+            "font": {"family": _FONT, "size": 13, "color": ink["text"]},
+            "title": {"x": 0, "xanchor": "left", "font": {"size": 16}},
+            "paper_bgcolor": ink["paper"],
+            "plot_bgcolor": ink["paper"],
+            "xaxis": {**axis, "showgrid": False},
+            "yaxis": axis,
+            "hoverlabel": {
+                "bgcolor": "#26241f" if mode == "dark" else "#ffffff",
+                "bordercolor": ink["axis"],
+                "font": {"color": ink["text"]},
+                "namelength": -1,
+            },
+            "annotationdefaults": {"font": {"size": 12}, "showarrow": False},
+        }
+    )
+
+
+TEMPLATES: dict[Mode, go.layout.Template] = {
+    "light": template("light"),
+    "dark": template("dark"),
+    "print": template("print"),
+}
+
+
+def restyle(figure: go.Figure, mode: Mode) -> go.Figure:
+    """A copy of a figure in another template."""
+    return go.Figure(figure).update_layout(template=TEMPLATES[mode])
+
+
+def layout(title: str, subtitle: str = "", height: int = 430, **rest: Any) -> dict[str, Any]:
+    """What the layouts of all figures have in common.
+
+    Args:
+        title: what is drawn.
+        subtitle: which line is which, under what conditions.
+        height: pixels.
+        rest: more of plotly's layout; wins over what is set here.
+    """
+    return {
+        "template": TEMPLATES["light"],
+        "title": {"text": title, "subtitle": {"text": subtitle}, "y": 1, "yref": "container",
+                  "yanchor": "top", "pad": {"t": 8}},
+        "height": height,
+        "margin": {"t": 64, "r": 12, "b": 8, "l": 8},
+        "hovermode": "x unified",
+        "hoverdistance": -1,
+        "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": -0.16, "yanchor": "top",
+                   "itemdoubleclick": "toggleothers"},
+        **rest,
+    }  # fmt: skip
+
+
+def empty_figure(reason: str, title: str = "", height: int = 260) -> go.Figure:
+    """A figure with nothing in it but the reason, in words."""
+    note = {"text": reason, "xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5,
+            "showarrow": False, "font": {"size": 14}}  # fmt: skip
+    hidden = {"visible": False}
+    return go.Figure(
+        layout=layout(title, height=height, annotations=[note], xaxis=hidden, yaxis=hidden)
+    )
