@@ -82,8 +82,8 @@ def open_or_build(folder: Path, source: Source, progress: Progress | None = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # Not the marker-file fallback: after a crash it would lock for ever.
-        lock = FileLock(folder / f"{source.entry}.lock", fallback_to_soft=False)
-        with lock:
+        path = folder / f"{source.entry}.lock"
+        with FileLock(path, fallback_to_soft=False, preserve_lock_file=True):
             if _read(entry, source.stamp) is None:
                 _build(entry, source, progress or (lambda done, total: None))
     except OSError as error:

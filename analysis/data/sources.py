@@ -10,6 +10,7 @@ import socket
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from analysis.errors import DataError
 from analysis.spec import DataSpec
 
 ALTERNATIVES = (
-    "or use other images: --data folder:PATH (your own, as PATH/train/CLASS/image.png and "
+    "--data folder:PATH (your own, as PATH/train/CLASS/image.png and "
     "PATH/test/CLASS/image.png) or --data digits (needs no download)"
 )
 TIMEOUT = 30.0
@@ -72,7 +73,7 @@ def read_cifar(kind: Any, folder: Path) -> Content:
         with _patient(), _old_pickles():
             train = kind(folder, train=True, download=True)
             test = kind(folder, train=False, download=False)
-    except (OSError, RuntimeError, EOFError) as error:
+    except (OSError, RuntimeError, HTTPException) as error:
         raise DataError(_no_cifar(kind, folder, error)) from error
     if not was_there:
         shutil.rmtree(extracted, ignore_errors=True)  # the archive stays; these are 180 MB more
@@ -106,15 +107,17 @@ def _old_pickles() -> Iterator[None]:
 
 def _no_cifar(kind: Any, folder: Path, error: Exception) -> str:
     archive = folder / kind.filename
-    reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
-    if archive.exists() and isinstance(error, RuntimeError):
-        what = (
-            f"{archive} is damaged or not {kind.__name__}: its MD5 checksum is not {kind.tgz_md5}; "
-            "delete it to download it again"
-        )
+    if archive.exists():
+        what = f"{archive} is damaged: its MD5 checksum is not {kind.tgz_md5}"
     else:
-        what = f"{kind.__name__} is not in {folder} and can't be downloaded: {reason}"
-    return f"{what}; get {kind.url} by hand and put it at {archive}, {ALTERNATIVES}"
+        what = f"{kind.__name__} is not in {folder}"
+    if not isinstance(error, RuntimeError):  # that one says: a wrong checksum
+        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+        what += f", and can't be downloaded: {reason}"
+    return (
+        f"{what}. Try again, or get {kind.url} by hand and put it at {archive}, "
+        f"or use other images: {ALTERNATIVES}"
+    )
 
 
 def read_digits() -> Content:
