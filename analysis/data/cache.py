@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +56,8 @@ class Source:
     """Differs whenever the images do."""
     read: Callable[[], Content]
     """Raises DataError for images that can't be had."""
+    origin: str = ""
+    """Where they come from, noted in meta.json for people who look through the cache."""
 
 
 def cache_folder() -> Path:
@@ -135,7 +137,8 @@ def _build(entry: Path, source: Source, progress: Progress) -> None:
     temporary = entry.parent / f".{entry.name}.{os.getpid()}"
     temporary.mkdir()
     try:
-        meta = {"format": FORMAT, "stamp": source.stamp, **_write(temporary, content, progress)}
+        meta = {"format": FORMAT, "origin": source.origin, "stamp": source.stamp}
+        meta |= _write(temporary, content, progress)
         with _durable(temporary / "meta.json") as file:
             file.write(json.dumps(meta, indent=1).encode())
         if entry.exists():
@@ -159,10 +162,10 @@ def _write(folder: Path, content: Content, progress: Progress) -> dict[str, Any]
                 file, {"descr": "|u1", "fortran_order": False, "shape": shape}
             )
             for chunk in content.chunks[split]:
-                pixels = np.ascontiguousarray(chunk)
+                pixels = np.ascontiguousarray(chunk).data
                 file.write(pixels)
                 sha.update(pixels)
-                done += len(pixels)
+                done += len(chunk)
                 progress(done, total)
     return {
         "classes": list(content.classes),
@@ -173,7 +176,8 @@ def _write(folder: Path, content: Content, progress: Progress) -> dict[str, Any]
 
 
 @contextmanager
-def _durable(path: Path) -> Iterator[BinaryIO]:
+def _durable(path: Path) -> Generator[BinaryIO]:
+    """A file that is on the disk when the block ends, not only in the system's memory."""
     with path.open("wb") as file:
         yield file
         file.flush()

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +11,6 @@ from analysis.errors import DataError
 
 MAX_PIXELS = 64_000_000
 """An image that claims more is refused before it is decoded: 64 megapixels are 192 MB."""
-
-
-@contextmanager
-def bombs_are_errors() -> Iterator[None]:
-    """Makes Pillow's warning of huge images an exception, in every thread of a process."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        yield
 
 
 def decode(path: Path, size: int, resize: bool) -> np.ndarray:

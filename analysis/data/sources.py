@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 import socket
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
@@ -87,7 +87,7 @@ def read_cifar(kind: Any, folder: Path) -> Content:
 
 
 @contextmanager
-def _patient() -> Iterator[None]:
+def _patient() -> Generator[None]:
     # torchvision's downloads would wait for ever on a silent network.
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(TIMEOUT)
@@ -98,7 +98,7 @@ def _patient() -> Iterator[None]:
 
 
 @contextmanager
-def _old_pickles() -> Iterator[None]:
+def _old_pickles() -> Generator[None]:
     # CIFAR's files were pickled by a NumPy so old that today's warns of their dtypes.
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=np.exceptions.VisibleDeprecationWarning)

@@ -53,6 +53,13 @@ def test_float_batches_are_padded_with_zeros_too():
     assert torch.equal(crop_flip(batch, dy, dx, flips), _one_by_one(batch, dy, dx, flips))
 
 
+def test_everything_happens_on_the_batches_device():
+    """Offsets drawn on the CPU follow the batch; nothing is left behind (meta holds no data)."""
+    seen = augment(_batch(4).to("meta"), epoch_generator(0, 0))
+
+    assert (seen.device.type, seen.shape, seen.dtype) == ("meta", (4, 3, 32, 32), torch.uint8)
+
+
 def test_offsets_are_uniform_and_independent():
     """Each of the 162 combinations comes up as often as chance has it (chi-squared, p > 1e-4)."""
     dy, dx, flips = draw_augmentation(162_000, torch.Generator().manual_seed(0))

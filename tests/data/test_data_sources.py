@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -64,7 +65,7 @@ def test_only_folders_are_resized(cache):
 
 
 class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *args) -> None:
+    def log_message(self, format, *args) -> None:
         """Says nothing on stderr."""
 
 
@@ -86,7 +87,7 @@ def nowhere() -> str:
         return f"http://127.0.0.1:{unused.getsockname()[1]}"
 
 
-def _archive(kind, folder: Path, url: str, n: int = 3) -> tuple[Path, type]:
+def _archive(kind, folder: Path, url: str, n: int = 3) -> tuple[Path, Any]:
     """A tiny archive laid out as CIFAR's, and torchvision's class with its URL and checksums."""
     rng = np.random.default_rng(0)
     fine = kind is CIFAR100
