@@ -13,7 +13,7 @@ import sys
 
 import typer
 
-from analysis.cli import runs, train
+from analysis.cli import argument, jobs, runs, train
 from analysis.errors import LensError
 
 app = typer.Typer(
@@ -26,6 +26,8 @@ app = typer.Typer(
 )
 train.register(app)
 runs.register(app)
+argument.register(app)
+jobs.register(app)
 
 
 def main() -> None:

@@ -52,6 +52,12 @@ def write_whole(path: Path, write: Callable[[Path], object], durable: bool = Tru
         temporary.unlink(missing_ok=True)
 
 
+def sweep(folder: Path) -> None:
+    """Delete the temporary files that a killed writer left; only for who holds the lock."""
+    for left in folder.glob(".*.tmp"):
+        left.unlink(missing_ok=True)
+
+
 def write_json(path: Path, values: dict[str, Any], durable: bool = True) -> None:
     """`values` as indented JSON, whole or not at all; raises as `write_whole`."""
     text = json.dumps(values, indent=1, ensure_ascii=False) + "\n"

@@ -145,6 +145,8 @@ class RunStatus:
     """Training error on the clean training set at the end, percent."""
     test_error: float | None = None
     """Of the last complete epoch, percent."""
+    queued_at: float | None = None
+    """When it was put in the queue, seconds since 1970: the queue's order. None: it never was."""
     reason: str = ""
     """Why it stopped, in words, unless it finished."""
     pid: int | None = None

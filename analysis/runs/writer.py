@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from filelock import FileLock
 
 from analysis import tables
 from analysis.errors import RunError
@@ -24,11 +25,13 @@ from analysis.runs.reader import Run, load_run, read_table
 class RunWriter:
     """The one process that writes a run; a context manager that holds the run's lock."""
 
-    def __init__(self, path: Path, config: RunConfig, status: RunStatus) -> None:
+    def __init__(
+        self, path: Path, config: RunConfig, status: RunStatus, lock: FileLock
+    ) -> None:
         self.path = path
         self.config = config
         self.status = status
-        self._lock = hold(path)
+        self._lock = lock
 
     def __enter__(self) -> RunWriter:
         return self
@@ -77,9 +80,12 @@ class RunWriter:
         files.write_json(self.path / files.CONFIG, config.to_json())
 
     def log(self, line: str) -> None:
-        """Add a line with the time to train.log."""
-        with open(self.path / files.LOG, "a", encoding="utf-8") as file:
-            file.write(f"{now()} {line}\n")
+        """Add a line with the time to train.log. Raises RunError on a full disk."""
+        try:
+            with open(self.path / files.LOG, "a", encoding="utf-8") as file:
+                file.write(f"{now()} {line}\n")
+        except OSError as error:
+            raise files.disk_error(self.path / files.LOG, error) from error
 
     def cancel_asked(self) -> bool:
         """Whether somebody asked this run to stop."""
@@ -124,8 +130,14 @@ def open_writer(path: Path) -> RunWriter:
         RunInUse: another process has it.
         RunDamaged: it can't be read.
     """
-    run = load_run(path)
-    return RunWriter(run.path, run.config, run.status)
+    lock = hold(load_run(path).path)
+    try:
+        run = load_run(path)  # again: until now another process may have written
+        files.sweep(path)
+    except BaseException:
+        lock.release()
+        raise
+    return RunWriter(run.path, run.config, run.status, lock)
 
 
 def delete_run(run: Run, folder: Path | str) -> None:

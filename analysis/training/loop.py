@@ -44,6 +44,7 @@ def train_run(
     should_stop: Callable[[], bool] | None = None,
     data_progress: Callable[[int, int], None] | None = None,
     log: Callable[[str], None] | None = None,
+    only_queued: bool = False,
 ) -> Run:
     """Train a prepared run to its end, or go on with one that was cancelled or killed.
 
@@ -55,6 +56,7 @@ def train_run(
         should_stop: asked as often; True ends the training as cancelled.
         data_progress: told (images decoded, images) while the data set is read the first time.
         log: given a line an epoch, which train.log has too.
+        only_queued: do nothing with a run that was cancelled or started since it was queued.
 
     Returns:
         The run as it then is: `finished` or `cancelled`.
@@ -70,7 +72,10 @@ def train_run(
         if writer:
             if writer.status.state == "finished":
                 raise RunError(f"{path.name} has finished; there is nothing to resume")
-            writer.clear_cancel()
+            if only_queued and writer.status.state != "queued":
+                return load_run(path)
+            if writer.status.state != "queued":  # else it was asked since it was queued
+                writer.clear_cancel()
             _start(writer)
         try:
             config, images = _images(path, writer, world, data_progress)
@@ -81,15 +86,33 @@ def train_run(
         except KeyboardInterrupt:
             _set_status(writer, state="cancelled", reason="interrupted at the keyboard", ended=now())
             raise
-        except torch.OutOfMemoryError as error:
-            reason = f"{config.net.name} does not fit on {config.compute.device}: {error}. "
-            reason += "Use a smaller --batch-size, a smaller net, or --device cpu."
-            _set_status(writer, state="failed", reason=reason, ended=now())
-            raise TrainingFailed(reason) from error
         except LensError as error:
             _set_status(writer, state="failed", reason=str(error), ended=now())
             raise
+        except (MemoryError, RuntimeError) as error:
+            if not _is_want_of_memory(error):
+                raise
+            failure = _too_large(load_run(path).config, error)
+            _set_status(writer, state="failed", reason=str(failure), ended=now())
+            raise failure from error
     return load_run(path)
+
+
+def _is_want_of_memory(error: Exception) -> bool:
+    # On CPUs, PyTorch says it with a plain RuntimeError.
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return "can't allocate memory" in str(error) or "out of memory" in str(error).lower()
+
+
+def _too_large(config: RunConfig, error: Exception) -> TrainingFailed:
+    device = config.compute.device
+    first = str(error).strip().partition("\n")[0]
+    elsewhere = "" if device == "cpu" else ", or --device cpu"
+    return TrainingFailed(
+        f"{config.net.name} does not fit in the memory of {device}: {first}. "
+        f"Use a smaller --batch-size or a smaller net{elsewhere}."
+    )
 
 
 def _start(writer: RunWriter) -> None:

@@ -1,0 +1,153 @@
+"""`jobs` and `cancel`: trainings in the background, seen and steered from a terminal."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from analysis.cli.options import RunName, RunsFolder, folders
+
+if TYPE_CHECKING:
+    from analysis.jobs import Request
+    from analysis.runs import Run
+
+_jobs = typer.Typer(invoke_without_command=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's subcommands."""
+    _jobs.callback()(jobs)
+    _jobs.command()(start)
+    _jobs.command(hidden=True)(work)
+    app.add_typer(_jobs, name="jobs")
+    app.command()(cancel)
+
+
+def jobs(
+    context: typer.Context,
+    runs: RunsFolder = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON array, for programs.")] = False,
+) -> None:
+    """List what trains, what waits and what stopped; `train --queue` and `resume` add to it."""
+    if context.invoked_subcommand is not None:
+        return
+    from analysis.jobs import list_jobs, worker_alive
+    from analysis.runs import default_folder
+
+    folder = runs or default_folder()
+    shown = [run for run in list_jobs(folder) if run.state != "finished"]
+    if as_json:
+        print(json.dumps([_summary(run) for run in shown], indent=1, ensure_ascii=False))
+        return
+    if not shown:
+        print(
+            "Nothing trains and nothing waits. `python -m analysis train --queue` adds a training."
+        )
+        return
+    _print_table(shown)
+    waits = any(run.state == "queued" and run.status.queued_at for run in shown)
+    if waits and not worker_alive(folder):
+        print("Nobody works off this queue: `python -m analysis jobs start` starts it.")
+
+
+def _print_table(shown: list[Run]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("run", "state", "epoch", "images/s", "time left", "why"):
+        table.add_column(name, no_wrap=name != "why")
+    for run in shown:
+        status = run.status
+        rate = f"{status.images_per_second:.0f}" if status.images_per_second else ""
+        left = status.seconds_left if run.state == "running" else None
+        table.add_row(
+            run.id, run.state, f"{status.epoch}/{status.epochs_total}", rate,
+            "" if left is None else f"{left / 60:.0f} min", status.reason,
+        )  # fmt: skip
+    console = Console()
+    Console(width=max(console.width, 100), soft_wrap=True).print(table)
+
+
+def _summary(run: Run) -> dict[str, Any]:
+    status = run.status
+    return {
+        "id": run.id,
+        "path": str(run.path),
+        "state": run.state,
+        "reason": status.reason,
+        "epoch": status.epoch,
+        "epochs_total": status.epochs_total,
+        "step": status.step,
+        "steps_per_epoch": status.steps_per_epoch,
+        "images_per_second": status.images_per_second,
+        "seconds_left": status.seconds_left if run.state == "running" else None,
+        "memory_mb": status.memory_mb,
+        "pid": status.pid if run.state == "running" else None,
+    }
+
+
+def start(
+    runs: RunsFolder = None,
+    at_a_time: Annotated[
+        int | None, typer.Option(help="Trainings at once, from now on.", min=1)
+    ] = None,
+) -> None:
+    """Start working off the queue, as after a reboot."""
+    from analysis.jobs import set_at_a_time, start_worker
+    from analysis.runs import default_folder
+
+    folder = runs or default_folder()
+    if at_a_time is not None:
+        set_at_a_time(folder, at_a_time)
+    started = start_worker(folder)
+    print("Started." if started else "Some process works off this queue already.")
+
+
+def work(
+    runs: RunsFolder = None,
+    lock: Annotated[int | None, typer.Option(help="A descriptor that has the lock.")] = None,
+) -> None:
+    """Work off the queue in this process, until it is empty."""
+    from analysis import jobs
+    from analysis.runs import default_folder
+
+    if not jobs.work(runs or default_folder(), lock):
+        print("Some process works off this queue already.")
+
+
+def cancel(run: RunName, runs: RunsFolder = None) -> None:
+    """Stop a run that trains or waits; its last whole epoch is kept, and it can be resumed."""
+    from analysis import jobs
+    from analysis.runs import find_run
+
+    found = find_run(run, folders(runs))
+    if jobs.cancel(found.path) == "asked":
+        jobs.start_worker(found.path.parent)  # it insists if the trainer does not answer
+        print(f"{found.id} was asked to stop. Go on with: python -m analysis resume {found.id}")
+    else:
+        print(f"{found.id} was taken out of the queue.")
+
+
+def queue_up(requests: list[Request], folder: Path) -> None:
+    """Queue trainings and say so; for `train --queue`."""
+    from analysis import jobs
+
+    done = jobs.enqueue(requests, folder)
+    jobs.start_worker(folder)
+    for path in done.paths:
+        print(f"Queued: {path}")
+    for request, path in done.already:
+        print(f"{request.net.name} is queued or running already, with the same seed: {path}")
+
+
+def queue_again(path: Path) -> None:
+    """Queue a run that stopped; for `resume --background`."""
+    from analysis import jobs
+
+    jobs.requeue(path)
+    jobs.start_worker(path.parent)
+    print(f"Queued: {path}")

@@ -1,0 +1,40 @@
+"""Trainings in the background: a queue on disk, and a worker that outlives whoever asked for it.
+
+A job is a run directory whose status says `queued`; nothing else holds state, so that a page, a
+second tab, a command line and a reboot all see the same. `request` says what to train, `queue`
+changes the queue, `worker` starts the runs in it as processes of their own, `processes` ends
+them. Knows nothing of torch and of pages.
+"""
+
+from analysis.jobs.queue import (
+    Enqueued,
+    at_a_time,
+    cancel,
+    delete,
+    drop_resume,
+    enqueue,
+    list_jobs,
+    queue_position,
+    requeue,
+    set_at_a_time,
+)
+from analysis.jobs.request import Request, requests_for
+from analysis.jobs.worker import start_worker, work, worker_alive
+
+__all__ = [
+    "Enqueued",
+    "Request",
+    "at_a_time",
+    "cancel",
+    "delete",
+    "drop_resume",
+    "enqueue",
+    "list_jobs",
+    "queue_position",
+    "requests_for",
+    "requeue",
+    "set_at_a_time",
+    "start_worker",
+    "work",
+    "worker_alive",
+]

@@ -1,0 +1,237 @@
+"""The queue on disk: what is in it, in which order, and all that a person can do to it.
+
+Every change happens under the folder's queue lock, so that two tabs or two processes never queue
+the same training twice, and never cancel what is just being started.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from analysis.errors import RunDamaged, RunError, RunInUse
+from analysis.jobs.request import Request
+from analysis.runs import (
+    BUNDLED,
+    DamagedRun,
+    Run,
+    create_run,
+    delete_run,
+    files,
+    load_or_damaged,
+    load_run,
+    open_writer,
+    run_paths,
+)
+from analysis.runs.format import now
+
+QUEUE_LOCK = ".queue.lock"
+SETTINGS = ".queue.json"
+LOG = "job.log"
+"""In a run's directory: what its process printed, so the traceback of one that broke."""
+_WAIT = 20.0
+"""Seconds after which a queue lock that is held this long is called stuck."""
+
+
+@contextmanager
+def queue_lock(folder: Path) -> Generator[None]:
+    """Hold the queue of a runs folder, which is made if it is not there.
+
+    Raises:
+        RunError: the folder can't be written, or somebody holds the queue for seconds.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / QUEUE_LOCK)
+        lock.acquire(timeout=_WAIT, poll_interval=0.01)
+    except Timeout:
+        raise RunError(f"{folder}: the queue is busy for {_WAIT:.0f} s; try again") from None
+    except OSError as error:
+        raise files.disk_error(folder, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@dataclass
+class Enqueued:
+    """What became of several requests."""
+
+    paths: list[Path] = field(default_factory=list)
+    """New run directories, in the order of the queue."""
+    already: list[tuple[Request, Path]] = field(default_factory=list)
+    """Requests that some queued or running run fulfils already."""
+
+
+def enqueue(requests: Sequence[Request], folder: Path | str) -> Enqueued:
+    """Put trainings at the end of the queue; the same training is queued or running once only.
+
+    Nothing starts until `start_worker`.
+
+    Raises:
+        RunError: the folder can't be written, or a name is taken.
+    """
+    folder = Path(folder)
+    done = Enqueued()
+    with queue_lock(folder):
+        busy = [run for run in list_jobs(folder) if run.state in ("queued", "running")]
+        for request in requests:
+            twin = next((run for run in busy if request.same_training(run.config)), None)
+            if twin is not None:
+                done.already.append((request, twin.path))
+                continue
+            config = request.config(request.command(_unless_default(folder)))
+            path = create_run(folder, config, request.name or None)
+            with open_writer(path) as writer:
+                writer.set_status(queued_at=time.time())
+            done.paths.append(path)
+            busy.append(load_run(path))
+    return done
+
+
+def _unless_default(folder: Path) -> Path | None:
+    return None if folder == Path("runs") else folder
+
+
+def list_jobs(folder: Path | str) -> list[Run]:
+    """The readable runs of a folder: queued ones in the queue's order, then by name."""
+    found = [load_or_damaged(path) for path in run_paths([folder])]
+    runs = [run for run in found if not isinstance(run, DamagedRun)]
+    return sorted(runs, key=lambda run: (queue_position(run), run.id))
+
+
+def queue_position(run: Run) -> float:
+    """A number that orders queued runs; infinite for those that are not in the queue."""
+    if run.status.state != "queued" or run.status.queued_at is None:
+        return float("inf")
+    return run.status.queued_at
+
+
+def requeue(path: Path | str) -> None:
+    """Put a run that stopped, or never started, at the end of the queue.
+
+    Raises:
+        RunError: it has finished, or can't go on since its momentum was dropped.
+        RunInUse: a process trains it.
+    """
+    path = Path(path)
+    with queue_lock(path.parent):
+        run = load_run(path)
+        if run.status.state == "queued" and run.status.queued_at is not None:
+            return
+        check_resumable(run)
+        with open_writer(path) as writer:
+            writer.clear_cancel()
+            writer.set_status(state="queued", queued_at=time.time(), reason="", ended="")
+
+
+def check_resumable(run: Run) -> None:
+    """Raises RunError or RunInUse where a run can't go on, saying why."""
+    if run.path.resolve().parent == BUNDLED.resolve():
+        raise RunError(f"{run.id} came with Residual Lens and is not trained further")
+    if run.state == "finished":
+        raise RunError(f"{run.id} has finished; there is nothing to resume")
+    if run.state == "running":
+        raise RunInUse(f"{run.id} is running already")
+    if run.config.recipe is None:
+        raise RunError(f"{run.id} was imported, not trained here; there is nothing to resume")
+    if not is_resumable(run):
+        raise RunError(
+            f"{run.id} has no {files.RESUME}, so its training can't go on; start a new run"
+        )
+
+
+def is_resumable(run: Run) -> bool:
+    """Whether what resuming needs is there; a run without a whole epoch starts anew."""
+    return run.status.epoch == 0 or (run.path / files.RESUME).exists()
+
+
+def cancel(path: Path | str) -> str:
+    """Cancel a run: a queued one at once, a running one when it next looks, within a second.
+
+    A worker insists where a trainer does not answer: see `processes`.
+
+    Returns:
+        `cancelled`, or `asked` where a process has still to stop.
+
+    Raises:
+        RunError: it is neither queued nor running.
+    """
+    path = Path(path)
+    with queue_lock(path.parent):
+        run = load_run(path)
+        if run.status.state == "queued":
+            with suppress(RunInUse), open_writer(path) as writer:
+                writer.set_status(state="cancelled", reason="cancelled in the queue", ended=now())
+                return "cancelled"
+        elif run.state != "running":
+            raise RunError(f"{run.id} is {run.state}, so there is nothing to cancel")
+        try:
+            (path / files.CANCEL).touch()
+        except OSError as error:
+            raise files.disk_error(path, error) from error
+    return "asked"
+
+
+def delete(path: Path | str, folder: Path | str) -> None:
+    """Delete a run that no process is at work on.
+
+    Raises:
+        RunInUse: one is.
+        RunError: it is not directly inside the folder, or came with Residual Lens.
+    """
+    path = Path(path)
+    with queue_lock(Path(folder)):
+        found = load_or_damaged(path)
+        if isinstance(found, DamagedRun):
+            raise RunDamaged(
+                f"{path} is no whole run ({found.reason}), so it is not deleted from here; look "
+                "into it, then delete the directory by hand"
+            )
+        delete_run(found, folder)
+
+
+def drop_resume(path: Path | str) -> None:
+    """Keep a stopped run as it is: forget the momentum that only resuming needs.
+
+    Raises:
+        RunInUse: a process trains it.
+    """
+    path = Path(path)
+    with queue_lock(path.parent), open_writer(path) as writer:
+        writer.remove(files.RESUME)
+
+
+def at_a_time(folder: Path | str) -> int:
+    """How many runs of a folder train at once: as set, else `default_at_a_time`."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return max(1, int(json.loads((Path(folder) / SETTINGS).read_text())["at_a_time"]))
+    return default_at_a_time()
+
+
+def default_at_a_time() -> int:
+    """One."""
+    return 1
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1
+
+
+def set_at_a_time(folder: Path | str, number: int) -> None:
+    """Let this many runs train at once, from the next start on. Raises RunError."""
+    folder = Path(folder)
+    with queue_lock(folder):
+        files.write_json(folder / SETTINGS, {"at_a_time": max(1, number)})
