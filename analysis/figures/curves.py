@@ -65,7 +65,7 @@ def plot_error_curves(
         arrangement: `overlay`, or `panels`: plain nets left, residual nets right, one error axis.
         highlight: id of the run to show in full; the others fade.
     """
-    title = _("Training error (thick) and test error (thin)")
+    title = _("Training error and test error")
     if info.empty:
         return theme.empty_figure(_("None of these runs has completed an epoch yet."), title)
     seconds, unit = _time_unit(info["wall_seconds"].max())
@@ -83,7 +83,10 @@ def plot_error_curves(
         "iteration": _("Iteration (updates)"),
         "wall": _("Time since the start ({unit})").format(unit=unit),
     }[x]
-    layout = theme.layout(title, _subtitle(smoothing), **_axes(x_title, scale, panels))
+    labels = [style.label for style in theme.styles_of(info)]
+    layout = theme.layout(title, _subtitle(smoothing), labels, 540, **_axes(x_title, scale))
+    if panels:
+        _part(layout)
     return go.Figure({"data": traces, "layout": layout})
 
 
@@ -126,31 +129,40 @@ def _time_unit(longest: float) -> tuple[float, str]:
 
 
 def _subtitle(smoothing: float) -> str:
-    words = _("Training error: running, on augmented batches. Test error: after each epoch.")
+    words = _("Thick: training, running on augmented batches. Thin: test.")
     if smoothing <= 0:
         return words
-    average = _("Smoothed: exponential moving average, weight {weight:.2f}.")
-    return words + " " + average.format(weight=smoothing)
+    average = _("Smoothed by an exponential moving average of weight {weight:.2f}.")
+    return words + "<br>" + average.format(weight=smoothing)
 
 
-def _axes(x_title: str, scale: Scale, panels: bool) -> dict[str, Any]:
-    along: dict[str, Any] = {
-        "title": {"text": x_title},
-        "unifiedhovertitle": {"text": f"{x_title}: %{{x}}"},
-    }
+def _axes(x_title: str, scale: Scale) -> dict[str, Any]:
     steps = {"tickvals": _LOG_TICKS, "ticktext": [f"{tick:g}" for tick in _LOG_TICKS]}
-    error = {"type": scale, **(steps if scale == "log" else {"rangemode": "tozero"})}
-    titled = {**error, "title": {"text": _("Error (%)")}}
-    if not panels:
-        return {"xaxis": along, "yaxis": titled}
     return {
-        "xaxis": {**along, "domain": [0, 0.485]},
-        "xaxis2": {**along, "domain": [0.515, 1], "anchor": "y2", "matches": "x"},
-        "yaxis": titled,
-        "yaxis2": {**error, "anchor": "x2", "matches": "y", "showticklabels": False},
-        "annotations": [_panel_head(_("Plain nets"), ""), _panel_head(_("Residual nets"), "2")],
-        "margin": {"t": 84, "r": 12, "b": 8, "l": 8},
+        "xaxis": {
+            "title": {"text": x_title, "standoff": 6},
+            "unifiedhovertitle": {"text": f"{x_title}: %{{x}}"},
+        },
+        "yaxis": {
+            "title": {"text": _("Error (%)"), "standoff": 8},
+            "type": scale,
+            **(steps if scale == "log" else {"rangemode": "tozero"}),
+        },
     }
+
+
+def _part(layout: dict[str, Any]) -> None:
+    """Divide a layout into two panels with one error axis."""
+    along, error = layout["xaxis"], layout["yaxis"]
+    layout["xaxis"] = {**along, "domain": [0, 0.485]}
+    layout["xaxis2"] = {**along, "domain": [0.515, 1], "anchor": "y2", "matches": "x"}
+    layout["yaxis2"] = {**error, "anchor": "x2", "matches": "y", "showticklabels": False,
+                        "title": None}  # fmt: skip
+    layout["annotations"] = [
+        _panel_head(_("Plain nets"), ""),
+        _panel_head(_("Residual nets"), "2"),
+    ]
+    layout["margin"]["t"] += 20
 
 
 def _panel_head(text: str, place: str) -> dict[str, Any]:

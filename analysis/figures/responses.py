@@ -100,8 +100,8 @@ def plot_responses(info: pd.DataFrame, highlight: str | None = None) -> go.Figur
         rows = info[info["run"] == style.run]
         traces.append(_line(rows, "index", style, look))
         traces.append(_line(rows.sort_values("rank"), "rank", style, look))
-    layout = theme.layout(title, _subtitle(info), height=560, **_axes())
-    layout["legend"] = {**layout["legend"], "y": -0.11}
+    labels = [style.label for style in theme.styles_of(info)]
+    layout = theme.layout(title, _subtitle(info), labels, height=540, **_axes())
     return go.Figure({"data": traces, "layout": layout})
 
 
@@ -141,21 +141,24 @@ def _subtitle(info: pd.DataFrame) -> str:
 
 
 def _axes() -> dict[str, Any]:
-    std = {"title": {"text": _("Standard deviation<br>of the BN output")}, "rangemode": "tozero"}
+    std = {
+        "title": {"text": _("Standard deviation<br>of the BN output"), "standoff": 8},
+        "rangemode": "tozero",
+    }
     heads = [_("Original order"), _("Sorted in descending order")]
     return {
         "xaxis": {
-            "title": {"text": _("Layer index (3x3 layers)")},
+            "title": {"text": _("Layer index (3x3 layers)"), "standoff": 4},
             "unifiedhovertitle": {"text": _("Layer {index}").format(index="%{x}")},
         },
         "xaxis2": {
-            "title": {"text": _("Rank of the layer by its response")},
+            "title": {"text": _("Rank of the layer by its response"), "standoff": 6},
             "unifiedhovertitle": {"text": _("Rank {index}").format(index="%{x}")},
             "anchor": "y2",
             "matches": "x",
         },
-        "yaxis": {**std, "domain": [0.575, 1]},
-        "yaxis2": {**std, "domain": [0, 0.425], "anchor": "x2", "matches": "y"},
+        "yaxis": {**std, "domain": [0.57, 1]},
+        "yaxis2": {**std, "domain": [0, 0.43], "anchor": "x2", "matches": "y"},
         "annotations": [_panel_head(heads[0], ""), _panel_head(heads[1], "2")],
     }
 

@@ -135,15 +135,14 @@ def titles() -> dict[str, str]:
     """The heading of each column, with its unit."""
     return {
         "label": _("Run"),
+        "train_error": _("Training error, running (%)"),
+        "train_error_clean": _("Training error, clean (%)"),
+        "test_error": _("Test error (%)"),
+        "mean_response": _("Mean response (std)"),
         "depth": _("Depth (layers)"),
         "shortcut": _("Shortcut option"),
         "parameters": _("Parameters"),
         "multiply_adds": _("Multiply-adds per image"),
-        "train_error": _("Training error, running (%)"),
-        "train_error_clean": _("Training error, clean (%)"),
-        "test_error": _("Test error (%)"),
-        "mean_response": _("Mean response (std of BN output)"),
-        "response_source": _("Response source"),
         "epochs": _("Epochs"),
         "recipe": _("Recipe"),
         "data": _("Data"),
@@ -151,6 +150,7 @@ def titles() -> dict[str, str]:
         "n_test": _("Test images"),
         "seed": _("Seed"),
         "state": _("State"),
+        "response_source": _("Response source"),
         "not_comparable": _("Not directly comparable"),
         "run": _("Run id"),
     }

@@ -188,7 +188,6 @@ def template(mode: Mode) -> go.layout.Template:
         "ticklen": 4,
         "zeroline": False,
         "automargin": True,
-        "title": {"standoff": 8},
     }
     return go.layout.Template(
         layout={
@@ -221,27 +220,48 @@ def restyle(figure: go.Figure, mode: Mode) -> go.Figure:
     return go.Figure(figure).update_layout(template=TEMPLATES[mode])
 
 
-def layout(title: str, subtitle: str = "", height: int = 430, **rest: Any) -> dict[str, Any]:
-    """What the layouts of all figures have in common.
+def layout(
+    title: str, subtitle: str, labels: Sequence[str], height: int = 440, **rest: Any
+) -> dict[str, Any]:
+    """What the layouts of all figures have in common: title on top, legend at the bottom.
 
     Args:
         title: what is drawn.
-        subtitle: which line is which, under what conditions.
-        height: pixels.
+        subtitle: which line is which, under what conditions; `<br>` begins a second line.
+        labels: what the legend will say, for the room that it needs.
+        height: pixels, without the legend.
         rest: more of plotly's layout; wins over what is set here.
     """
+    legend = _LEGEND_LINE * _legend_lines(labels)
+    top = 64 + 16 * subtitle.count("<br>")
     return {
         "template": TEMPLATES["light"],
         "title": {"text": title, "subtitle": {"text": subtitle}, "y": 1, "yref": "container",
                   "yanchor": "top", "pad": {"t": 8}},
-        "height": height,
-        "margin": {"t": 64, "r": 12, "b": 8, "l": 8},
+        "height": height + legend,
+        "margin": {"t": top, "r": 12, "b": 50 + legend, "l": 8, "pad": 0},
         "hovermode": "x unified",
         "hoverdistance": -1,
-        "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": -0.16, "yanchor": "top",
+        "legend": {"orientation": "h", "x": 0, "xanchor": "left", "xref": "container",
+                   "y": 0, "yanchor": "bottom", "yref": "container",
                    "itemdoubleclick": "toggleothers"},
         **rest,
     }  # fmt: skip
+
+
+_LEGEND_LINE = 22
+"""Pixels."""
+
+
+def _legend_lines(labels: Sequence[str], width: int = 400) -> int:
+    """How many lines a legend takes on a narrow screen, at 7 pixels a letter and 50 an entry."""
+    lines, used = 1, 0
+    for label in labels:
+        needed = 50 + 7 * len(label)
+        if used and used + needed > width:
+            lines, used = lines + 1, 0
+        used += needed
+    return lines
 
 
 def empty_figure(reason: str, title: str = "", height: int = 260) -> go.Figure:
@@ -250,5 +270,5 @@ def empty_figure(reason: str, title: str = "", height: int = 260) -> go.Figure:
             "showarrow": False, "font": {"size": 14}}  # fmt: skip
     hidden = {"visible": False}
     return go.Figure(
-        layout=layout(title, height=height, annotations=[note], xaxis=hidden, yaxis=hidden)
+        layout=layout(title, "", [], height, annotations=[note], xaxis=hidden, yaxis=hidden)
     )

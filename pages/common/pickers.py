@@ -1,0 +1,88 @@
+"""Choosing runs, and which one stands out. Knows runs, not what is drawn of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import streamlit as st
+
+from analysis.figures import run_styles
+from analysis.runs import Run
+from analysis.text import _
+from pages.common.state import URL
+
+
+def pick_runs(runs: Sequence[Run], key: str) -> list[Run]:
+    """Any number of runs, in the order picked; at first the pair of `default_pair`."""
+    names = run_names(runs)
+    by_id = {run.id: run for run in runs}
+    chosen = st.multiselect(
+        _("Runs"),
+        list(by_id),
+        default=[run.id for run in default_pair(runs)],
+        format_func=lambda run_id: names.get(run_id, run_id),
+        key=key,
+        bind=URL,
+        wrap=True,
+        placeholder=_("Choose any number of runs"),
+        help=_("Bundled runs and your own. The first one is what the others are compared with."),
+    )
+    return [by_id[run_id] for run_id in chosen if run_id in by_id]
+
+
+def pick_highlight(runs: Sequence[Run], key: str) -> str | None:
+    """The id of the run that stands out in every figure, if any."""
+    if len(runs) < 2:
+        return None
+    labels = {style.run: style.label for style in run_styles(runs)}
+    return st.pills(
+        _("Highlight"),
+        list(labels),
+        format_func=lambda run_id: labels.get(run_id, run_id),
+        key=key,
+        bind=URL,
+        wrap=True,
+        help=_("Shows one run in full and fades the others, in every figure."),
+    )
+
+
+def run_names(runs: Sequence[Run]) -> dict[str, str]:
+    """What the picker and the address call each run: its id without the date, where that is clear.
+
+    The name depends on the run alone, so that a link still works when other runs come and go.
+    """
+    short = {run.id: re.sub(r"^\d{4}-\d\d-\d\d_", "", run.id).replace("_", " ") for run in runs}
+    taken = list(short.values())
+    return {run_id: run_id if taken.count(name) > 1 else name for run_id, name in short.items()}
+
+
+def default_pair(runs: Sequence[Run]) -> list[Run]:
+    """The plain and the residual run to begin with: depth 34, else the deepest pair that matches.
+
+    A pair has the same layers, images and recipe. Of several the wider net, the longer training
+    and then the newer run wins. Without a pair: the newest run.
+    """
+    pairs = [
+        (plain, residual)
+        for plain in runs
+        for residual in runs
+        if residual.config.net.kind == "residual"
+        and residual.config.net.counterpart() == plain.config.net
+        and residual.comparison_key == plain.comparison_key
+        and min(plain.status.epoch, residual.status.epoch) > 0
+    ]
+    if not pairs:
+        return list(runs[-1:])
+    return list(max(pairs, key=_rank))
+
+
+def _rank(pair: tuple[Run, Run]) -> tuple:
+    plain, residual = pair
+    net = plain.config.net
+    is_papers = net.depth == 34 and net.family == "imagenet"
+    finished = plain.state == residual.state == "finished"
+    # Of residual twins that differ in the shortcut, option A has the plain net's parameters.
+    same_size = plain.parameters == residual.parameters
+    epochs = min(plain.status.epoch, residual.status.epoch)
+    return is_papers, net.depth, finished, net.width, same_size, epochs, residual.config.created

@@ -1,0 +1,91 @@
+"""Figures and tables on a page, each with its downloads: PNG, SVG, CSV.
+
+A picture is made by the plotly.js that Streamlit has already loaded in the reader's browser, so it
+needs no network and nothing installed. It is the figure in the `print` template (white, dark ink)
+whatever the page's theme is.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from analysis.figures import theme
+from analysis.text import _
+
+_FILES = Path(__file__).with_name("picture")
+_picture = st.components.v2.component(
+    "residual_lens_picture",
+    html='<span class="row"></span>',
+    css=(_FILES / "picture.css").read_text(encoding="utf-8"),
+    js=(_FILES / "picture.js").read_text(encoding="utf-8"),
+)
+
+WIDTH = 900
+"""Of a downloaded picture, in CSS pixels; PNG has twice as many real ones."""
+
+
+def figure(drawn: go.Figure, table: pd.DataFrame, key: str, reading: str) -> None:
+    """A figure, a sentence on how to read it, and its downloads.
+
+    Args:
+        drawn: any plotly figure.
+        table: the numbers in it, for CSV.
+        key: names the chart and the files.
+        reading: what to look at, and where the paper does.
+    """
+    config = {
+        "displaylogo": False,
+        "modeBarButtonsToRemove": ["autoScale2d", "zoomIn2d", "zoomOut2d"],
+        "toImageButtonOptions": {"filename": key, "scale": 2},
+    }
+    st.plotly_chart(drawn, key=key, config=config, alt=drawn.layout.title.text)
+    st.caption(reading)
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        _picture(
+            key=f"{key}_picture",
+            data={
+                "chart": key,
+                "width": WIDTH,
+                "height": drawn.layout.height,
+                "template": theme.TEMPLATES["print"].to_plotly_json(),
+                "words": _("Save as"),
+                "failed": _("Not possible in this browser: use the camera above the figure."),
+            },
+            width="content",
+            height="content",
+        )
+        _csv(table, key, "CSV")
+
+
+def table(shown: pd.DataFrame, key: str, reading: str) -> None:
+    """A table, a sentence on how to read it, and its download."""
+    st.dataframe(shown, hide_index=True, column_config=_columns(shown), key=key)
+    st.caption(reading)
+    _csv(shown, key, _("Save as CSV"))
+
+
+def _columns(shown: pd.DataFrame) -> dict[str, object]:
+    """Errors and responses to two or three places, counts as 1.3M."""
+    config: dict[str, object] = {}
+    for name in shown.select_dtypes("number"):
+        places = "%.2f" if "%" in name else "%.3f"
+        style = places if shown[name].dtype.kind == "f" else "compact"
+        config[name] = st.column_config.NumberColumn(format=style)
+    return config
+
+
+def _csv(table: pd.DataFrame, key: str, label: str) -> None:
+    """Written only when asked for."""
+    st.download_button(
+        label,
+        lambda: table.to_csv(index=False).encode(),
+        file_name=f"{key}.csv",
+        mime="text/csv",
+        key=f"{key}_csv",
+        on_click="ignore",
+        type="tertiary",
+    )

@@ -1,0 +1,82 @@
+"""Compare: error curves, layer responses and a summary of any runs, beside each other."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from analysis import figures
+from analysis.figures.responses import recorded_epochs
+from analysis.runs import Run
+from analysis.text import _
+from pages.common import cached, messages, pickers, show, state
+
+
+@st.fragment
+def error_curves(runs: list[Run], highlight: str | None) -> None:
+    """Fig. 6 with its controls."""
+    with state.row():
+        x = state.choose("compare_x", _("Horizontal axis"), {
+            "epoch": _("Epoch"), "iteration": _("Iteration"), "wall": _("Time")})  # fmt: skip
+        scale = state.choose("compare_scale", _("Error axis"), {
+            "linear": _("Linear"), "log": _("Log")})  # fmt: skip
+        with st.popover(_("More")):
+            arrangement = state.choose("compare_panels", _("Panels"), {
+                "overlay": _("Together"), "panels": _("Plain | residual")})  # fmt: skip
+            smoothing = st.slider(
+                _("Smoothing"), 0.0, 0.95, 0.0, 0.05, key="compare_smoothing", bind=state.URL
+            )
+    info = figures.error_curves_info(runs)
+    figure = figures.plot_error_curves(info, x, scale, smoothing, arrangement, highlight)
+    reading = _(
+        "Follow the thick lines (section 4.1, Fig. 6): a deeper plain net ends with a higher "
+        "*training* error than a shallower one, its residual twin with a lower one."
+    )
+    show.figure(figure, info, "compare_errors", reading)
+
+
+@st.fragment
+def layer_responses(runs: list[Run], highlight: str | None) -> None:
+    """Fig. 7 with its controls."""
+    with state.row():
+        epoch = state.choose_epoch("compare_epoch", _("After epoch"), recorded_epochs(runs))
+        with st.popover(_("More")):
+            source = state.choose("compare_source", _("Source"), {
+                "auto": _("Best there is"), "measured": _("Measured"),
+                "closed_form": _("Closed form")})  # fmt: skip
+    info = figures.responses_info(runs, source, epoch)
+    reading = _(
+        "Compare the heights (section 4.2, Fig. 7): residual nets respond less than their plain "
+        "twins, and less the deeper they are, so each layer changes its input a little."
+    )
+    show.figure(figures.plot_responses(info, highlight), info, "compare_responses", reading)
+
+
+def summary(runs: list[Run]) -> None:
+    """The table under the figures."""
+    reading = _(
+        "With shortcut option A a plain net and its residual twin have the same parameters and "
+        "multiply-adds (section 3.3): what differs between them is the shortcuts alone."
+    )
+    show.table(figures.summary_table(figures.summary_info(runs)), "compare_summary", reading)
+
+
+st.title(_("Plain nets beside residual nets"))
+everything, damaged = cached.list_runs()
+messages.stop_without_runs(everything, damaged)
+runs_place, highlight_place = st.columns([3, 2], gap="medium")
+with runs_place:
+    picked = messages.only_readable(pickers.pick_runs(everything, "compare_runs"))
+with highlight_place:
+    chosen = pickers.pick_highlight(picked, "compare_highlight")
+messages.warn_not_comparable(picked)
+messages.name_unfinished(picked)
+if picked:
+    left, right = st.columns(2, gap="medium")
+    with left:
+        error_curves(picked, chosen)
+    with right:
+        layer_responses(picked, chosen)
+    summary(picked)
+else:
+    st.info(_("Choose a run above."))
+messages.list_damaged(damaged)
