@@ -16,6 +16,7 @@ from analysis.errors import RunDamaged, RunError
 from analysis.runs import files
 from analysis.runs.format import RunConfig, RunStatus, State
 from analysis.runs.liveness import is_locked
+from analysis.spec import Recipe
 
 BUNDLED = Path(__file__).resolve().parents[2] / "checkpoints"
 """The runs that come with Residual Lens; read-only."""
@@ -46,10 +47,16 @@ class Run:
 
     @property
     def recipe(self) -> str:
-        """The recipe's label, or where an untrained run came from."""
+        """The recipe's label and what it began with, unless fresh weights: `short, from plain-20`.
+
+        Where nothing was trained here, only where it came from.
+        """
+        origin = self.config.origin
+        constructed = origin.get("net") if origin.get("kind") == "construction" else None
         if self.config.recipe:
-            return self.config.recipe.label
-        return str(self.config.origin.get("kind", "unknown"))
+            label = self.config.recipe.label
+            return f"{label}, from {constructed}" if constructed else label
+        return f"built from {constructed}" if constructed else str(origin.get("kind", "unknown"))
 
     @property
     def data_title(self) -> str:
@@ -87,8 +94,19 @@ class Run:
     def comparison_key(self) -> tuple[str, str]:
         """(data fingerprint, recipe): runs are directly comparable where both agree."""
         images = self.config.images.fingerprint if self.config.images else ""
-        recipe = self.config.recipe
+        recipe = self.config.recipe or self._origin_recipe
         return images, repr(replace(recipe, warmup_until=None)) if recipe else self.recipe
+
+    @property
+    def from_scratch(self) -> bool:
+        """Whether its weights began with the initialisation: no import, no construction."""
+        return self.config.recipe is not None and not self.config.origin
+
+    @property
+    def _origin_recipe(self) -> Recipe | None:
+        """Of a net constructed and not trained on: the recipe by which its weights were found."""
+        values = self.config.origin.get("recipe")
+        return Recipe.from_dict(values) if isinstance(values, dict) else None
 
     def history(self) -> pd.DataFrame:
         """A row an epoch; empty where there is none. Raises RunDamaged."""

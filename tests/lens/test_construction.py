@@ -1,0 +1,172 @@
+"""The solution by construction: same function, same errors."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from analysis.errors import SpecError
+from analysis.lens.construction import (
+    block_differences,
+    compare_runs,
+    construct_run,
+    deepen,
+    deeper_spec,
+    inserted_blocks,
+    stage_statistics,
+)
+from analysis.nets import build
+from analysis.runs import load_run
+from analysis.spec import DataSpec, NetSpec, Recipe
+from analysis.training import prepare_run, train_run
+
+LADDER = [(20, 32), (20, 44), (20, 56), (32, 44), (32, 56), (44, 56)]
+
+
+def used_net(name: str, seed: int = 3):
+    """A net whose weights and BN statistics are those of no fresh net: as if trained."""
+    net = build(NetSpec.parse(name), seed)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for module in net.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                size = module.num_features
+                module.weight.copy_(0.5 + torch.rand(size, generator=generator))
+                module.bias.copy_(0.3 * torch.randn(size, generator=generator))
+    net.train()
+    for _ in range(3):
+        net(torch.randn(16, 3, 32, 32, generator=generator))
+    return net.eval()
+
+
+def images(n: int = 8, seed: int = 1) -> torch.Tensor:
+    return torch.randn(n, 3, 32, 32, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize(("shallow", "deep"), LADDER)
+@pytest.mark.parametrize("kind", ["plain", "resnet"])
+def test_every_pair_computes_the_same_function(kind, shallow, deep):
+    """Logits equal for each pair 20, 32, 44, 56, plain and residual: to the last bit on a CPU."""
+    net = used_net(f"{kind}-{shallow}")
+    deeper = deepen(net, deep)
+    batch = images()
+    with torch.inference_mode():
+        assert torch.equal(net(batch), deeper(batch))
+    assert deeper.spec == NetSpec.parse(f"{kind}-{deep}")
+
+
+@pytest.mark.parametrize("name", ["plain-8", "resnet-8-B", "resnet-8-C", "plain-18-w8"])
+def test_calibrated_layers_pass_their_input_through_to_the_bit(name):
+    """BN set from data is the identity in evaluation mode as exactly as BN set to 0 and 1."""
+    net = used_net(name)
+    statistics = stage_statistics(net, [images(32), images(32, seed=2)])
+    deeper = deepen(net, 34 if "18" in name else net.spec.depth + 12, statistics)
+    found = block_differences(net, deeper, images())
+    assert found["difference"].max() == 0
+    assert found["inserted"].sum() == len(inserted_blocks(net.spec, deeper.spec))
+    assert (found.loc[found["inserted"], "largest"] > 0).all(), "nothing passed"
+
+
+def test_statistics_of_a_stage_are_those_of_its_output():
+    """Mean and variance by channel over images and positions, against torch in float64."""
+    net = used_net("plain-8")
+    batches = [images(5), images(7, seed=2)]
+    found = stage_statistics(net, batches)[2]
+    with torch.inference_mode():
+        output = net.stage2(net.stage1(net.stem(torch.cat(batches)))).double()
+    torch.testing.assert_close(found[0].double(), output.mean((0, 2, 3)))
+    torch.testing.assert_close(found[1].double(), output.var((0, 2, 3), correction=0))
+
+
+@pytest.mark.parametrize("calibrated", [True, False])
+def test_training_mode_is_close_to_the_identity_only_where_calibrated(calibrated):
+    """BN normalises by the batch in training mode: kept statistics of 0 and 1 are then far off."""
+    net = used_net("plain-8")
+    statistics = stage_statistics(net, [images(64)]) if calibrated else None
+    deeper = deepen(net, 14, statistics).train()
+    with torch.no_grad():
+        x = net.stage1(net.stem(images(64, seed=5)))
+        off = float((deeper.stage1.block2(x) - x).norm() / x.norm())
+    assert (off < 0.05) if calibrated else (off > 0.3)
+
+
+def test_a_residual_identity_is_exact_in_training_mode_too():
+    """F = 0 whatever BN normalises by."""
+    deeper = deepen(used_net("resnet-8"), 14).train()
+    x = torch.relu(torch.randn(8, 16, 8, 8))
+    assert torch.equal(deeper.stage1.block2(x), x)
+
+
+def test_plain_bottlenecks_are_refused():
+    """A layer that narrows to a quarter of the channels can't be the identity."""
+    spec = NetSpec.parse("plain-50")
+    with pytest.raises(SpecError) as error:
+        deeper_spec(spec, 101)
+    assert str(error.value) == (
+        "the blocks of plain-50 narrow to a quarter of their channels, so they can't be the "
+        "identity; take a plain net of two-layer blocks or a residual net"
+    )
+
+
+def test_impossible_depths_are_refused():
+    """Not deeper, no such depth, other blocks: each says what is wrong."""
+    spec = NetSpec.parse("plain-20")
+    with pytest.raises(SpecError, match=r"20 layers are not more than the 20 of plain-20"):
+        deeper_spec(spec, 20)
+    with pytest.raises(SpecError, match=r"plain-20 can't be made 33 layers deep: .*6n\+2"):
+        deeper_spec(spec, 33)
+    with pytest.raises(SpecError, match="have different blocks"):
+        deeper_spec(NetSpec.parse("resnet-34"), 50)
+
+
+@pytest.fixture(scope="module", params=["plain-8-w4", "resnet-8-w4"])
+def trained(request, tmp_path_factory):
+    """A tiny run, trained on 200 digits."""
+    recipe = Recipe.parse("quick", epochs=2, batch_size=50, train_images=200, test_images=100)
+    folder = tmp_path_factory.mktemp("runs")
+    path = prepare_run(folder, NetSpec.parse(request.param), recipe, DataSpec.parse("digits"))
+    return train_run(path)
+
+
+def test_a_constructed_run_has_the_errors_of_its_origin(trained, tmp_path):
+    """Training and test error equal to the last image; a run like any other, at epoch 0."""
+    path = construct_run(trained, 20, tmp_path)
+    run = load_run(path)
+    table, shallow, deep = compare_runs(trained, run)
+    assert shallow == deep
+    assert deep == (run.status.train_error_clean, run.status.test_error)
+    assert table["difference"].max() == 0
+    assert (run.state, run.status.epoch, run.net) == ("finished", 0, f"{run.config.net.name}")
+    assert run.recipe == f"built from {trained.net}"
+    assert run.comparison_key == trained.comparison_key
+    assert not run.from_scratch
+    assert trained.from_scratch
+    history = run.history()
+    assert history["epoch"].tolist() == [0]
+    assert history["test_error"].tolist() == [run.status.test_error]
+    assert set(run.responses()["source"]) == {"measured"}
+
+
+def test_a_constructed_net_can_be_made_deeper_again(trained, tmp_path):
+    """8 -> 14 -> 20 has the errors of 8: a constructed run is a run like any other."""
+    first = load_run(construct_run(trained, 14, tmp_path))
+    second = load_run(construct_run(first, 20, tmp_path))
+    assert second.status.test_error == first.status.test_error
+    assert second.comparison_key == trained.comparison_key
+
+
+def test_training_goes_on_from_the_constructed_weights(trained, tmp_path):
+    """With a learning rate of almost 0 the deeper net still has the shallower one's function."""
+    recipe = Recipe.parse(
+        "quick", epochs=1, batch_size=50, train_images=200, test_images=100, lr=1e-12, flip=False
+    )
+    path = construct_run(trained, 14, tmp_path, recipe=recipe)
+    waiting = load_run(path)
+    assert waiting.state == "queued"
+    assert waiting.config.origin["from"] == trained.id
+    run = train_run(path)
+    assert run.state == "finished"
+    assert run.recipe == f"{recipe.label}, from {trained.net}"
+    # The BN statistics moved for one epoch; the weights did not.
+    assert abs(run.status.test_error - trained.status.test_error) <= 10
