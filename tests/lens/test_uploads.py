@@ -1,0 +1,129 @@
+"""Uploads: every kind of image file becomes RGB, every bad one a sentence, in bounded memory."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from analysis.errors import DataError
+from analysis.lens.uploads import KEEP, read_image
+from tests.lens.bad_files import animation, encoded, photo, png_header, refused
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "WEBP", "JPEG"])
+def test_kinds(kind):
+    """PNG, BMP and lossless WebP come back pixel for pixel, JPEG nearly, none with a note."""
+    options = {"WEBP": {"lossless": True}, "JPEG": {"quality": 100, "subsampling": 0}}
+    picture = read_image(encoded(photo(), kind, **options.get(kind, {})), "a")
+
+    difference = np.abs(picture.rgb.astype(int) - np.asarray(photo()).astype(int))
+    assert difference.max() <= (12 if kind == "JPEG" else 0)
+    assert picture.size == (60, 40)
+    assert picture.notes == ()
+
+
+def test_alpha_over_white():
+    """A transparent pixel is white, a half transparent one half way, and the note says so."""
+    rgba = np.zeros((8, 8, 4), np.uint8)
+    rgba[..., 0] = 200
+    rgba[0, 1, 3], rgba[0, 2, 3] = 255, 128
+    picture = read_image(encoded(Image.fromarray(rgba)), "a.png")
+
+    assert picture.rgb[0, 0].tolist() == [255, 255, 255]
+    assert picture.rgb[0, 1].tolist() == [200, 0, 0]
+    assert np.abs(picture.rgb[0, 2].astype(int) - [227, 127, 127]).max() <= 1
+    assert picture.notes == ("Transparent parts are shown over white.",)
+
+
+def test_sixteen_bits():
+    """16-bit grey keeps its brightness: 65535 is white and 32768 is mid-grey."""
+    values = np.full((8, 8), 32768, np.uint16)
+    values[0, 0] = 65535
+    picture = read_image(encoded(Image.fromarray(values)), "a.png")
+
+    assert picture.rgb[0, 0].tolist() == [255, 255, 255]
+    assert picture.rgb[1, 1].tolist() == [128, 128, 128]
+    assert "16 bits a pixel were reduced to 8." in picture.notes
+
+
+def test_grey_and_cmyk():
+    """Grey has equal channels; CMYK's pure cyan is cyan."""
+    grey = read_image(encoded(photo().convert("L")), "a.png")
+    assert (grey.rgb[..., 0] == grey.rgb[..., 2]).all()
+    cyan = read_image(encoded(Image.new("CMYK", (8, 8), (255, 0, 0, 0)), "JPEG"), "a.jpg")
+    assert np.abs(cyan.rgb[4, 4].astype(int) - [0, 255, 255]).max() <= 3
+    assert "CMYK" in cyan.notes[0]
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_exif_orientation(large):
+    """Orientation 6 (turned by 90 degrees) is undone, in large images too."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image = photo(3000, 2400) if large else photo()
+    picture = read_image(encoded(image, "JPEG", exif=exif), "a.jpg")
+
+    height, width = picture.rgb.shape[:2]
+    assert height > width
+    assert picture.rgb[height // 8, width - width // 8, 0] > 200  # the red corner, now right
+    assert picture.rgb[height // 8, width // 8, 1] > 100
+    assert picture.notes == ("It was turned upright as its EXIF orientation says.",)
+
+
+def test_animation_gives_first_frame():
+    """Of 1,000 frames the first one is taken, and the note says so."""
+    picture = read_image(animation(), "a.gif")
+
+    assert picture.rgb[0, 0].tolist() == [255, 0, 0]
+    assert picture.notes[0] == "It is animated: this is its first frame."
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_large_images_are_kept_small(kind):
+    """What is kept of a large image has KEEP pixels on its longer side."""
+    picture = read_image(encoded(photo(4000, 2000), kind), "a")
+
+    assert picture.rgb.shape == (KEEP // 2, KEEP, 3)
+    assert picture.size == (4000, 2000)
+
+
+@pytest.mark.filterwarnings("default::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("name", refused())
+def test_refused(name):
+    """Each bad file is refused with its own message, allocating next to nothing."""
+    data, message = refused()[name]
+    tracemalloc.start()
+    with pytest.raises(DataError) as caught:
+        read_image(data, name)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert str(caught.value).startswith(message)
+    assert peak < 5_000_000
+
+
+def test_missing_pixels():
+    """A PNG whose pixels end early is cut short, not black."""
+    with pytest.raises(DataError, match=r"b\.png is (cut short|damaged)"):
+        read_image(png_header(640, 480), "b.png")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(min_size=1, max_size=200), st.integers(0, 3), st.integers(0, 100))
+def test_any_bytes(noise, kind, where):
+    """Whatever is in the file: an image, or a message that begins with its name."""
+    base = encoded(photo(), ["PNG", "JPEG", "GIF", "BMP"][kind])
+    data = base[:where] + noise + base[where + len(noise) :]
+    problem = ""
+    try:
+        rgb = read_image(data, "x.png").rgb
+        problem = "" if (rgb.dtype, rgb.ndim) == (np.uint8, 3) else "not RGB"
+    except DataError as error:
+        problem = str(error)
+
+    assert not problem or problem.startswith("x.png ")
