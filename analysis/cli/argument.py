@@ -29,7 +29,8 @@ def construct(
 ) -> None:
     """Make a deeper net that computes what a trained one does (section 1), and keep it as a run."""
     from analysis.cli.train import _command, _run
-    from analysis.lens.construction import compare_runs, construct_run, deeper_spec
+    from analysis.lens.constructed_runs import compare_runs, construct_run
+    from analysis.lens.construction import deeper_spec
     from analysis.runs import default_folder, find_run, load_run
     from analysis.spec import recipe_for
 
@@ -39,7 +40,7 @@ def construct(
     if train:
         changes = {"epochs": epochs, "lr": lr}
         given = {name: value for name, value in changes.items() if value is not None}
-        recipe = recipe_for(train, spec, found.config.data, **given)  # type: ignore[arg-type]
+        recipe = recipe_for(train, spec, found.config.data, **given)  # type: ignore
     path = construct_run(
         found, depth, runs or default_folder(), recipe=recipe, calibrate=not no_calibrate,
         command=_command(),

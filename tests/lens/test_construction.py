@@ -7,10 +7,9 @@ import torch
 from torch import nn
 
 from analysis.errors import SpecError
+from analysis.lens.constructed_runs import compare_runs, construct_run
 from analysis.lens.construction import (
     block_differences,
-    compare_runs,
-    construct_run,
     deepen,
     deeper_spec,
     inserted_blocks,

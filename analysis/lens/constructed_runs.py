@@ -1,0 +1,183 @@
+"""Constructed nets as runs: finished as they are and measured, or waiting to be trained on.
+
+`construction` makes the nets; here they get a directory, errors and layer responses, so that a
+constructed net is listed, compared and trained as any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+from torch import Tensor
+
+from analysis.data import Normalizer
+from analysis.errors import RunError
+from analysis.lens.construction import (
+    block_differences,
+    deepen,
+    deeper_spec,
+    stage_statistics,
+)
+from analysis.nets import Net
+from analysis.runs import Run, RunConfig, create_run, load_run, open_writer
+from analysis.runs.files import MODEL
+from analysis.runs.format import new_run_id, now
+from analysis.spec import Recipe
+from analysis.training.evaluate import evaluate
+from analysis.training.finish import measure
+from analysis.training.hardware import describe_machine, describe_versions
+from analysis.training.prepare import TrainingImages, load_training_images, prepare_run
+from analysis.weights import load_net, model_tensors
+
+CALIBRATION_IMAGES = 2560
+"""Training images whose statistics the inserted BN layers are given."""
+CALIBRATION_BATCH = 128
+
+
+def construct_run(
+    run: Run,
+    depth: int,
+    folder: Path | str,
+    *,
+    recipe: Recipe | None = None,
+    calibrate: bool = True,
+    seed: int | None = None,
+    command: str = "",
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Keep a constructed net as a run: finished as it is, or waiting to be trained on.
+
+    As it is, its errors and layer responses are measured over the images of the run it came from;
+    its epoch is 0 and its tables say so.
+
+    Args:
+        run: the run of the shallower net.
+        depth: of the new net.
+        folder: where runs go.
+        recipe: train it on with this; None: leave it as constructed.
+        calibrate: set the inserted BN layers from training images, so that a plain net is close
+            to its shallower one in training mode too.
+        seed: of the new run; by default the old one's.
+        command: the command line that makes this run.
+        progress: told (images decoded, images) while the data set is read the first time.
+
+    Returns:
+        The new run's directory; `train_run` goes on from a waiting one.
+
+    Raises:
+        SpecError: as `deeper_spec`.
+        RunError: the run has no weights yet or names no data; the folder can't be written.
+        DataError: its images can't be had.
+    """
+    deep_spec = deeper_spec(run.config.net, depth)
+    shallow, normalizer = load_net(run)
+    images = run_images(run, progress)
+    batches = _batches(images.images.train[:CALIBRATION_IMAGES], normalizer)
+    deep = deepen(shallow, depth, stage_statistics(shallow, batches) if calibrate else None)
+    origin = {
+        "kind": "construction", "from": run.id, "net": run.net, "calibrated": calibrate,
+        "recipe": _trained_with(run).to_dict(),
+    }  # fmt: skip
+    seed = run.config.seed if seed is None else seed
+    if recipe is not None:
+        path = prepare_run(
+            folder, deep_spec, recipe, run.config.data, seed=seed, command=command, origin=origin,  # type: ignore
+        )  # fmt: skip
+        with open_writer(path) as writer:
+            _save(writer, deep, normalizer)
+        return path
+    config = RunConfig(
+        net=deep_spec, recipe=None, data=run.config.data, images=run.config.images, seed=seed,
+        compute=run.config.compute, created=now(), command=command, origin=origin,
+    )  # fmt: skip
+    path = create_run(folder, config, new_run_id(config))
+    _finish(path, deep, normalizer, images)
+    return path
+
+
+def _finish(path: Path, net: Net, normalizer: Normalizer, images: TrainingImages) -> None:
+    """Measure a net that is not trained on, and close its run."""
+    held = images.images
+    train_loss, train_error = evaluate(net, held.train, held.train_labels, normalizer)
+    test_loss, test_error = evaluate(net, held.test, held.test_labels, normalizer)
+    row = {
+        "epoch": 0, "iteration": 0, "train_loss": train_loss, "train_error_clean": train_error,
+        "test_loss": test_loss, "test_error": test_error,
+    }  # fmt: skip
+    found = measure(net, held.test, normalizer, 0)
+    with open_writer(path) as writer:
+        _save(writer, net, normalizer)
+        writer.append("history", [row])
+        writer.append("responses", found.responses)
+        if len(found.refinement):
+            writer.append("refinement", found.refinement)
+        writer.set_status(
+            state="finished", train_error_clean=train_error, test_error=test_error,
+            started=now(), ended=now(), versions=describe_versions(),
+            machine=describe_machine("cpu"),
+        )  # fmt: skip
+
+
+def _save(writer, net: Net, normalizer: Normalizer) -> None:
+    metadata = {"net": net.spec.name, "epoch": "0"}
+    writer.save_tensors(MODEL, model_tensors(net, normalizer), metadata)
+
+
+def run_images(run: Run, progress: Callable[[int, int], None] | None = None) -> TrainingImages:
+    """The images that a run was trained on, or, for a constructed one, its net's first origin.
+
+    Raises:
+        RunError: it names no data.
+        DataError: they can't be had or have changed.
+    """
+    return load_training_images(replace(run.config, recipe=_trained_with(run)), progress)
+
+
+def _trained_with(run: Run) -> Recipe:
+    """The recipe that chose a run's images: its own, or that of the run it was constructed from."""
+    if run.config.data is None:
+        raise RunError(
+            f"{run.id} names no data set, so a net made of it can't be measured or trained on; "
+            "take a run that was trained here"
+        )
+    if run.config.recipe is not None:
+        return run.config.recipe
+    known = run.config.origin.get("recipe")
+    return Recipe.from_dict(known) if known else Recipe("all images", epochs=1)
+
+
+def _batches(images: Tensor, normalizer: Normalizer) -> Iterable[Tensor]:
+    return (normalizer.apply(batch) for batch in images.split(CALIBRATION_BATCH))
+
+
+def compare_runs(
+    run: Run, deep: Run, n_images: int = 256
+) -> tuple[pd.DataFrame, tuple[float, float], tuple[float, float]]:
+    """A run and what was constructed of it, held side by side over the same images.
+
+    Args:
+        run: the shallower net's run.
+        deep: the constructed one's, not trained on.
+        n_images: test images for the differences.
+
+    Returns:
+        `block_differences` over the first test images; (training, test) error in percent of the
+        shallower net; the same of the deeper.
+    """
+    shallow_net, normalizer = load_net(run)
+    deep_net, _ = load_net(load_run(deep.path))
+    images = run_images(run).images
+    batch = normalizer.apply(images.test[:n_images])
+    errors = [
+        tuple(
+            evaluate(net, pixels, labels, normalizer)[1]
+            for pixels, labels in (
+                (images.train, images.train_labels), (images.test, images.test_labels),
+            )
+        )
+        for net in (shallow_net, deep_net)
+    ]  # fmt: skip
+    return block_differences(shallow_net, deep_net, batch), errors[0], errors[1]  # type: ignore
