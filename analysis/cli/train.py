@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from analysis.cli import jobs
 from analysis.cli.options import RunName, RunsFolder, folders
 
 if TYPE_CHECKING:
@@ -50,55 +51,67 @@ def train(
     precision: Annotated[str, typer.Option(help="auto, float32, bfloat16.")] = "auto",
     no_compile: Annotated[bool, typer.Option("--no-compile", help="Run eagerly.")] = False,
     threads: Annotated[int | None, typer.Option(help="CPU threads.", min=1)] = None,
+    name: Annotated[str, typer.Option(help="The run's id. [default: date, net, recipe, seed]")] = "",
+    queue: Annotated[
+        bool, typer.Option("--queue", help="Train in the background, after what is queued.")
+    ] = False,
 ) -> None:
     """Train a net and keep everything about it in a run.
 
     Under torchrun (`torchrun --nproc-per-node 2 -m analysis train ...`) several processes train
     one net together.
     """
+    from analysis.jobs import requests_for
     from analysis.runs import default_folder
-    from analysis.spec import Compute, DataSpec, NetSpec, recipe_for
-    from analysis.training import prepare_run
+    from analysis.spec import Compute, DataSpec
 
     data_spec = DataSpec.parse(data, data_title, resize)
-    net_spec = NetSpec.parse(net, data_spec.count_classes())
     changes = {
         "epochs": epochs, "batch_size": batch_size, "lr": lr, "weight_decay": weight_decay,
         "validation": validation, "augment": False if no_augment else None,
     }  # fmt: skip
     given = {name: value for name, value in changes.items() if value is not None}
     compute = Compute(device, precision, False if no_compile else None, None, threads)  # type: ignore[arg-type]
-    recipe_spec = recipe_for(recipe, net_spec, data_spec, **given)
-    rank = int(os.environ.get("RANK", 0))
-    path = None
-    if rank == 0:
-        path = prepare_run(
-            runs or default_folder(), net_spec, recipe_spec, data_spec,
-            seed=seed, compute=compute, command=_command(),
-        )  # fmt: skip
-    _run(_agreed(path))
+    request = requests_for([net], data_spec, recipe, given, seed, compute, name)[0]
+    if queue:
+        jobs.queue_up([request], runs or default_folder())
+        return
+    from analysis.training import prepare_run
+    from analysis.training.distributed import World
+
+    with World() as world:
+        path = None
+        if world.main:
+            path = prepare_run(
+                runs or default_folder(), request.net, request.recipe, data_spec,
+                seed=seed, compute=compute, command=_command(), run_id=name or None,
+            )  # fmt: skip
+        _run(Path(world.same_path(str(path) if path else None)))
 
 
-def resume(run: RunName, runs: RunsFolder = None) -> None:
+def resume(
+    run: RunName,
+    runs: RunsFolder = None,
+    background: Annotated[
+        bool, typer.Option("--background", help="Put it in the queue instead of waiting for it.")
+    ] = False,
+    queued: Annotated[bool, typer.Option("--queued", hidden=True)] = False,
+) -> None:
     """Go on with a run that was cancelled, failed or killed, from its last whole epoch."""
     from analysis.runs import find_run
 
-    _run(find_run(run, folders(runs)).path)
+    path = find_run(run, folders(runs)).path
+    if background:
+        jobs.queue_again(path)
+    else:
+        _run(path, only_queued=queued)
 
 
 def _command() -> str:
     return shlex.join(["python", "-m", "analysis", *sys.argv[1:]])
 
 
-def _agreed(path: Path | None) -> Path:
-    """The main process's path, in all processes of a torchrun."""
-    from analysis.training.distributed import World
-
-    with World() as world:
-        return Path(world.same_path(str(path) if path else None))
-
-
-def _run(path: Path) -> None:
+def _run(path: Path, only_queued: bool = False) -> None:
     """Train in the foreground; Ctrl-C and SIGTERM end it in order, to be resumed."""
     from analysis.training import train_run
 
@@ -109,7 +122,9 @@ def _run(path: Path) -> None:
     if main:
         print(f"Run: {path}")
     with _Bar(path.name, visible=main) as bar:
-        run = train_run(path, bar.update, lambda: bool(received), bar.decoding, bar.line)
+        run = train_run(
+            path, bar.update, lambda: bool(received), bar.decoding, bar.line, only_queued
+        )
     if run.state == "cancelled":
         if main:
             print(

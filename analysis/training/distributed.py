@@ -10,19 +10,24 @@ from torch import Tensor, nn
 
 
 class World:
-    """This process among those that train one net together: `rank` of `size`."""
+    """This process among those that train one net together: `rank` of `size`.
+
+    A context manager; an inner `with` joins the group that an outer one has made.
+    """
 
     def __init__(self) -> None:
         self.rank = int(os.environ.get("RANK", 0))
         self.size = int(os.environ.get("WORLD_SIZE", 1))
+        self._joined = False
 
     def __enter__(self) -> World:
-        if self.size > 1:
+        if self.size > 1 and not dist.is_initialized():
             dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+            self._joined = True
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self.size > 1:
+        if self._joined:
             dist.destroy_process_group()
 
     @property

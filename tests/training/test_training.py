@@ -1,0 +1,298 @@
+"""Training to the bit, its records and its failures: `pytest tests/training/test_training.py`."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from analysis.data import load_images
+from analysis.errors import DataError, RunError
+from analysis.responses import closed_form
+from analysis.runs import Run, files, find_run, load_run, open_writer
+from analysis.runs.files import RESUME
+from analysis.spec import REFERENCE, Compute, DataSpec, NetSpec, Recipe, recipe_for
+from analysis.training import prepare_run, train_run
+from analysis.training.evaluate import evaluate
+from analysis.training.monitor import NonFinite
+from analysis.weights import load_net, read_tensors
+
+DIGITS = DataSpec("digits")
+FAST = Compute("cpu", threads=1)
+
+
+def small_recipe(**changes) -> Recipe:
+    given = {"epochs": 3, "train_images": 200, "test_images": 100, "batch_size": 64, **changes}
+    return recipe_for("quick", NetSpec.parse("resnet-8"), DIGITS, **given)
+
+
+def prepared(folder: Path, net: str = "resnet-8", compute: Compute = FAST, **changes) -> Path:
+    return prepare_run(
+        folder, NetSpec.parse(net), small_recipe(**changes), DIGITS, seed=1, compute=compute
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return train_run(prepared(tmp_path_factory.mktemp("runs")))
+
+
+def command(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "analysis", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+    )
+
+
+def test_a_finished_run_has_everything(finished: Run):
+    """A row an epoch, responses in closed form by epoch and measured at the end, whole weights."""
+    history, responses = finished.history(), finished.responses()
+
+    assert finished.state == "finished"
+    assert history["epoch"].tolist() == [1, 2, 3]
+    assert history["iteration"].tolist() == [4, 8, 12]
+    assert history["train_error_clean"].notna().tolist() == [False, False, True]
+    assert set(responses.loc[responses["source"] == "closed_form", "epoch"]) == {1, 2, 3}
+    assert set(responses.loc[responses["source"] == "measured", "epoch"]) == {3}
+    assert finished.refinement()["block_name"].tolist() == [
+        "stage1.block1", "stage2.block1", "stage3.block1",
+    ]  # fmt: skip
+    assert not (finished.path / RESUME).exists()
+    assert finished.status.machine["cores"] == os.cpu_count()
+
+
+def test_a_net_learns(tmp_path: Path):
+    """On digits sixty updates already lower the training error by far."""
+    run = train_run(prepared(tmp_path, epochs=6, train_images=320, batch_size=32))
+    errors = run.history()["train_error"]
+
+    assert errors.iloc[-1] < errors.iloc[0] - 20
+
+
+def test_recorded_errors_are_those_of_the_saved_net(finished: Run):
+    """The last row's errors come out again from the weights on disk."""
+    net, normalizer = load_net(finished)
+    images = load_images(DIGITS).subset(200, 100)
+    last = finished.history().iloc[-1]
+
+    _, train_error = evaluate(net, images.train, images.train_labels, normalizer)
+    test_loss, test_error = evaluate(net, images.test, images.test_labels, normalizer)
+    assert train_error == last["train_error_clean"]
+    assert test_error == last["test_error"]
+    assert test_loss == pytest.approx(last["test_loss"], rel=1e-5)
+
+
+def test_errors_are_counted_over_images():
+    """130 images in batches of 128 and 2: each image counts once."""
+    net, normalizer = _tiny_net_and_normalizer()
+    images = load_images(DIGITS).subset(train=130)
+    _, error = evaluate(net, images.train, images.train_labels, normalizer)
+    with torch.no_grad():
+        logits = torch.cat([net(normalizer.apply(x[None])) for x in images.train])
+
+    wrong = (logits.argmax(1) != images.train_labels).sum()
+    assert error == pytest.approx(100 * int(wrong) / 130)
+
+
+def _tiny_net_and_normalizer():
+    from analysis.data import Normalizer
+    from analysis.nets import build
+
+    return build(NetSpec.parse("plain-8"), 0).eval(), Normalizer.fit(load_images(DIGITS).train)
+
+
+def test_the_closed_form_rows_are_those_of_the_weights(finished: Run):
+    """The last epoch's closed form comes out again from the saved BN parameters."""
+    net, _ = load_net(finished)
+    rows = finished.responses().query("source == 'closed_form' and epoch == 3")
+
+    assert rows["std"].to_numpy() == pytest.approx(closed_form(net)["std"].to_numpy(), rel=1e-12)
+
+
+def same_weights(first: Path, second: Path) -> bool:
+    one, two = read_tensors(first / files.MODEL)[0], read_tensors(second / files.MODEL)[0]
+    return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
+
+
+def numbers(run: Run) -> pd.DataFrame:
+    timings = ["seconds", "images_per_second", "wall_seconds"]
+    return run.history().drop(columns=timings)
+
+
+def test_the_same_seed_gives_the_same_bits(finished: Run, tmp_path: Path):
+    """Two trainings of one definition agree in every weight and every number."""
+    again = train_run(prepared(tmp_path))
+
+    assert same_weights(finished.path, again.path)
+    pd.testing.assert_frame_equal(numbers(again), numbers(finished), check_exact=True)
+
+
+def test_a_run_killed_in_mid_epoch_resumes_to_the_same_bits(finished: Run, tmp_path: Path):
+    """SIGKILL while the second epoch trains; the resumed run equals the uninterrupted one."""
+    path = prepared(tmp_path)
+    process = command("resume", str(path))
+    _wait_until(lambda: (path / files.LOG).exists())
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert load_run(path).state == "interrupted"
+
+    run = train_run(path)
+    assert run.state == "finished"
+    assert same_weights(finished.path, path)
+    pd.testing.assert_frame_equal(numbers(run), numbers(finished), check_exact=True)
+    pd.testing.assert_frame_equal(run.responses(), finished.responses(), check_exact=True)
+
+
+def _wait_until(holds, seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.002)
+
+
+class _Killed(BaseException):
+    """Stands for the moment of a SIGKILL: nothing after it runs, not even handlers of Exception."""
+
+
+@pytest.mark.parametrize("writes", [1, 3, 5, 6, 7, 8, 9, 11])
+def test_a_kill_between_any_two_writes_loses_at_most_the_epoch(
+    writes: int, finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """After each of the writes of two epochs: the status claims no more than is there, and the
+    resumed run equals the uninterrupted one."""
+    path = prepared(tmp_path)
+    left = [writes]
+
+    def counting(original):
+        def write(*arguments, **named):
+            if left[0] == 0:
+                raise _Killed
+            left[0] -= 1
+            return original(*arguments, **named)
+
+        return write
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "write_whole", counting(files.write_whole))
+        patch.setattr(files, "append_text", counting(files.append_text))
+        with pytest.raises(_Killed):
+            train_run(path)
+    left_behind = load_run(path)
+    assert left_behind.status.epoch <= len(left_behind.history())
+
+    run = train_run(path)
+    assert same_weights(finished.path, path)
+    pd.testing.assert_frame_equal(numbers(run), numbers(finished), check_exact=True)
+    pd.testing.assert_frame_equal(run.responses(), finished.responses(), check_exact=True)
+
+
+def test_a_cancelled_run_resumes_to_the_same_bits(finished: Run, tmp_path: Path):
+    """Cancelled after the first epoch through the file that the app writes."""
+    path = prepared(tmp_path)
+
+    def cancel_in_second_epoch(progress) -> None:
+        if progress.epoch == 1:
+            (path / files.CANCEL).touch()
+
+    run = train_run(path, progress=cancel_in_second_epoch)
+    if run.state == "finished":  # a machine too quick to be cancelled in between
+        pytest.skip("the training ended within a quarter of a second")
+    assert (run.state, run.status.reason) == ("cancelled", "cancelled")
+    assert train_run(path).state == "finished"
+    assert same_weights(finished.path, path)
+
+
+def test_a_finished_run_is_not_trained_again(finished: Run):
+    """Resuming it says so."""
+    with pytest.raises(RunError, match="has finished; there is nothing to resume"):
+        train_run(finished.path)
+
+
+def test_a_run_in_training_is_not_trained_twice(tmp_path: Path):
+    """The lock keeps a second trainer out."""
+    path = prepared(tmp_path)
+    with open_writer(path), pytest.raises(RunError, match="is being trained by another process"):
+        train_run(path)
+
+
+def test_non_finite_loss_stops_with_a_clear_record(tmp_path: Path):
+    """Epoch and learning rate in the message, the last good weights kept, no NaN in them."""
+    path = prepared(tmp_path, lr=100.0, weight_decay=0.9, batch_size=16)
+    with pytest.raises(NonFinite) as caught:
+        train_run(path)
+
+    run = load_run(path)
+    assert re.fullmatch(
+        r"the loss became infinite or not a number in epoch \d, update \d+, at learning rate "
+        r"[\d.]+\. The weights of epoch \d are kept; try a smaller --lr or another seed\.",
+        str(caught.value),
+    )
+    assert (run.status.state, run.status.reason) == ("failed", str(caught.value))
+    assert all(torch.isfinite(t).all() for t in read_tensors(run.weights_path)[0].values())
+
+
+def test_other_classes_than_the_nets_are_refused(tmp_path: Path):
+    """The message says both numbers."""
+    path = prepare_run(tmp_path, NetSpec.parse("plain-8", 7), small_recipe(), DIGITS)
+    with pytest.raises(DataError) as caught:
+        train_run(path)
+
+    assert str(caught.value) == (
+        "plain-8 has 7 classes, digits has 10; build the net with 10 classes"
+    )
+    assert load_run(path).status.state == "failed"
+
+
+def test_the_fast_path_follows_the_reference(tmp_path: Path):
+    """channels-last against float32 eager NCHW: the same curve within rounding."""
+    fast = train_run(prepared(tmp_path, compute=FAST, epochs=1))
+    slow = train_run(prepared(tmp_path, compute=REFERENCE, epochs=1))
+
+    assert (slow.config.compute.channels_last, fast.config.compute.channels_last) == (False, True)
+    assert fast.history()["train_loss"].iloc[0] == pytest.approx(
+        slow.history()["train_loss"].iloc[0], rel=1e-3
+    )
+
+
+def test_a_validation_split_is_held_out(tmp_path: Path):
+    """40 of 200 images are not trained on, and their error is recorded."""
+    run = train_run(prepared(tmp_path, validation=40, epochs=1))
+
+    assert run.config.images is not None
+    assert run.config.images.n_train == 160
+    assert run.history()["val_error"].notna().all()
+
+
+def test_two_processes_give_the_curve_of_one(finished: Run, tmp_path: Path):
+    """torchrun with gloo: same images in the same order, BN statistics of half batches apart."""
+    arguments = [
+        "--net", "resnet-8", "--data", "digits", "--recipe", "quick", "--epochs", "2",
+        "--seed", "1", "--threads", "1", "--device", "cpu", "--runs",
+    ]  # fmt: skip
+    for name, start in (
+        ("two", ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]),
+        ("one", ["-m"]),
+    ):
+        done = subprocess.run(
+            [sys.executable, *start, "analysis", "train", *arguments, str(tmp_path / name)],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        assert done.returncode == 0, done.stderr
+    two, one = (find_run("resnet-8", [tmp_path / name]).history() for name in ("two", "one"))
+
+    assert two["iteration"].tolist() == one["iteration"].tolist()
+    assert two["train_loss"].to_numpy() == pytest.approx(one["train_loss"].to_numpy(), rel=0.15)
+    assert two["train_error"].to_numpy() == pytest.approx(one["train_error"].to_numpy(), abs=10)
