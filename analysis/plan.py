@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from analysis.spec import NetSpec
@@ -168,11 +169,13 @@ def _halved(size: int, stride: int) -> int:
     return -(-size // stride)
 
 
+@lru_cache(maxsize=1024)
 def parameters(spec: NetSpec) -> int:
     """Trained numbers in all (Table 6)."""
     return sum(layer.parameters for layer in layers(spec))
 
 
+@lru_cache(maxsize=1024)
 def multiply_adds(spec: NetSpec, image_size: int | None = None) -> int:
     """Multiply-adds of one image in all: the paper's "FLOPs" (Table 1)."""
     return sum(layer.multiply_adds for layer in layers(spec, image_size))
