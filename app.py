@@ -9,6 +9,7 @@ from __future__ import annotations
 import streamlit as st
 
 from analysis.text import _
+from pages.common.language import choose_language
 
 # An emoji, not an icon name: Streamlit would fetch that from the network for the browser tab.
 st.set_page_config(
@@ -23,6 +24,8 @@ st.html(
     "<style>[data-testid=stMainBlockContainer]"
     " {padding: 2.5rem clamp(1rem, 3vw, 2.5rem) 4rem}</style>"
 )
+
+choose_language()
 
 # In every session's language, so made here and not at import. url_path is the file's name.
 PAGES = {

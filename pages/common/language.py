@@ -1,0 +1,36 @@
+"""Which language the app speaks: the address's `?lang=`, else the browser's, else English."""
+
+from __future__ import annotations
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from analysis import text
+from analysis.text import LANGUAGES
+
+_KEY = "language"
+
+
+def choose_language() -> None:
+    """The switch in the sidebar. Call it in app.py before the pages get their titles."""
+    # A fragment reruns in a thread of its own without app.py, so the session is asked each time.
+    text.follow(_of_session)
+    asked = st.query_params.get("lang")
+    code = asked if asked in LANGUAGES else text.best_language(st.context.locale)
+    codes = list(LANGUAGES)
+    with st.sidebar:
+        chosen = st.selectbox(
+            "Language · 语言",
+            codes,
+            index=codes.index(code),
+            format_func=LANGUAGES.__getitem__,
+            key=_KEY,
+        )
+    if chosen != code:
+        st.query_params["lang"] = chosen
+
+
+def _of_session() -> str | None:
+    if get_script_run_ctx(suppress_warning=True) is None:
+        return None
+    return st.session_state.get(_KEY)
