@@ -1,0 +1,38 @@
+"""Bringing one's own net: foreign checkpoints become runs, safely, or are refused with a reason.
+
+`pickles`, `stubs` and `archives` check a file before a tensor is made, `reading` loads it without
+executing anything, `layouts` and `recognition` say which net it is, `verification` whether it
+works, `inspection` gathers that, `importer` writes the run. Knows nothing of pages or the command
+line.
+"""
+
+from analysis.importing.importer import Imported, import_checkpoint
+from analysis.importing.inspection import Inspection, inspect
+from analysis.importing.layouts import LAYOUTS, Layout
+from analysis.importing.normalizations import (
+    NORMALIZATIONS,
+    Normalization,
+    parse_normalization,
+    typed_normalization,
+)
+from analysis.importing.reading import ForeignFile, read_checkpoint
+from analysis.importing.recognition import Recognised, recognise
+from analysis.importing.uploads import stored_upload
+
+__all__ = [
+    "LAYOUTS",
+    "NORMALIZATIONS",
+    "ForeignFile",
+    "Imported",
+    "Inspection",
+    "Layout",
+    "Normalization",
+    "Recognised",
+    "import_checkpoint",
+    "inspect",
+    "parse_normalization",
+    "read_checkpoint",
+    "recognise",
+    "stored_upload",
+    "typed_normalization",
+]

@@ -1,0 +1,189 @@
+"""What a checkpoint file says it holds, checked against its size before any tensor is made.
+
+Three formats: torch's zip, torch's older run of pickles ("legacy"), safetensors. Each check reads
+a few megabytes at most, whatever the file claims. Loading is `analysis.importing.reading`'s.
+"""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+from collections import Counter
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+from analysis.errors import ImportRefused
+from analysis.importing.pickles import MAX_KEYS, MAX_PICKLE, outline
+from analysis.importing.stubs import StorageStub
+
+Format = Literal["zip", "legacy", "safetensors"]
+
+MAX_FILE = 2 * 2**30
+"""Bytes; ResNet-152 for ImageNet with Adam's state has 0.7 GB."""
+MAX_DIRECTORY = 8 * 2**20
+"""Bytes of a zip's directory."""
+FORMATS = ".pth, .pt, .th, .ckpt, .bin (torch.save) or .safetensors"
+
+_END = struct.Struct("<4s4H2IH")  # a zip's end record
+_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+_LEGACY_START = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A file that passed the checks."""
+
+    format: Format
+    outline: Any
+    """The containers of the pickle with stubs for tensors; None for safetensors."""
+
+
+def check_file(path: Path) -> Contents:
+    """Recognise the format by the first bytes, and check all that is declared.
+
+    Raises:
+        ImportRefused: not such a file, cut off, too large, or it claims what it does not hold.
+    """
+    try:
+        if not path.is_file():
+            raise ImportRefused(f"{path} is not a file; name one with {FORMATS}")
+        size = path.stat().st_size
+        if size > MAX_FILE:
+            raise ImportRefused(
+                f"it has {size / 2**30:.1f} GiB; weights of these nets fit into "
+                f"{MAX_FILE // 2**30} GiB"
+            )
+        with open(path, "rb") as file:
+            return _check(file, size)
+    except OSError as error:
+        raise ImportRefused(f"{path} can't be read: {error.strerror or error}") from None
+
+
+def _check(file: BinaryIO, size: int) -> Contents:
+    start = file.read(16)
+    if not start:
+        raise ImportRefused("it is empty")
+    if start.startswith(b"PK\x03\x04"):
+        return Contents("zip", _check_zip(file, size))
+    if start[8:9] == b"{":
+        _check_safetensors(start, size)
+        return Contents("safetensors", None)
+    if start.startswith(b"\x80"):
+        return Contents("legacy", _check_legacy(file, size))
+    raise ImportRefused(
+        f"its first bytes are of no format that is read here: {FORMATS}. A .pth.tar of torch 0.1 "
+        "or a Keras or ONNX file has to be converted first"
+    )
+
+
+def _check_zip(file: BinaryIO, size: int) -> Any:
+    records = _records(file, size)
+    roots = [name for name in records if name.endswith("/data.pkl") and name.count("/") == 1]
+    if len(roots) != 1:
+        raise ImportRefused("it is a zip, but not one of torch.save: it has no data.pkl")
+    root = roots[0].removesuffix("data.pkl")
+    if root + "constants.pkl" in records:
+        raise ImportRefused(
+            "it is a TorchScript program, which is code; save the weights alone: "
+            "torch.save(net.state_dict(), 'weights.pth')"
+        )
+    length = records[roots[0]].file_size
+    if length > MAX_PICKLE:
+        raise ImportRefused(
+            f"its list of tensors has {length / 2**20:.0f} MiB (more than {MAX_KEYS:,} entries); "
+            f"that of the deepest net here has less than {MAX_PICKLE // 2**20}"
+        )
+    with zipfile.ZipFile(file) as archive, archive.open(records[roots[0]]) as record:
+        try:
+            found = outline(BytesIO(record.read(length)))
+        except zipfile.BadZipFile as error:
+            raise ImportRefused(f"it is damaged: {error}; get the file again") from None
+    for stub in found.storages.values():
+        held = records.get(f"{root}data/{stub.key}")
+        if held is None or held.file_size != stub.nbytes:
+            raise ImportRefused(_not_held(stub, held.file_size if held else 0))
+    return found.value
+
+
+def _records(file: BinaryIO, size: int) -> dict[str, zipfile.ZipInfo]:
+    """The zip's records by name: all stored, none twice, together no longer than the file."""
+    file.seek(max(size - _END.size, 0))
+    tail = file.read(_END.size)
+    if len(tail) < _END.size or not tail.startswith(b"PK\x05\x06"):
+        raise ImportRefused("it is cut off: the end of the zip is missing; get the file again")
+    _, _, _, _, entries, directory, _, _ = _END.unpack(tail)
+    if entries > MAX_KEYS or directory > MAX_DIRECTORY:
+        raise ImportRefused(
+            f"it has {'more than 65,000' if entries == 0xFFFF else f'{entries:,}'} records; more "
+            f"than {MAX_KEYS:,} are no net of these families"
+        )
+    try:
+        with zipfile.ZipFile(file) as archive:
+            found = archive.infolist()
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
+        raise ImportRefused(f"it is a damaged zip ({error}); get the file again") from None
+    if any(info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1 for info in found):
+        unpacked = sum(info.file_size for info in found)
+        raise ImportRefused(
+            f"its records are compressed (they would unpack to {unpacked / 1e6:,.1f} MB), which "
+            "torch.save never does"
+        )
+    twice = [name for name, n in Counter(info.filename for info in found).items() if n > 1]
+    if twice or sum(info.file_size for info in found) > size:
+        raise ImportRefused("its records overlap: it claims to hold more than its size")
+    if not found or min(info.header_offset for info in found) != 0:
+        raise ImportRefused("something else comes before the zip in it")
+    return {info.filename: info for info in found}
+
+
+def _check_legacy(file: BinaryIO, size: int) -> Any:
+    file.seek(0)
+    head = BytesIO(file.read(MAX_PICKLE))
+    if not head.getvalue().startswith(_LEGACY_START):
+        outline(head)  # says what it would execute
+        raise ImportRefused(
+            "it is a pickle, but not one of torch.save; weights come from torch.save(...)"
+        )
+    if outline(head).value != _LEGACY_MAGIC or outline(head).value != 1001:
+        raise ImportRefused("it is from a version of torch.save that is not known")
+    system = outline(head).value
+    if not isinstance(system, dict) or system.get("little_endian") is not True:
+        raise ImportRefused("it was written on a big-endian machine")
+    found = outline(head)
+    keys = outline(head).value
+    if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(found.storages):
+        raise ImportRefused("its list of storages does not fit its tensors")
+    _check_legacy_storages(file, head.tell(), size, [found.storages[str(key)] for key in keys])
+    return found.value
+
+
+def _check_legacy_storages(file: BinaryIO, at: int, size: int, stubs: list[StorageStub]) -> None:
+    """Each storage is its length (8 bytes) and its numbers, one after the other."""
+    for stub in stubs:
+        file.seek(at)
+        length = file.read(8)
+        if len(length) < 8 or at + 8 + stub.nbytes > size:
+            raise ImportRefused(_not_held(stub, max(size - at - 8, 0)))
+        if int.from_bytes(length, "little") != stub.numel:
+            raise ImportRefused(f"its storage {stub.key} has another length than its tensors say")
+        at += 8 + stub.nbytes
+
+
+def _check_safetensors(start: bytes, size: int) -> None:
+    length = int.from_bytes(start[:8], "little")
+    if length > MAX_PICKLE:
+        raise ImportRefused(
+            f"its header says that it has {length:,} bytes; that of the deepest net here has less "
+            f"than {MAX_PICKLE // 2**20} MiB"
+        )
+    if 8 + length > size:
+        raise ImportRefused("it is cut off in its header; get the file again")
+
+
+def _not_held(stub: StorageStub, held: int) -> str:
+    return (
+        f"it is cut off, or claims more than it holds: storage {stub.key} should have "
+        f"{stub.nbytes:,} bytes, the file has {held:,} for it; get the file again"
+    )

@@ -1,0 +1,248 @@
+"""From a foreign checkpoint to a run: read, recognise, verify, write.
+
+`inspect` says what is in a file; `import_checkpoint` makes a run of it, with no history but with
+layer responses in closed form, and measured ones where data are given.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from analysis.data import Images, Normalizer, load_images
+from analysis.errors import ImportRefused
+from analysis.importing.inspection import Inspection, inspect
+from analysis.importing.normalizations import (
+    Normalization,
+    parse_normalization,
+)
+from analysis.importing.recognition import expected_shapes
+from analysis.importing.verification import (
+    Measured,
+    check_classes,
+    check_forward,
+    check_numbers,
+    compare_with_claim,
+    measure_error,
+)
+from analysis.nets import Net, build
+from analysis.responses import Recording, closed_form
+from analysis.runs import Run, RunConfig, create_run, files, load_run, open_writer
+from analysis.runs.format import now
+from analysis.spec import Compute, DataSpec, NetSpec
+from analysis.training.finish import measure
+from analysis.training.hardware import describe_versions
+from analysis.weights import model_tensors
+
+RECORDED_IMAGES = 256
+"""Test images over which responses are measured on import."""
+TRIAL_IMAGES = 256
+"""Test images that decide between plain and option A where keys can't tell."""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A run made from a file, and what the checks found."""
+
+    run: Run
+    inspection: Inspection
+    measured: Measured | None
+    warnings: tuple[str, ...]
+
+
+def import_checkpoint(
+    path: Path | str, folder: Path | str, *,
+    net: str | None = None, normalization: str | Normalization | None = None,
+    data: DataSpec | None = None, test_images: int | None = None,
+    name: str | None = None, command: str = "", tick: Callable[[], None] | None = None,
+) -> Imported:  # fmt: skip
+    """Make a run of a checkpoint, verified.
+
+    Args:
+        path: a checkpoint file, or the directory of one of our runs.
+        folder: of runs; the new one goes there.
+        net: name of the net, where keys can't tell.
+        normalization: of the list, `R,G,B/R,G,B`, or None for what the layout's repository uses.
+        data: images to measure its error on; None: nothing is measured.
+        test_images: how many of them, class-balanced; None: all.
+        name: what messages and the run call the file.
+        command: the command line, for the record.
+        tick: called after each batch; may raise to stop.
+
+    Raises:
+        ImportRefused: the file, the net, its numbers or its classes; nothing is written then.
+        DataError: the images can't be had.
+        RunError: the folder can't be written.
+    """
+    found = inspect(path, net, name)
+    try:
+        return _import(found, Path(folder), normalization, data, test_images, command, tick)
+    except ImportRefused as error:
+        raise ImportRefused(f"{found.file.name}: {error}") from None
+
+
+def _import(
+    found: Inspection, folder: Path, normalization: str | Normalization | None,
+    data: DataSpec | None, test_images: int | None, command: str, tick: Callable[[], None] | None,
+) -> Imported:  # fmt: skip
+    normalizer, chosen, notes = _normalizer(found, normalization)
+    tensors = _our_tensors(found)
+    warnings = check_numbers(tensors, found.net.keys)
+    images, whole = None, None
+    if data is not None:
+        whole = load_images(data)
+        check_classes(found.net.spec.classes, whole, data)
+        images = whole.subset(test=test_images)
+    spec = found.net.spec
+    if found.net.ambiguous and images is not None:
+        spec, note = _plain_or_residual(spec, tensors, images, normalizer)
+        notes.append(note)
+    else:
+        notes += found.net.notes
+    made = _filled(spec, tensors)
+    check_forward(made)
+    measured = recording = None
+    if images is not None:
+        measured = measure_error(made, images, normalizer, tick)
+        warnings += compare_with_claim(measured, found.claim, spec.classes)
+        recorded = images.subset(test=RECORDED_IMAGES).test
+        recording = measure(made, recorded, normalizer, found.epoch, tick)
+    warnings += _leftovers(found)
+    config = RunConfig(
+        net=spec, recipe=None, data=data, seed=0, compute=Compute(), created=now(),
+        images=images.info(subset=len(images.test) < len(whole.test)) if images and whole else None,
+        command=command, normalization=chosen.to_dict() if chosen else {},
+        origin=_origin(found, measured, notes, warnings),
+    )  # fmt: skip
+    run = _write(folder, config, made, normalizer, found, measured, recording)
+    return Imported(
+        run, replace(found, net=replace(found.net, spec=spec)), measured, tuple(warnings)
+    )
+
+
+def _normalizer(
+    found: Inspection, asked: str | Normalization | None
+) -> tuple[Normalizer, Normalization | None, list[str]]:
+    """The input's normalization: as asked, the file's own, or that of its repository."""
+    if asked is None and found.normalizer is not None:
+        return found.normalizer, None, []
+    notes = []
+    if asked is None:
+        if found.suggestion is None:
+            raise ImportRefused(
+                "it does not say how its input was normalized, and no repository is known for its "
+                f"layout; name the normalization. {_listed_names()}"
+            )
+        asked = found.suggestion
+        notes.append(
+            f"normalization {asked}, which {found.net.layout.title} uses, was taken; a wrong one "
+            "ruins accuracy silently: name another if it is not that"
+        )
+    chosen = parse_normalization(asked) if isinstance(asked, str) else asked
+    mean, std = (
+        torch.tensor(v, dtype=torch.float32).view(3, 1, 1) for v in (chosen.mean, chosen.std)
+    )
+    return Normalizer(mean, std), chosen, notes
+
+
+def _listed_names() -> str:
+    from analysis.importing.normalizations import NORMALIZATIONS
+
+    return f"There are {', '.join(NORMALIZATIONS)}, or R,G,B/R,G,B typed in"
+
+
+def _our_tensors(found: Inspection) -> dict[str, Tensor]:
+    """The tensors by our keys; a counter that old files lack is 0, since nothing uses it."""
+    tensors = {ours: found.file.tensors[theirs] for ours, theirs in found.net.keys.items()}
+    for key in expected_shapes(found.net.spec):
+        if key.endswith("running_var"):
+            counter = key.replace("running_var", "num_batches_tracked")
+            value = tensors.get(counter, torch.tensor(0))
+            tensors[counter] = value.to(torch.int64).reshape(())
+    return tensors
+
+
+def _filled(spec: NetSpec, tensors: dict[str, Tensor]) -> Net:
+    net = build(spec, seed=0)
+    net.load_state_dict(tensors)
+    return net.eval()
+
+
+def _plain_or_residual(
+    spec: NetSpec, tensors: dict[str, Tensor], images: Images, normalizer: Normalizer
+) -> tuple[NetSpec, str]:
+    """Which of the two the weights work as, by the error on a few images."""
+    few = images.subset(test=TRIAL_IMAGES)
+    errors = {
+        candidate: measure_error(_filled(candidate, tensors), few, normalizer).error
+        for candidate in (spec, spec.counterpart())
+    }
+    best = min(errors, key=lambda candidate: errors[candidate])
+    listed = ", ".join(f"{candidate.name} {error:.1f} %" for candidate, error in errors.items())
+    return best, (
+        f"keys can't tell a plain net from one with option A; taken as {best.name} by the error "
+        f"over {len(few.test)} images ({listed})"
+    )
+
+
+def _leftovers(found: Inspection) -> list[str]:
+    unused = found.net.unused
+    if not unused:
+        return []
+    more = f" and {len(unused) - 6} more" if len(unused) > 6 else ""
+    return [
+        f"{len(unused)} tensors of the file are no part of the net: {', '.join(unused[:6])}{more}"
+    ]
+
+
+def _origin(
+    found: Inspection, measured: Measured | None, notes: list[str], warnings: list[str]
+) -> dict[str, Any]:
+    """Where the run comes from, as its config keeps it."""
+    claim = found.claim
+    return {
+        "kind": "import",
+        "file": found.file.name,
+        "bytes": found.file.size,
+        "sha256": found.file.sha256,
+        "format": found.file.format,
+        "layout": found.net.layout.name,
+        "tensors_used": len(found.net.keys),
+        "unused": list(found.net.unused[:100]),
+        "claimed_error": claim.error if claim else None,
+        "claimed_by": claim.key if claim else None,
+        "measured_error": measured.error if measured else None,
+        "measured_images": measured.n_images if measured else 0,
+        "notes": notes,
+        "warnings": warnings,
+    }
+
+
+def _write(
+    folder: Path, config: RunConfig, net: Net, normalizer: Normalizer, found: Inspection,
+    measured: Measured | None, recording: Recording | None,
+) -> Run:  # fmt: skip
+    path = create_run(folder, config)
+    try:
+        with open_writer(path) as writer:
+            metadata = {"net": config.net.name, "epoch": str(found.epoch)}
+            writer.save_tensors(files.MODEL, model_tensors(net, normalizer), metadata)
+            writer.append("responses", closed_form(net, found.epoch))
+            if recording is not None:
+                writer.append("responses", recording.responses)
+                if len(recording.refinement):
+                    writer.append("refinement", recording.refinement)
+            writer.set_status(
+                state="finished", epoch=found.epoch, epochs_total=found.epoch, ended=now(),
+                test_error=measured.error if measured else None, versions=describe_versions(),
+            )  # fmt: skip
+    except BaseException:
+        shutil.rmtree(path, ignore_errors=True)
+        raise
+    return load_run(path)

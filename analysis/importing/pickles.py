@@ -1,0 +1,287 @@
+"""What a torch pickle would build, found out without building it: names, shapes, sizes, no tensors.
+
+A small stack machine for the opcodes that torch.save writes. It imports nothing, calls nothing
+and allocates no more than the pickle's own length, so it is a gate in front of
+`torch.load(weights_only=True)`: what asks for more than plain containers and dense tensors, or
+for more memory than the file holds, is refused before torch sees it.
+"""
+
+from __future__ import annotations
+
+import pickletools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any
+
+from analysis.errors import ImportRefused
+from analysis.importing.stubs import (
+    ITEM_SIZES,
+    Attributed,
+    Opaque,
+    StorageStub,
+    TensorStub,
+    tensor_stub,
+)
+
+MAX_PICKLE = 4 * 2**20
+"""Bytes of pickle that are looked at; ResNet-1202 with its optimiser has 2.2 MB."""
+MAX_KEYS = 20_000
+"""Entries of all dictionaries together; ResNet-1202 with its optimiser has 11,000."""
+_STORAGES = {
+    "FloatStorage": "float32", "DoubleStorage": "float64", "HalfStorage": "float16",
+    "BFloat16Storage": "bfloat16", "LongStorage": "int64", "IntStorage": "int32",
+    "ShortStorage": "int16", "CharStorage": "int8", "ByteStorage": "uint8", "BoolStorage": "bool",
+    "ComplexFloatStorage": "complex64", "ComplexDoubleStorage": "complex128",
+}  # fmt: skip
+_REBUILD = {"_rebuild_tensor_v2", "_rebuild_tensor", "_rebuild_parameter"}
+
+WEIGHTS_ALONE = (
+    "If you trust it, save its weights alone where it was made: "
+    "torch.save(net.state_dict(), 'weights.pth')"
+)
+
+
+@dataclass
+class Outline:
+    """What a pickle describes."""
+
+    value: Any
+    storages: dict[str, StorageStub] = field(default_factory=dict)
+
+
+def outline(data: BytesIO) -> Outline:
+    """Read one pickle from where `data` stands to its end.
+
+    Raises:
+        ImportRefused: it would run code, is torn, or describes what no net of ours needs.
+    """
+    start = data.tell()
+    machine = _Machine()
+    try:
+        for opcode, argument, _ in pickletools.genops(data):
+            machine.step(opcode.name, argument)
+    except _UnknownNameError as unknown:
+        data.seek(start)
+        raise ImportRefused(_needs_code(data, str(unknown))) from None
+    except ImportRefused:
+        raise
+    except (ValueError, IndexError, KeyError, TypeError, RecursionError, OverflowError) as error:
+        raise ImportRefused(
+            f"its pickle is torn or not from torch.save ({error or type(error).__name__}); "
+            "get the file again"
+        ) from None
+    return Outline(machine.result, machine.storages)
+
+
+class _UnknownNameError(Exception):
+    """A name that the pickle wants imported and that is not on our list."""
+
+
+def _needs_code(data: BytesIO, first: str) -> str:
+    names = [first]
+    try:
+        for opcode, argument, _ in pickletools.genops(data):
+            module, _, name = str(argument).partition(" ")
+            if opcode.name == "GLOBAL" and not _is_known(module, name):
+                names.append(f"{module}.{name}")
+    except ValueError:
+        pass
+    listed = list(dict.fromkeys(names))
+    more = f" and {len(listed) - 5} more" if len(listed) > 5 else ""
+    return (
+        f"loading it would import and may run {', '.join(listed[:5])}{more}; nothing in a file is "
+        f"executed here. {WEIGHTS_ALONE}"
+    )
+
+
+def _is_known(module: str, name: str) -> bool:
+    if module == "collections":
+        return name == "OrderedDict"
+    if module == "torch._utils":
+        return name in _REBUILD
+    if module == "torch":
+        return name in _STORAGES or name in ITEM_SIZES or name in ("Size", "device")
+    if module == "torch.nn.parameter":
+        return name == "Parameter"
+    return (module, name) == ("_codecs", "encode")
+
+
+class _Machine:
+    """The stack, the memo and one method an opcode; a value never has a method of the file's."""
+
+    def __init__(self) -> None:
+        self.stack: list[Any] = []
+        self.marks: list[list[Any]] = []
+        self.memo: dict[int, Any] = {}
+        self.storages: dict[str, StorageStub] = {}
+        self.keys = 0
+        self.result: Any = None
+
+    def step(self, name: str, argument: Any) -> None:
+        """Do one opcode."""
+        if name in _PUSH:
+            self.stack.append(argument)
+        elif name in _CONSTANTS:
+            self.stack.append(_CONSTANTS[name]())
+        elif name in _PUT:
+            self.memo[argument] = self.stack[-1]
+        elif name in _GET:
+            self.stack.append(self.memo[argument])
+        elif name in _OPERATIONS:
+            _OPERATIONS[name](self)
+        elif name == "GLOBAL":
+            self._global(*argument.split(" ", 1))
+        elif name not in ("PROTO", "FRAME"):
+            raise ImportRefused(
+                f"its pickle has the opcode {name}, which torch.save does not write: "
+                f"an object that is no plain data. {WEIGHTS_ALONE}"
+            )
+
+    def _popmark(self) -> list[Any]:
+        items, self.stack = self.stack, self.marks.pop()
+        return items
+
+    def mark(self) -> None:
+        self.marks.append(self.stack)
+        self.stack = []
+
+    def tuple_(self) -> None:
+        items = tuple(self._popmark())
+        self.stack.append(items)
+
+    def tuple_of(self, n: int) -> None:
+        self.stack[-n:] = [tuple(self.stack[-n:])]
+
+    def append(self) -> None:
+        value = self.stack.pop()
+        self._list().append(value)
+
+    def appends(self) -> None:
+        values = self._popmark()
+        self._list().extend(values)
+
+    def _list(self) -> list[Any]:
+        if type(self.stack[-1]) is not list:
+            raise ValueError("appends to what is no list")
+        return self.stack[-1]
+
+    def setitem(self) -> None:
+        value, key = self.stack.pop(), self.stack.pop()
+        self._set([key, value])
+
+    def setitems(self) -> None:
+        self._set(self._popmark())
+
+    def _set(self, flat: list[Any]) -> None:
+        target = self.stack[-1]
+        if not isinstance(target, dict):
+            raise ValueError("sets entries of what is no dictionary")
+        for key, value in zip(flat[::2], flat[1::2], strict=True):
+            self._put(target, key, value)
+
+    def _put(self, target: dict, key: Any, value: Any) -> None:
+        # Only plain keys: hashing a tuple of tuples of tuples ... can take for ever.
+        if not isinstance(key, str | int | float | None):
+            raise ImportRefused(f"a dictionary in it has a {type(key).__name__} for a key")
+        self.keys += 1
+        if self.keys > MAX_KEYS:
+            raise ImportRefused(
+                f"it has more than {MAX_KEYS:,} entries; the deepest net here, ResNet-1202, has "
+                "7,208 tensors"
+            )
+        target[key] = value
+
+    def memoize(self) -> None:
+        self.memo[len(self.memo)] = self.stack[-1]
+
+    def stack_global(self) -> None:
+        name, module = self.stack.pop(), self.stack.pop()
+        self._global(str(module), str(name))
+
+    def _global(self, module: str, name: str) -> None:
+        if not _is_known(module, name):
+            raise _UnknownNameError(f"{module}.{name}")
+        self.stack.append(_Global(f"{module}.{name}"))
+
+    def reduce(self) -> None:
+        arguments, function = self.stack.pop(), self.stack.pop()
+        if not isinstance(function, _Global) or type(arguments) is not tuple:
+            raise ValueError("calls what is no function")
+        self.stack.append(self._call(function.name, arguments))
+
+    def _call(self, name: str, arguments: tuple) -> Any:
+        match name:
+            case "collections.OrderedDict":
+                made = Attributed()
+                for key, value in arguments[0] if arguments else ():
+                    self._put(made, key, value)
+                return made
+            case "torch._utils._rebuild_tensor_v2" | "torch._utils._rebuild_tensor":
+                return tensor_stub(*arguments[:4])
+            case "torch._utils._rebuild_parameter":
+                if not isinstance(arguments[0], TensorStub):
+                    raise ValueError("a parameter of no tensor")
+                return arguments[0]
+            case "torch.Size" | "torch.device" | "_codecs.encode":
+                return Opaque(name)
+        raise ImportRefused(f"it calls {name}, which a state dict does not. {WEIGHTS_ALONE}")
+
+    def build(self) -> None:
+        state, target = self.stack.pop(), self.stack[-1]
+        if not isinstance(target, Attributed) or not isinstance(state, dict):
+            raise ImportRefused(
+                f"it sets attributes of what is no OrderedDict: a whole object. {WEIGHTS_ALONE}"
+            )
+        target.attributes = dict(state)
+
+    def persistent(self) -> None:
+        match self.stack.pop():
+            case ("storage", _Global(name), key, _, int(numel), *view) if numel >= 0 and not any(
+                view
+            ):
+                dtype = _STORAGES[name.removeprefix("torch.")]
+                stub = StorageStub(str(key), dtype, numel)
+                if self.storages.setdefault(stub.key, stub) != stub:
+                    raise ImportRefused(f"it describes its storage {key} twice, differently")
+                self.stack.append(stub)
+            case _:
+                raise ImportRefused(f"it refers to more than tensors. {WEIGHTS_ALONE}")
+
+    def stop(self) -> None:
+        self.result = self.stack.pop()
+
+
+@dataclass(frozen=True)
+class _Global:
+    """A name of our list; it stands for a function that is never called."""
+
+    name: str
+
+
+_PUSH = {
+    "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE",
+    "SHORT_BINSTRING",
+}  # fmt: skip
+_CONSTANTS: dict[str, Callable[[], Any]] = {
+    "NONE": lambda: None, "NEWTRUE": lambda: True, "NEWFALSE": lambda: False,
+    "EMPTY_TUPLE": tuple, "EMPTY_LIST": list, "EMPTY_DICT": dict,
+}  # fmt: skip
+_PUT, _GET = {"BINPUT", "LONG_BINPUT"}, {"BINGET", "LONG_BINGET"}
+_OPERATIONS: dict[str, Callable[[_Machine], None]] = {
+    "MARK": _Machine.mark,
+    "TUPLE": _Machine.tuple_,
+    "TUPLE1": lambda machine: machine.tuple_of(1),
+    "TUPLE2": lambda machine: machine.tuple_of(2),
+    "TUPLE3": lambda machine: machine.tuple_of(3),
+    "APPEND": _Machine.append,
+    "APPENDS": _Machine.appends,
+    "SETITEM": _Machine.setitem,
+    "SETITEMS": _Machine.setitems,
+    "MEMOIZE": _Machine.memoize,
+    "STACK_GLOBAL": _Machine.stack_global,
+    "REDUCE": _Machine.reduce,
+    "BUILD": _Machine.build,
+    "BINPERSID": _Machine.persistent,
+    "STOP": _Machine.stop,
+}

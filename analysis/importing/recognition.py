@@ -1,0 +1,300 @@
+"""Which of our nets a state dict holds, by its keys and shapes; or why it holds none of them."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from analysis import plan
+from analysis.errors import ImportRefused, SpecError
+from analysis.importing.layouts import LEAVES, Layout, layout_of, our_module, split_key
+from analysis.spec import BOTTLENECK_DEPTHS, IMAGENET_BLOCKS, MAX_DEPTH, NetSpec
+
+Shape = tuple[int, ...]
+
+_IN_A_STAGE = re.compile(r"(layer\d|stage\d|conv\d_x|block\d)[\d.]")
+_NAMED = 6
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """A net of ours found in a foreign state dict."""
+
+    spec: NetSpec
+    layout: Layout
+    keys: dict[str, str]
+    """Foreign key by our key, of every tensor that the net needs and the file has."""
+    unused: tuple[str, ...]
+    """Keys outside of the net that were left alone."""
+    ambiguous: bool
+    """Whether the keys fit a plain net as well as a residual one with option A."""
+    notes: tuple[str, ...] = ()
+    """What was assumed because weights can't tell it."""
+
+
+def recognise(
+    shapes: Mapping[str, Shape], wanted: str | None = None, hint: str | None = None
+) -> Recognised:
+    """The net whose weights have these shapes.
+
+    Args:
+        shapes: of the tensors, by foreign key without prefixes.
+        wanted: name of the net that the user says it is; settles what keys can't tell.
+        hint: the same, said by the file; ignored where it does not fit.
+
+    Raises:
+        ImportRefused: none of the families here; the message says what it is or what is odd.
+    """
+    ours, unused = _translate(shapes)
+    _refuse_other_nets(shapes, ours)
+    found = {key: tuple(shapes[foreign]) for key, foreign in ours.items()}
+    inferred = _infer(found)
+    layout = layout_of(ours.values(), len(inferred.blocks))
+    spec, notes = _settle(inferred, found, layout, wanted, hint)
+    _check_shapes(spec, found)
+    inside = [key for key in unused if _IN_A_STAGE.match(key)]
+    if inside:
+        raise ImportRefused(
+            f"its blocks have {len(inside)} tensors more than {spec.name}: {_listed(inside)}; "
+            f"{_guess(inside)}"
+        )
+    ambiguous = not _projections(found) and not wanted and not _fits(hint, inferred)
+    if ambiguous:
+        notes += (
+            "no projection shortcuts: keys can't tell a plain net from one with option A; "
+            f"taken as {spec.name}, name the net {spec.counterpart().name} if it is plain",
+        )
+    return Recognised(spec, layout, ours, tuple(unused), ambiguous, notes)
+
+
+def _translate(shapes: Mapping[str, Shape]) -> tuple[dict[str, str], list[str]]:
+    """(foreign key by our key, foreign keys that mean nothing here)."""
+    ours: dict[str, str] = {}
+    unused = []
+    for key in shapes:
+        path, leaf = split_key(key)
+        module = our_module(path) if leaf in LEAVES else None
+        if module is None:
+            unused.append(key)
+            continue
+        name = f"{module}.{leaf}"
+        if name in ours:
+            raise ImportRefused(f"{ours[name]} and {key} both mean {name}")
+        ours[name] = key
+    return ours, unused
+
+
+def _refuse_other_nets(shapes: Mapping[str, Shape], ours: Mapping[str, str]) -> None:
+    """Say what it is, where its keys give it away."""
+    first_bn = shapes.get(ours.get("stage2.block1.bn1.weight", ""), (0,))
+    first_conv = shapes.get(ours.get("stage2.block1.conv1.weight", ""), (0, 0))
+    sequences = any(re.fullmatch(r"stage\d\.\d+\.residual\.\d\.weight", key) for key in shapes)
+    before = len(first_conv) == 4 and first_bn == (first_conv[1],) and first_bn[0] != first_conv[0]
+    wide = any(re.match(r"block\d\.layer\.\d+\.bn1", key) for key in shapes)
+    if sequences or before or wide:
+        raise ImportRefused(
+            "this is a pre-activation net (He et al. 2016, arXiv:1603.05027: BN and ReLU come "
+            "before the convolutions): not one of the families here, which are those of "
+            "arXiv:1512.03385"
+        )
+    if "stem.conv.weight" not in ours or "head.fc.weight" not in ours:
+        what = "first convolution" if "stem.conv.weight" not in ours else "linear layer"
+        raise ImportRefused(
+            f"no {what} was found by a name that is known (conv1, conv1.0, stem.conv; linear, fc, "
+            f"head.fc), so it is no net of the families here; its keys begin with "
+            f"{_listed(list(shapes))}"
+        )
+    biases = [key for key in ours if re.search(r"conv\d?\.bias$", key)]
+    if biases:
+        raise ImportRefused(
+            f"its convolutions have biases ({_listed([ours[key] for key in biases])}); those of "
+            "the paper's nets have none, since BN follows"
+        )
+
+
+def _infer(found: Mapping[str, Shape]) -> NetSpec:
+    """The residual net with these blocks and widths; its shortcuts are settled later."""
+    stem, head = found["stem.conv.weight"], found["head.fc.weight"]
+    if len(stem) != 4 or len(head) != 2 or stem[1:] not in ((3, 3, 3), (3, 7, 7)):
+        raise ImportRefused(
+            f"its first convolution has the shape {_shape(stem)}; nets here begin with 3x3 or "
+            "7x7 filters on 3 colours"
+        )
+    blocks, convs = _blocks(found)
+    bottleneck = convs == 3
+    imagenet = len(blocks) == 4
+    if imagenet:
+        depths = [
+            depth
+            for depth, counts in IMAGENET_BLOCKS.items()
+            if counts == blocks and (depth in BOTTLENECK_DEPTHS) == bottleneck
+        ]
+    else:
+        n = blocks[0]
+        depths = [6 * n + 2] if set(blocks) == {n} and len(blocks) == 3 and not bottleneck else []
+    if not depths or depths[0] > MAX_DEPTH:
+        raise ImportRefused(_no_such_depth(blocks, bottleneck))
+    try:
+        return NetSpec(
+            kind="residual", depth=depths[0], family="imagenet" if imagenet else "cifar",
+            width=stem[0], shortcut="A", classes=head[0],
+            stem="imagenet" if stem[2] == 7 else "cifar", bottleneck_stride="1x1",
+        )  # fmt: skip
+    except SpecError as error:
+        raise ImportRefused(str(error)) from None
+
+
+def _blocks(found: Mapping[str, Shape]) -> tuple[tuple[int, ...], int]:
+    """(blocks of each stage, convolutions of a block)."""
+    convs: Counter[tuple[int, int]] = Counter()
+    for key in found:
+        match = re.fullmatch(r"stage(\d+)\.block(\d+)\.conv\d\.weight", key)
+        if match:
+            convs[int(match[1]), int(match[2])] += 1
+    stages = Counter(stage for stage, _ in convs)
+    counts = tuple(stages[stage] for stage in sorted(stages))
+    whole = {(s, b) for s, n in enumerate(counts, start=1) for b in range(1, n + 1)}
+    if not convs or set(convs) != whole or len(set(convs.values())) != 1:
+        raise ImportRefused(
+            f"its blocks are not those of a net here: {len(convs)} blocks in {len(stages)} stages, "
+            "with gaps or of unequal length; is the file whole?"
+        )
+    return counts, next(iter(convs.values()))
+
+
+def _no_such_depth(blocks: tuple[int, ...], bottleneck: bool) -> str:
+    kind = "bottleneck" if bottleneck else "two-layer"
+    depth = sum(blocks) * (3 if bottleneck else 2) + 2
+    return (
+        f"it has {'-'.join(map(str, blocks))} {kind} blocks in {len(blocks)} stages ({depth} "
+        "layers): not one of the families here. Those are three stages of n two-layer blocks "
+        "each (depth 6n+2: 20, 32, 44, 56, 110, 1202), and four stages 2-2-2-2 (18), 3-4-6-3 (34), "
+        "or of bottlenecks 3-4-6-3 (50), 3-4-23-3 (101), 3-8-36-3 (152)"
+    )
+
+
+def _projections(found: Mapping[str, Shape]) -> set[str]:
+    return {
+        key.removesuffix(".shortcut.conv.weight")
+        for key in found
+        if key.endswith(".shortcut.conv.weight")
+    }
+
+
+def _expected(spec: NetSpec) -> set[str]:
+    return {block.name for block in plan.blocks(spec) if block.shortcut == "projection"}
+
+
+def _settle(
+    inferred: NetSpec, found: Mapping[str, Shape], layout: Layout,
+    wanted: str | None, hint: str | None,
+) -> tuple[NetSpec, tuple[str, ...]]:  # fmt: skip
+    """The net with its kind, shortcut option and bottleneck stride, and what was assumed."""
+    here = _projections(found)
+    said = _parsed(wanted, inferred) if wanted else _fits(hint, inferred)
+    if said is not None:
+        if _expected(said) != here:
+            label = f"option {said.shortcut}" if said.shortcut else "a plain net"
+            raise ImportRefused(
+                f"{label} expected {len(_expected(said))} projection weights, found {len(here)}"
+            )
+        return said, ()
+    notes: tuple[str, ...] = ()
+    spec = inferred
+    if spec.bottleneck and layout.name != "own":
+        spec = replace(spec, bottleneck_stride="3x3")
+        notes = (
+            "weights can't tell which layer of a bottleneck subsamples: taken as the 3x3, as in "
+            f"these repositories (v1.5); name the net {replace(spec, bottleneck_stride='1x1')} if "
+            "it is the 1x1",
+        )
+    options = {option: replace(spec, shortcut=option) for option in ("A", "B", "C")}
+    for candidate in options.values():
+        if _expected(candidate) == here:
+            return candidate, notes
+    counts = ", ".join(
+        f"option {o} expected {len(_expected(s))} projection weights" for o, s in options.items()
+    )
+    raise ImportRefused(f"{counts}; found {len(here)} ({_listed(sorted(here)) or 'none'})")
+
+
+def _parsed(name: str, inferred: NetSpec) -> NetSpec:
+    said = NetSpec.parse(name, inferred.classes)
+    for field, what in (
+        ("depth", "layers"),
+        ("family", "family"),
+        ("width", "filters"),
+        ("stem", "stem"),
+    ):
+        here, there = getattr(inferred, field), getattr(said, field)
+        if here != there:
+            raise ImportRefused(f"{name} has {what} {there}, the file {here}")
+    return said
+
+
+def _fits(hint: str | None, inferred: NetSpec) -> NetSpec | None:
+    try:
+        return _parsed(hint, inferred) if hint else None
+    except (ImportRefused, SpecError):
+        return None
+
+
+def expected_shapes(spec: NetSpec) -> dict[str, Shape]:
+    """Shape of every tensor of a net's state dict by our key, counters left out."""
+    shapes: dict[str, Shape] = {}
+    for layer in plan.layers(spec):
+        if layer.role == "head":
+            shapes |= {f"{layer.name}.weight": (layer.c_out, layer.c_in)}
+            shapes |= {f"{layer.name}.bias": (layer.c_out,)}
+            continue
+        shapes[f"{layer.name}.weight"] = (layer.c_out, layer.c_in, layer.kernel, layer.kernel)
+        shapes |= {f"{layer.bn}.{leaf}": (layer.c_out,) for leaf in LEAVES[:4]}
+    return shapes
+
+
+def _check_shapes(spec: NetSpec, found: Mapping[str, Shape]) -> None:
+    expected = expected_shapes(spec)
+    missing = [key for key in expected if key not in found]
+    extra = [
+        key for key in found if key not in expected and not key.endswith("num_batches_tracked")
+    ]
+    if missing or extra:
+        parts = [f"missing: {_listed(missing)}"] if missing else []
+        parts += [f"not of this net: {_listed(extra)}"] if extra else []
+        raise ImportRefused(f"it looks like {spec.name}, but does not fit: " + "; ".join(parts))
+    wrong = {key: (found[key], shape) for key, shape in expected.items() if found[key] != shape}
+    if wrong:
+        key, (here, should) = next(iter(wrong.items()))
+        raise ImportRefused(
+            f"it looks like {spec.name}, but {len(wrong)} tensors have other shapes: {key} is "
+            f"{_shape(here)}, should be {_shape(should)}{_reason(list(wrong.values()))}"
+        )
+
+
+def _reason(wrong: list[tuple[Shape, Shape]]) -> str:
+    filters = [(here, should) for here, should in wrong if len(here) == 4]
+    if any(here[1] < should[1] and here[2] == 3 for here, should in filters):
+        return " (grouped convolutions: a ResNeXt is not one of the families here)"
+    if any(here[0] > should[0] for here, should in filters):
+        return " (more filters in later layers: a wide net is not one of the families here)"
+    return ""
+
+
+def _guess(keys: list[str]) -> str:
+    if any(re.search(r"\.(se|fc1|fc2|squeeze|excitation)\b", key) for key in keys):
+        return "squeeze-and-excitation is not one of the families here"
+    if any(re.search(r"\.downsample\.2\.", key) for key in keys):
+        return "average-pooling shortcuts (ResNet-D) are not one of the families here"
+    return "such blocks are not one of the families here"
+
+
+def _shape(shape: Any) -> str:
+    return "x".join(map(str, shape))
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more

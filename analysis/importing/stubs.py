@@ -1,0 +1,86 @@
+"""What stands for a tensor until sizes are checked: its storage, dtype and shape, no numbers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from analysis.errors import ImportRefused
+
+MAX_DIMENSIONS = 8
+ITEM_SIZES = {
+    "float32": 4, "float64": 8, "float16": 2, "bfloat16": 2, "int64": 8, "int32": 4, "int16": 2,
+    "int8": 1, "uint8": 1, "bool": 1, "complex64": 8, "complex128": 16,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class StorageStub:
+    """A run of numbers that the file says it holds."""
+
+    key: str
+    dtype: str
+    numel: int
+
+    @property
+    def nbytes(self) -> int:
+        """Its length in bytes."""
+        return self.numel * ITEM_SIZES[self.dtype]
+
+
+@dataclass(frozen=True)
+class TensorStub:
+    """A tensor that the pickle describes; its shape was checked against its storage."""
+
+    storage: StorageStub
+    shape: tuple[int, ...]
+
+    @property
+    def dtype(self) -> str:
+        """`float32`, `int64`, ..."""
+        return self.storage.dtype
+
+
+class Attributed(dict):
+    """An OrderedDict of the file; its attributes (torch's `_metadata`) apart from its entries."""
+
+    def __init__(self, *values: Any) -> None:
+        super().__init__(*values)
+        self.attributes: dict[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class Opaque:
+    """Something harmless that we have no use for: a dtype, a device, bytes."""
+
+    name: str
+
+
+def tensor_stub(storage: Any, offset: Any, shape: Any, stride: Any) -> TensorStub:
+    """The stub of a dense tensor, inside its storage and no larger than it."""
+    numbers = (offset, *shape, *stride)
+    if not isinstance(storage, StorageStub) or len(shape) != len(stride):
+        raise ValueError("a tensor without a storage")
+    if len(shape) > MAX_DIMENSIONS or any(type(n) is not int or n < 0 for n in numbers):
+        raise ImportRefused(f"a tensor in it has the impossible shape {_short(shape)}")
+    elements = math.prod(shape)
+    last = offset + sum((n - 1) * step for n, step in zip(shape, stride, strict=True))
+    if elements > storage.numel or (elements and last >= storage.numel):
+        raise ImportRefused(
+            f"a tensor in it claims the shape {_short(shape)}, which is "
+            f"{_bytes(elements * ITEM_SIZES[storage.dtype])}, but the file has "
+            f"{_bytes(storage.nbytes)} for it"
+        )
+    return TensorStub(storage, tuple(shape))
+
+
+def _short(shape: Any) -> str:
+    return "x".join(str(n) for n in list(shape)[:MAX_DIMENSIONS])[:80]
+
+
+def _bytes(n: int) -> str:
+    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if n >= size:
+            return f"{n / size:,.1f} {unit}"
+    return f"{n} bytes"

@@ -1,0 +1,161 @@
+"""Whether an imported net is what its file says: finite numbers, a forward pass, its error.
+
+A file's own claim of accuracy is set beside the error measured here; a gap of more than a point
+means that the normalization or the data are not those of its training.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from analysis.data import Images, Normalizer
+from analysis.errors import ImportRefused
+from analysis.nets import Net
+from analysis.responses.recorder import evaluating
+from analysis.spec import DataSpec
+from analysis.training.evaluate import evaluate
+
+ACCURACY_KEYS = (
+    "best_prec1", "best_acc1", "best_acc", "best_accuracy", "best_top1", "acc", "acc1", "accuracy",
+    "prec1", "top1", "test_acc", "test_accuracy", "val_acc", "val_accuracy",
+)  # fmt: skip
+"""Where repositories keep the accuracy of a checkpoint; the first that is there counts."""
+
+GAP = 1.0
+"""Percentage points between claimed and measured error above which there is a warning."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a file says of its accuracy."""
+
+    key: str
+    error: float
+    """Top-1 error in percent."""
+
+
+def claim_of(facts: Mapping[str, object]) -> Claim | None:
+    """The accuracy that the file claims, as an error in percent; fractions up to 1 count too."""
+    for key in ACCURACY_KEYS:
+        value = facts.get(key)
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 100:
+            return Claim(key, 100 - (100 * value if value <= 1 else value))
+    return None
+
+
+def epoch_of(facts: Mapping[str, object]) -> int:
+    """The epoch that the file claims to be from; 0 where it says none."""
+    value = facts.get("epoch", 0)
+    try:
+        number = int(float(str(value)))
+    except (ValueError, OverflowError):
+        return 0
+    return number if 0 <= number < 1_000_000 else 0
+
+
+def check_numbers(tensors: Mapping[str, Tensor], foreign: Mapping[str, str]) -> list[str]:
+    """Warnings about numbers that are odd but possible.
+
+    Args:
+        tensors: by our key.
+        foreign: the file's key by ours, for messages.
+
+    Raises:
+        ImportRefused: NaN, infinity or a negative variance; the message names the tensors.
+    """
+    broken = [k for k, v in tensors.items() if v.is_floating_point() and not v.isfinite().all()]
+    if broken:
+        raise ImportRefused(
+            f"{_named(broken, foreign)} NaN or infinity: this training diverged, or the file is "
+            "damaged"
+        )
+    variances = {k: v for k, v in tensors.items() if k.endswith("running_var")}
+    negative = [key for key, value in variances.items() if bool((value < 0).any())]
+    if negative:
+        raise ImportRefused(
+            f"{_named(negative, foreign)} negative running variances, which no BN can have: the "
+            "file is damaged"
+        )
+    dead = sum(int((value == 0).sum()) for value in variances.values())
+    return [f"{dead} channels have a running variance of 0: they are constant"] if dead else []
+
+
+def _named(keys: list[str], foreign: Mapping[str, str]) -> str:
+    names = ", ".join(foreign.get(key, key) for key in keys[:4])
+    more = f" and {len(keys) - 4} more" if len(keys) > 4 else ""
+    verb = "holds" if len(keys) == 1 else "hold"
+    return f"{names}{more} {verb}"
+
+
+def check_forward(net: Net) -> None:
+    """One forward pass of two images of noise.
+
+    Raises:
+        ImportRefused: the logits are not finite.
+    """
+    noise = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with evaluating(net):
+        finite = bool(net(noise).isfinite().all())
+    if not finite:
+        raise ImportRefused(
+            "a forward pass gives NaN or infinity: its weights are too large for float32"
+        )
+
+
+def check_classes(net_classes: int, images: Images, data: DataSpec) -> None:
+    """Raises ImportRefused where the data have other classes than the net."""
+    have = len(images.classes)
+    if have != net_classes:
+        raise ImportRefused(
+            f"{net_classes} classes, your data has {have} ({data}): import it without data, or "
+            f"give the data that it was trained on"
+        )
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The error of an imported net on a data set."""
+
+    error: float
+    """Top-1 error in percent."""
+    loss: float
+    """Mean cross-entropy in nats."""
+    n_images: int
+
+
+def measure_error(
+    net: Net, images: Images, normalizer: Normalizer, tick: Callable[[], None] | None = None
+) -> Measured:
+    """Over all test images in `images`."""
+    loss, error = evaluate(net, images.test, images.test_labels, normalizer, tick=tick)
+    return Measured(error, loss, len(images.test_labels))
+
+
+def compare_with_claim(measured: Measured, claim: Claim | None, classes: int) -> list[str]:
+    """Warnings where the measured error is not what the file claims, or no better than chance."""
+    chance = 100 * (1 - 1 / classes)
+    chance_spread = 300 * math.sqrt((1 / classes) * (1 - 1 / classes) / measured.n_images)
+    advice = (
+        "the normalization or the data are probably not those of its training, or the net is of "
+        "the other kind (plain or residual)"
+    )
+    if claim is not None:
+        share = min(max(claim.error / 100, 0.01), 0.99)
+        spread = 200 * math.sqrt(share * (1 - share) / measured.n_images)
+        gap = measured.error - claim.error
+        if abs(gap) > max(GAP, spread):
+            return [
+                f"its error here is {measured.error:.2f} % over {measured.n_images:,} images, but "
+                f"the file claims {claim.error:.2f} % ({claim.key}): {advice}"
+            ]
+    elif measured.error > chance - chance_spread:
+        return [
+            f"its error here is {measured.error:.2f} % over {measured.n_images:,} images, as good "
+            f"as chance ({chance:.1f} %): {advice}"
+        ]
+    return []
