@@ -176,7 +176,8 @@ class _Worker:
             busy = {run.path for run in running} | set(self.children)
             room = at_a_time(self.folder)
             for run in waiting[: max(0, room - len(busy))]:
-                threads = None if run.config.compute.threads else max(1, cores() // room)
+                sharing = min(room, len(busy) + len(waiting))
+                threads = None if run.config.compute.threads else max(1, cores() // sharing)
                 arguments = ["resume", str(run.path), "--queued"]
                 self.children[run.path] = _spawn(arguments, run.path / LOG, threads=threads)
                 print(f"{now()} {run.id} started", flush=True)
