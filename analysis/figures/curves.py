@@ -32,15 +32,10 @@ def error_curves_info(runs: Sequence[Run]) -> pd.DataFrame:
     Raises:
         RunDamaged: a run's history is not whole.
     """
-    parts = []
-    for run, style in zip(runs, theme.run_styles(runs), strict=True):
-        history = run.history()
-        parts.append(history[list(COLUMNS)].assign(**theme.style_columns(style)))
-    columns = [*theme.STYLE_COLUMNS, *COLUMNS]
-    filled = [part for part in parts if len(part)]
-    if not filled:
-        return pd.DataFrame(columns=columns)
-    return pd.concat(filled, ignore_index=True)[columns]
+    styles = theme.run_styles(runs)
+    return theme.stack(
+        [(style, run.history()) for run, style in zip(runs, styles, strict=True)], COLUMNS
+    )
 
 
 def plot_error_curves(
@@ -71,11 +66,10 @@ def plot_error_curves(
     seconds, unit = _time_unit(info["wall_seconds"].max())
     panels = arrangement == "panels"
     traces: list[dict[str, Any]] = []
-    for style, look in theme.looks(info, highlight):
-        rows = info[info["run"] == style.run]
+    for style, rows, shared in theme.looks(info, highlight):
         place = "2" if panels and style.kind == "residual" else ""
         along = rows["wall_seconds"] / seconds if x == "wall" else rows[x]
-        common = {**look, **_along(along, place)}
+        common = {**shared, **_along(along, place)}
         traces.append(_line(rows["train_error"], smoothing, common, style, train=True))
         traces.append(_line(rows["test_error"], smoothing, common, style, train=False))
     x_title = {

@@ -14,7 +14,6 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.figures import theme
-from analysis.figures.theme import RunStyle
 from analysis.runs import Run
 from analysis.text import _
 
@@ -41,37 +40,38 @@ def responses_info(
     Raises:
         RunDamaged: a run's responses are not whole.
     """
-    parts = []
-    for run, style in zip(runs, theme.run_styles(runs), strict=True):
-        layers = _one_epoch(run.responses(), source, epoch)
-        if len(layers):
-            parts.append(_ranked(layers).assign(**theme.style_columns(style)))
-    columns = [*theme.STYLE_COLUMNS, *COLUMNS]
-    if not parts:
-        return pd.DataFrame(columns=columns)
-    return pd.concat(parts, ignore_index=True)[columns]
+    styles = theme.run_styles(runs)
+    parts = [
+        (style, _one_epoch(run.responses(), source, epoch))
+        for run, style in zip(runs, styles, strict=True)
+    ]
+    return theme.stack(parts, COLUMNS)
 
 
-def _one_epoch(table: pd.DataFrame, source: Choice, epoch: int | None) -> pd.DataFrame:
-    """The 3x3 layers of the main path at one epoch, from one source."""
+def _one_epoch(table: pd.DataFrame, source: Choice, epoch: int | None) -> dict[str, Any]:
+    """The columns of an info table for one run, from its 3x3 layers at one epoch."""
     epochs = table["epoch"].to_numpy()
     known = (table["kernel"].to_numpy() == 3) & (table["conv"].to_numpy() != 0)
     if epoch is not None:
         known &= epochs <= epoch
     if source != "auto":
         known &= (table["source"] == source).to_numpy()
-    if not known.any():
-        return table.iloc[:0]
-    rows = table[known & (epochs == epochs[known].max())]
-    measured = rows["source"] == "measured"
-    return rows[measured] if measured.any() else rows
+    rows = table.iloc[np.flatnonzero(known & (epochs == epochs[known].max(initial=-1)))]
+    measured = (rows["source"] == "measured").to_numpy()
+    rows = rows.iloc[np.flatnonzero(measured)] if measured.any() else rows
+    return _ranked(rows)
 
 
-def _ranked(layers: pd.DataFrame) -> pd.DataFrame:
-    layers = layers.sort_values("order", kind="stable")
-    rank = np.empty(len(layers), dtype=np.int64)
-    rank[np.argsort(-layers["std"].to_numpy(), kind="stable")] = np.arange(1, len(layers) + 1)
-    return layers.assign(index=np.arange(1, len(layers) + 1), rank=rank)
+def _ranked(layers: pd.DataFrame) -> dict[str, Any]:
+    original = np.argsort(layers["order"].to_numpy(), kind="stable")
+    columns: dict[str, Any] = {
+        name: layers[name].to_numpy()[original]
+        for name in ("epoch", "source", "layer", "order", "std")
+    }
+    places = np.arange(1, len(original) + 1)
+    rank = np.empty_like(places)
+    rank[np.argsort(-columns["std"], kind="stable")] = places
+    return {**columns, "index": places, "rank": rank}
 
 
 def mean_responses(info: pd.DataFrame) -> pd.Series:
@@ -96,31 +96,34 @@ def plot_responses(info: pd.DataFrame, highlight: str | None = None) -> go.Figur
         reason = _("None of these runs has recorded layer responses for this choice.")
         return theme.empty_figure(reason, title)
     traces: list[dict[str, Any]] = []
-    for style, look in theme.looks(info, highlight):
-        rows = info[info["run"] == style.run]
-        traces.append(_line(rows, "index", style, look))
-        traces.append(_line(rows.sort_values("rank"), "rank", style, look))
+    for look in theme.looks(info, highlight):
+        traces += [_line(look, "index"), _line(look, "rank")]
     labels = [style.label for style in theme.styles_of(info)]
     layout = theme.layout(title, _subtitle(info), labels, height=540, **_axes())
     return go.Figure({"data": traces, "layout": layout})
 
 
-def _line(rows: pd.DataFrame, x: str, style: RunStyle, look: dict[str, Any]) -> dict[str, Any]:
+def _line(look: theme.Look, x: str) -> dict[str, Any]:
+    style, rows, shared = look
     top = x == "index"
-    size = 6 if len(rows) <= 40 else 4
+    order = np.argsort(rows[x].to_numpy())
     return {
-        **look,
+        **shared,
         "type": "scatter",
         "mode": "lines+markers",
-        "x": rows[x].to_numpy(),
-        "y": rows["std"].to_numpy(),
-        "customdata": rows["layer"].to_numpy(dtype=object),
+        "x": rows[x].to_numpy()[order],
+        "y": rows["std"].to_numpy()[order],
+        "customdata": rows["layer"].to_numpy(dtype=object)[order],
         "xaxis": "x" if top else "x2",
         "yaxis": "y" if top else "y2",
         "name": style.label,
         "showlegend": top,
         "line": {"color": style.colour, "dash": style.dash, "width": 1.6},
-        "marker": {"color": style.colour, "symbol": style.symbol, "size": size},
+        "marker": {
+            "color": style.colour,
+            "symbol": style.symbol,
+            "size": 6 if len(rows) <= 40 else 4,
+        },
         "hovertemplate": style.label + " <b>%{y:.3f}</b> %{customdata}<extra></extra>",
     }
 

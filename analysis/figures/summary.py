@@ -55,7 +55,7 @@ def summary_info(runs: Sequence[Run], source: Choice = "auto") -> pd.DataFrame:
     for run, style in zip(runs, theme.run_styles(runs), strict=True):
         rows.append(
             {
-                **theme.style_columns(style),
+                **{name: getattr(style, name) for name in theme.STYLE_COLUMNS},
                 **_net_and_training(run),
                 "mean_response": means.get(run.id, float("nan")),
                 "response_source": sources.get(run.id, ""),

@@ -63,14 +63,17 @@ def default_pair(runs: Sequence[Run]) -> list[Run]:
     A pair has the same layers, images and recipe. Of several the wider net, the longer training
     and then the newer run wins. Without a pair: the newest run.
     """
+    plain_ones: dict[tuple, list[Run]] = {}
+    for run in runs:
+        if run.config.net.kind == "plain" and run.status.epoch:
+            plain_ones.setdefault((run.config.net, run.comparison_key), []).append(run)
     pairs = [
         (plain, residual)
-        for plain in runs
         for residual in runs
-        if residual.config.net.kind == "residual"
-        and residual.config.net.counterpart() == plain.config.net
-        and residual.comparison_key == plain.comparison_key
-        and min(plain.status.epoch, residual.status.epoch) > 0
+        if residual.config.net.kind == "residual" and residual.status.epoch
+        for plain in plain_ones.get(
+            (residual.config.net.counterpart(), residual.comparison_key), []
+        )
     ]
     if not pairs:
         return list(runs[-1:])
@@ -82,7 +85,6 @@ def _rank(pair: tuple[Run, Run]) -> tuple:
     net = plain.config.net
     is_papers = net.depth == 34 and net.family == "imagenet"
     finished = plain.state == residual.state == "finished"
-    # Of residual twins that differ in the shortcut, option A has the plain net's parameters.
-    same_size = plain.parameters == residual.parameters
+    option_a = residual.config.net.shortcut == "A"  # has exactly the plain net's parameters
     epochs = min(plain.status.epoch, residual.status.epoch)
-    return is_papers, net.depth, finished, net.width, same_size, epochs, residual.config.created
+    return is_papers, net.depth, finished, net.width, option_a, epochs, residual.config.created

@@ -1,0 +1,127 @@
+"""How long Compare takes with ten runs of depth 110 and 164 epochs, responses at every epoch.
+
+    python tests/benchmarks/bench_compare.py [--browser]
+
+Prints medians of the work on the server: the first page of a fresh process, the whole page again
+with warm caches, a change of each control (Streamlit itself redraws only that figure), and the
+parts. With `--browser` also the time from the page request to the figures in Chromium, for the
+pair that the page begins with. The issue asks for less than 300 ms and 3 s.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from analysis.runs import open_writer
+from tests import tiny
+
+DEPTH, EPOCHS, RUNS = 110, 164, 10
+
+
+def main() -> None:
+    """Write the runs and time the page."""
+    parser = argparse.ArgumentParser(description="Time the Compare page.")
+    parser.add_argument("--browser", action="store_true", help="also time Chromium")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        write_runs(Path(folder))
+        os.environ["RESIDUAL_LENS_RUNS"] = folder
+        time_server()
+        if options.browser:
+            time_browser(folder)
+
+
+def write_runs(folder: Path) -> None:
+    """Ten runs of both kinds, with responses of both sources at every epoch."""
+    for number in range(RUNS):
+        net = f"{'plain' if number % 2 else 'resnet'}-{DEPTH}"
+        path = tiny.write_run(folder, net, epochs=EPOCHS, seed=number)
+        with open_writer(path) as writer:
+            table = tiny.responses(writer.config.net, EPOCHS - 1)
+            closed = table[table["source"] == "closed_form"]
+            writer.append("responses", closed.assign(source="measured"))
+    size = sum(file.stat().st_size for file in folder.rglob("*.csv")) / 2**20
+    print(f"{RUNS} runs of depth {DEPTH}, {EPOCHS} epochs: {size:.0f} MiB of tables")
+
+
+def time_server() -> None:
+    """The script that makes the page, in this process."""
+    from streamlit.testing.v1 import AppTest
+
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    report("first page of the process, the default pair", once(page.run))
+    runs = page.multiselect(key="compare_runs")
+    runs.set_value([path.name for path in sorted(Path(os.environ[ENV]).iterdir())])
+    report("first page with all ten", once(page.run))
+    assert not page.exception, page.exception
+    report("whole page again", median(page.run))
+    changes: dict[str, Callable[[], object]] = {
+        "horizontal axis": lambda: flip(page, "compare_x", ["iteration", "wall", "epoch"]),
+        "error axis": lambda: flip(page, "compare_scale", ["log", "linear"]),
+        "panels": lambda: flip(page, "compare_panels", ["panels", "overlay"]),
+        "source": lambda: flip(page, "compare_source", ["auto", "closed_form", "measured"]),
+        "epoch": lambda: page.select_slider(key="compare_epoch").set_value(
+            (page.select_slider(key="compare_epoch").value - 7) % EPOCHS + 1
+        ),
+    }
+    for name, change in changes.items():
+        report(f"whole page after a change of {name}", median(lambda c=change: (c(), page.run())))
+
+
+ENV = "RESIDUAL_LENS_RUNS"
+
+
+def flip(page, key: str, values: list[str]) -> None:
+    """Set a row of buttons to the next of its values."""
+    control = page.segmented_control(key=key)
+    control.set_value(values[(values.index(control.value) + 1) % len(values)])
+
+
+def time_browser(folder: str) -> None:
+    """From the page request to visible figures, on a server that has served one page before."""
+    from tests.browser.serve import app_server, chromium
+
+    with app_server(folder) as address, chromium() as browser:
+        for title in ("first page of the server", *["page of a warm server"] * 3):
+            context = browser.new_context(viewport={"width": 1440, "height": 900})
+            page = context.new_page()
+            start = time.perf_counter()
+            page.goto(address, wait_until="commit")
+            page.locator(".st-key-compare_errors .scatterlayer .trace").first.wait_for()
+            first = time.perf_counter() - start
+            page.locator(".st-key-compare_responses .scatterlayer .trace").first.wait_for()
+            both = time.perf_counter() - start
+            report(f"{title}: error curves", first)
+            report(f"{title}: error curves and layer responses", both)
+            context.close()
+
+
+def once(work: Callable[[], object]) -> float:
+    """Seconds of one call."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def median(work: Callable[[], object], times: int = 7) -> float:
+    """Median seconds of several calls."""
+    return statistics.median(once(work) for _ in range(times))
+
+
+def report(what: str, seconds: float) -> None:
+    """One line."""
+    print(f"{1000 * seconds:8.0f} ms  {what}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
