@@ -44,6 +44,14 @@ PAGES = {
             url_path="about",
         ),
     ],
+    _("Training"): [
+        st.Page(
+            "pages/training/train.py",
+            title=_("Train"),
+            icon=":material/play_circle:",
+            url_path="train",
+        ),
+    ],
 }
 
 page = st.navigation(PAGES)

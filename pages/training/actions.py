@@ -1,0 +1,103 @@
+"""What buttons of the Train page do; what came of it is said at the top of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import streamlit as st
+
+from analysis import estimate, jobs
+from analysis.errors import LensError
+from analysis.runs import default_folder
+from analysis.text import _
+
+_SAID = "train_said"
+
+
+def tell() -> None:
+    """Show what the last button brought about, once."""
+    for kind, words in st.session_state.pop(_SAID, []):
+        st.error(words) if kind == "error" else st.success(words)
+
+
+def _say(words: str, kind: str = "done") -> None:
+    st.session_state.setdefault(_SAID, []).append((kind, words))
+
+
+def _try(action: Callable[[], object]) -> bool:
+    try:
+        action()
+    except LensError as error:
+        _say(str(error), "error")
+        return False
+    return True
+
+
+def start(asked: Sequence[jobs.Request], found: Sequence[estimate.Estimate]) -> None:
+    """Queue the trainings, if there is room, and see that somebody works off the queue."""
+    _try(lambda: _start(asked, found))
+
+
+def _start(asked: Sequence[jobs.Request], found: Sequence[estimate.Estimate]) -> None:
+    folder = default_folder()
+    estimate.check_room(found, folder, jobs.at_a_time(folder))
+    done = jobs.enqueue(asked, folder)
+    jobs.start_worker(folder)
+    if done.paths:
+        _say(_("Queued: {runs}").format(runs=", ".join(path.name for path in done.paths)))
+    for request, path in done.already:
+        words = _("{net} is queued or running already, with the same seed: {run}")
+        _say(words.format(net=request.net.name, run=path.name), "error")
+
+
+def time_steps(asked: Sequence[jobs.Request]) -> None:
+    """Time some steps of each net, the smallest first."""
+    with st.spinner(_("Timing a few steps")):
+        for request in asked[:6]:
+            if not _try(lambda r=request: estimate.time_steps(r, default_folder(), 2.0)):
+                return
+
+
+def set_at_a_time() -> None:
+    """Let as many train at once as the control says."""
+    number = int(st.session_state["train_at_a_time"])
+    _try(lambda: jobs.set_at_a_time(default_folder(), number))
+
+
+def cancel(path: Path) -> None:
+    """Stop a run, or take it out of the queue."""
+    if _try(lambda: jobs.cancel(path)):
+        _try(lambda: jobs.start_worker(path.parent))
+
+
+def resume(path: Path) -> None:
+    """Put a run that stopped into the queue."""
+    if _try(lambda: jobs.requeue(path)):
+        _try(lambda: jobs.start_worker(path.parent))
+
+
+def work() -> None:
+    """Work off the queue, as after a reboot."""
+    _try(lambda: jobs.start_worker(default_folder()))
+
+
+def keep(path: Path) -> None:
+    """Forget what only resuming needs."""
+    _try(lambda: jobs.drop_resume(path))
+
+
+def ask_delete(path: Path) -> None:
+    """Delete only after a second look."""
+    st.dialog(_("Delete this run?"))(_delete_dialog)(path)  # here: in the session's language
+
+
+def _delete_dialog(path: Path) -> None:
+    words = _("`{path}` with its weights, curves and log. This can't be undone.")
+    st.markdown(words.format(path=path))
+    with st.container(horizontal=True):
+        if st.button(_("Delete for good"), type="primary", key="train_delete_yes"):
+            _try(lambda: jobs.delete(path, default_folder()))
+            st.rerun()
+        if st.button(_("Keep it"), key="train_delete_no"):
+            st.rerun()

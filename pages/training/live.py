@@ -1,0 +1,218 @@
+"""The live view: what trains, what waits, what stopped, and the curves as they grow.
+
+A fragment that runs by itself only while something trains or waits, so that the rest of the page
+keeps its scroll and selections; figures are built again only when their tables changed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from analysis import figures, jobs
+from analysis.errors import RunDamaged
+from analysis.jobs.queue import LOG, is_resumable
+from analysis.runs import Run, default_folder
+from analysis.runs.files import CANCEL
+from analysis.runs.files import LOG as TRAIN_LOG
+from analysis.text import _
+from pages.common import cached, pickers, show as shown, state
+from pages.training import actions
+from pages.training.words import duration, state_word
+
+REFRESH = 2.0
+"""Seconds between looks while something trains."""
+_STOPPED = ("cancelled", "failed", "interrupted")
+
+
+def show() -> None:
+    """All of it; refreshed while there is something to see."""
+    active = bool(_active(cached.list_runs()[0]))
+    st.fragment(_live, run_every=REFRESH if active else None)(active)
+
+
+def _active(runs: list[Run]) -> list[Run]:
+    return [run for run in runs if not run.bundled and (run.state == "running" or _waits(run))]
+
+
+def _waits(run: Run) -> bool:
+    return jobs.queue_position(run) < float("inf")
+
+
+def _live(was_active: bool) -> None:
+    everything = cached.list_runs()[0]
+    mine = [run for run in everything if not run.bundled]
+    if bool(_active(mine)) != was_active:
+        st.rerun()  # the whole page, to begin or to end refreshing
+    running = [run for run in mine if run.state == "running"]
+    waiting = sorted(filter(_waits, mine), key=jobs.queue_position)
+    _running(running)
+    _waiting(waiting)
+    _stopped([run for run in mine if run.state in _STOPPED or _never_started(run)])
+    _figures(running, everything)
+
+
+def _never_started(run: Run) -> bool:
+    return run.state == "queued" and not _waits(run)
+
+
+def _running(runs: list[Run]) -> None:
+    if runs:
+        st.subheader(_("Training"))
+    for run in runs:
+        with st.container(border=True, key=f"train_card_{run.id}"):
+            words, button = st.columns([6, 1], vertical_alignment="center")
+            with words:
+                st.markdown(f"**{run.net}** · {run.data_title} · {run.recipe} · `{run.id}`")
+                st.progress(_done(run), _progress_words(run))
+            with button:
+                asked = (run.path / CANCEL).exists()
+                st.button(
+                    _("Stopping") if asked else _("Cancel"), disabled=asked,
+                    key=f"train_cancel_{run.id}", on_click=actions.cancel, args=(run.path,),
+                )  # fmt: skip
+            lines = tail(run.path / TRAIN_LOG)
+            if lines:
+                with st.expander(_("Log"), key=f"train_log_{run.id}"):
+                    st.code(lines, None, wrap_lines=True)
+
+
+def _done(run: Run) -> float:
+    status = run.status
+    part = status.step / status.steps_per_epoch if status.steps_per_epoch else 0.0
+    return min((status.epoch + part) / max(status.epochs_total, 1), 1.0)
+
+
+def _progress_words(run: Run) -> str:
+    status = run.status
+    parts = [
+        _("epoch {epoch} of {total}").format(
+            epoch=min(status.epoch + 1, status.epochs_total), total=status.epochs_total
+        )
+    ]
+    if status.images_per_second:
+        parts.append(_("{rate} images/s").format(rate=round(status.images_per_second)))
+    if status.train_error is not None:
+        parts.append(_("training error {error} %").format(error=f"{status.train_error:.1f}"))
+    if status.seconds_left is not None:
+        parts.append(_("{time} left").format(time=duration(status.seconds_left)))
+    if status.memory_mb:
+        parts.append(_("{memory} GiB of memory").format(memory=f"{status.memory_mb / 1024:.1f}"))
+    return " · ".join(parts)
+
+
+def tail(log: Path, lines: int = 8) -> str:
+    """The last lines of a log; empty where there is none."""
+    try:
+        with open(log, "rb") as file:
+            file.seek(max(0, log.stat().st_size - 200 * lines))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+    return "\n".join(text.strip().split("\n")[-lines:])
+
+
+def _waiting(runs: list[Run]) -> None:
+    if not runs:
+        return
+    st.subheader(_("Waiting ({count})").format(count=len(runs)))
+    if not jobs.worker_alive(default_folder()):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.warning(_("Nobody works off the queue, as after a restart of the machine."))
+            st.button(_("Go on"), type="primary", key="train_work", on_click=actions.work)
+    for run in runs:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            words = f"**{run.net}** · {run.data_title} · {run.recipe} · `{run.id}`"
+            st.markdown(words, width="stretch")
+            st.button(
+                _("Take out"), key=f"train_cancel_{run.id}",
+                on_click=actions.cancel, args=(run.path,),
+            )  # fmt: skip
+
+
+def _stopped(runs: list[Run]) -> None:
+    if not runs:
+        return
+    st.subheader(_("Stopped ({count})").format(count=len(runs)))
+    for run in runs:
+        with st.container(border=True, key=f"train_stopped_{run.id}"):
+            words, buttons = st.columns([3, 2], vertical_alignment="center")
+            with words:
+                _why_stopped(run)
+            with buttons, st.container(horizontal=True, horizontal_alignment="right"):
+                _stopped_buttons(run)
+
+
+def _why_stopped(run: Run) -> None:
+    status = run.status
+    said = _("**{net}** is {state} after {epoch} of {total} epochs · `{run}`")
+    word = _("not started") if run.state == "queued" else state_word(run.state)
+    st.markdown(said.format(net=run.net, state=word, epoch=status.epoch,
+                            total=status.epochs_total, run=run.id))  # fmt: skip
+    reason = status.reason
+    if run.state == "interrupted" and not reason:
+        reason = _("its process is gone without a word: killed, or the machine went down")
+    if reason:
+        st.caption(reason)
+    if run.state == "failed":
+        with st.expander(_("What it printed"), key=f"train_printed_{run.id}"):
+            st.code(tail(run.path / LOG, 20) or tail(run.path / TRAIN_LOG), None, wrap_lines=True)
+
+
+def _stopped_buttons(run: Run) -> None:
+    key = run.id
+    if is_resumable(run):
+        label = _("Start") if run.state == "queued" else _("Resume")
+        st.button(label, key=f"train_resume_{key}", on_click=actions.resume, args=(run.path,))
+        if run.status.epoch:
+            st.button(
+                _("Keep as it is"), key=f"train_keep_{key}", on_click=actions.keep,
+                args=(run.path,), help=_("Frees the disk of what only resuming needs."),
+            )  # fmt: skip
+    if st.button(_("Delete"), key=f"train_delete_{key}"):
+        actions.ask_delete(run.path)
+
+
+def _figures(running: list[Run], everything: list[Run]) -> None:
+    """Curves of what trains beside chosen runs, and their layer responses."""
+    others = [run for run in everything if run.status.epoch and run.state != "running"]
+    if not others and not running:
+        return
+    st.subheader(_("Curves"))
+    names, by_id = pickers.run_names(others), {run.id: run for run in others}
+    chosen = st.multiselect(
+        _("Beside them"), list(by_id), format_func=lambda i: names.get(i, i),
+        key="train_beside", bind=state.URL, placeholder=_("Choose runs to compare with"),
+    )  # fmt: skip
+    picked = running + [by_id[i] for i in chosen if i in by_id]
+    if not picked:
+        st.caption(_("Finished runs are on the Compare page; choose some here to see them."))
+        return
+    try:
+        drawn = _drawn(picked)
+    except RunDamaged as error:
+        st.error(str(error))
+        return
+    errors, responses = st.columns(2, gap="medium")
+    with errors:
+        reading = _("Thick: training error. A point an epoch, as soon as it is complete.")
+        shown.figure(*drawn[0], "train_errors", reading)
+    with responses:
+        reading = _("In closed form from the BN parameters, after each run's last whole epoch.")
+        shown.figure(*drawn[1], "train_responses", reading)
+
+
+def _drawn(runs: list[Run]) -> list:
+    """Both figures with their tables; those of the last time unless a table changed."""
+    stamp = [(run.id, run.stamp()[1:]) for run in runs]
+    before = st.session_state.get("train_drawn")
+    if before and before[0] == stamp:
+        return before[1]
+    curves, layers = figures.error_curves_info(runs), figures.responses_info(runs)
+    drawn = [
+        (figures.plot_error_curves(curves), curves),
+        (figures.plot_responses(layers), layers),
+    ]
+    st.session_state["train_drawn"] = (stamp, drawn)
+    return drawn

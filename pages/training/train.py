@@ -1,0 +1,20 @@
+"""Train: choose nets, see what they will take, start them, and watch them grow."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from analysis.text import _
+from pages.training import actions, form, live
+
+st.title(_("Train nets"))
+st.caption(
+    _(
+        "Trainings run as processes of their own: close this page or restart the server, and they "
+        "go on. Everything they record is in the runs folder."
+    )
+)
+actions.tell()
+asked = form.choose_trainings()
+form.offer_start(asked)
+live.show()

@@ -1,0 +1,28 @@
+"""How the Train page says times and states."""
+
+from __future__ import annotations
+
+from analysis.text import _
+
+
+def duration(seconds: float) -> str:
+    """`40 s`, `12 min`, `3.5 h`, `2.1 days`."""
+    if seconds < 90:
+        return _("{number} s").format(number=round(seconds))
+    if seconds < 5400:
+        return _("{number} min").format(number=round(seconds / 60))
+    if seconds < 36 * 3600:
+        return _("{number} h").format(number=f"{seconds / 3600:.1f}")
+    return _("{number} days").format(number=f"{seconds / 86400:.1f}")
+
+
+def state_word(state: str) -> str:
+    """A run's state, as people read it."""
+    return {
+        "queued": _("queued"),
+        "running": _("running"),
+        "finished": _("finished"),
+        "cancelled": _("cancelled"),
+        "failed": _("failed"),
+        "interrupted": _("interrupted"),
+    }[state]

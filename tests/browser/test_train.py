@@ -1,0 +1,78 @@
+"""The Train page in a real browser: start, watch, reload, cancel, resume, finish, compare.
+
+pytest tests/browser/test_train.py
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.serve import app_server, chromium, chromium_path
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(chromium_path() is None, reason="needs a Chromium"),
+]
+
+QUERY = "train_depths=8&train_epochs=25&train_batch=32&train_augment=false"
+POINTS = """() => {
+    const chart = document.querySelector('.st-key-train_errors .js-plotly-plot');
+    return chart && chart.data ? Math.max(0, ...chart.data.map(t => t.x ? t.x.length : 0)) : 0;
+}"""
+LONG = 150_000
+
+
+def _statuses(runs: Path) -> dict[str, dict]:
+    found = {path.parent.name: path for path in runs.glob("*/status.json")}
+    return {name: json.loads(path.read_text()) for name, path in found.items()}
+
+
+def _wait_for_points(page: Page, number: int) -> None:
+    page.wait_for_function(f"() => ({POINTS})() >= {number}", timeout=LONG, polling=500)
+
+
+@pytest.fixture
+def runs(tmp_path: Path):
+    """A runs folder whose processes are ended with the test."""
+    yield tmp_path / "runs"
+    for status in _statuses(tmp_path / "runs").values():
+        if status["pid"] and status["state"] == "running" and psutil.pid_exists(status["pid"]):
+            psutil.Process(status["pid"]).send_signal(signal.SIGKILL)
+
+
+def test_a_training_is_started_watched_cancelled_and_resumed(runs: Path):
+    """Two trainings grow over a reload; one is cancelled and resumed; both end in Compare."""
+    with app_server(runs) as address, chromium() as browser:
+        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        page.goto(f"{address}/train?{QUERY}")
+        page.get_by_role("button", name="Start 2 trainings").click()
+        expect(page.get_by_text("Queued:")).to_be_visible(timeout=30_000)
+        _wait_for_points(page, 2)
+        page.reload()
+        _wait_for_points(page, 3)
+
+        cancelled = next(name for name, s in _statuses(runs).items() if s["state"] == "running")
+        page.locator(f".st-key-train_cancel_{_css(cancelled)} button").click()
+        resume = page.locator(f".st-key-train_resume_{_css(cancelled)} button")
+        expect(resume).to_be_visible(timeout=LONG)
+        assert _statuses(runs)[cancelled]["state"] == "cancelled"
+        resume.click()
+
+        expect(page.locator("[class*=st-key-train_card_]")).to_have_count(0, timeout=LONG)
+        expect(page.get_by_text("Waiting (")).to_have_count(0, timeout=LONG)
+        assert [s["state"] for s in _statuses(runs).values()] == ["finished", "finished"]
+        page.goto(f"{address}/compare")
+        page.get_by_role("combobox", name="Runs").click()
+        for net in ("plain-8", "resnet-8"):
+            expect(page.get_by_role("option", name=net).first).to_be_visible(timeout=30_000)
+
+
+def _css(run_id: str) -> str:
+    """A run's id as Streamlit writes it into the class of its elements."""
+    return "".join(c if c.isalnum() or c in "-_" else "-" for c in run_id)
