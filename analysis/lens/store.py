@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 import zipfile
+from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +33,8 @@ def read(run: Run, name: str, stamp: str) -> dict[str, np.ndarray] | None:
     """The arrays of an entry; None where there is none, or it is torn or of other weights."""
     for folder in _folders(run):
         try:
-            with np.load(folder / f"{name}.npz", allow_pickle=False) as found:
+            data = BytesIO((folder / f"{name}.npz").read_bytes())
+            with np.load(data, allow_pickle=False) as found:
                 if str(found["stamp"]) == stamp:
                     return {key: found[key] for key in found.files if key != "stamp"}
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
@@ -48,7 +51,8 @@ def write(run: Run, name: str, stamp: str, arrays: dict[str, np.ndarray]) -> Pat
             np.savez_compressed(temporary, stamp=np.array(stamp), **arrays)  # type: ignore
             os.replace(temporary, folder / f"{name}.npz")
         except OSError:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
             continue
         return folder / f"{name}.npz"
     return None
