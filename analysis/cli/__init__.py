@@ -13,7 +13,7 @@ import sys
 
 import typer
 
-from analysis.cli import argument, jobs, runs, train
+from analysis.cli import argument, exchange, jobs, runs, train
 from analysis.errors import LensError
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ train.register(app)
 runs.register(app)
 argument.register(app)
 jobs.register(app)
+exchange.register(app)
 
 
 def main() -> None:

@@ -153,9 +153,10 @@ def _check_legacy(file: BinaryIO, size: int) -> Any:
         raise ImportRefused("it was written on a big-endian machine")
     found = outline(head)
     keys = outline(head).value
-    if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(found.storages):
+    strings = isinstance(keys, list) and all(isinstance(key, str) for key in keys)
+    if not strings or sorted(keys) != sorted(found.storages):
         raise ImportRefused("its list of storages does not fit its tensors")
-    _check_legacy_storages(file, head.tell(), size, [found.storages[str(key)] for key in keys])
+    _check_legacy_storages(file, head.tell(), size, [found.storages[key] for key in keys])
     return found.value
 
 

@@ -140,15 +140,22 @@ def _normalizer(
                 f"layout; name the normalization. {_listed_names()}"
             )
         asked = found.suggestion
+        if "normalization" in found.file.hint:
+            return *_made(parse_normalization(asked)), []
         notes.append(
             f"normalization {asked}, which {found.net.layout.title} uses, was taken; a wrong one "
             "ruins accuracy silently: name another if it is not that"
         )
-    chosen = parse_normalization(asked) if isinstance(asked, str) else asked
+    return *_made(parse_normalization(asked) if isinstance(asked, str) else asked), notes
+
+
+def _made(chosen: Normalization) -> tuple[Normalizer, Normalization]:
+    """As tensors, and as named."""
     mean, std = (
-        torch.tensor(v, dtype=torch.float32).view(3, 1, 1) for v in (chosen.mean, chosen.std)
+        torch.tensor(values, dtype=torch.float32).view(3, 1, 1)
+        for values in (chosen.mean, chosen.std)
     )
-    return Normalizer(mean, std), chosen, notes
+    return Normalizer(mean, std), chosen
 
 
 def _listed_names() -> str:

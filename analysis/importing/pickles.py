@@ -241,7 +241,7 @@ class _Machine:
                 view
             ):
                 dtype = _STORAGES[name.removeprefix("torch.")]
-                stub = StorageStub(str(key), dtype, numel)
+                stub = StorageStub(key, dtype, numel)
                 if self.storages.setdefault(stub.key, stub) != stub:
                     raise ImportRefused(f"it describes its storage {key} twice, differently")
                 self.stack.append(stub)

@@ -59,6 +59,8 @@ class Opaque:
 
 def tensor_stub(storage: Any, offset: Any, shape: Any, stride: Any) -> TensorStub:
     """The stub of a dense tensor, inside its storage and no larger than it."""
+    if type(shape) is not tuple or type(stride) is not tuple:
+        raise ValueError("a tensor without a shape")
     numbers = (offset, *shape, *stride)
     if not isinstance(storage, StorageStub) or len(shape) != len(stride):
         raise ValueError("a tensor without a storage")
@@ -76,7 +78,8 @@ def tensor_stub(storage: Any, offset: Any, shape: Any, stride: Any) -> TensorStu
 
 
 def _short(shape: Any) -> str:
-    return "x".join(str(n) for n in list(shape)[:MAX_DIMENSIONS])[:80]
+    # Only numbers: a tuple of tuples of tuples ... can take for ever to print.
+    return "x".join(str(n) if type(n) is int else "?" for n in shape[:MAX_DIMENSIONS])[:80]
 
 
 def _bytes(n: int) -> str:

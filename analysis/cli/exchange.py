@@ -1,0 +1,87 @@
+"""`import` and `export`: nets of other repositories in, ours out."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from analysis.cli.options import RunName, RunsFolder, folders
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's subcommands."""
+    app.command("import")(import_command)
+    app.command()(export)
+
+
+def import_command(
+    file: Annotated[
+        Path, typer.Argument(help=".pth .pt .th .ckpt .bin .safetensors, or a run.", metavar="FILE")
+    ],
+    data: Annotated[
+        str, typer.Option(help="Measure its error on these: cifar10, cifar100, folder:PATH, ...")
+    ] = "",
+    normalization: Annotated[
+        str,
+        typer.Option(
+            help="Of its input: a name (imagenet, cifar10, ...) or R,G,B/R,G,B, mean and standard "
+            "deviation. [default: what the repository of its layout uses]"
+        ),
+    ] = "",
+    net: Annotated[
+        str, typer.Option(help="The net, where keys can't tell: plain-20 or resnet-20.")
+    ] = "",
+    images: Annotated[
+        int | None, typer.Option(help="Test images to measure over. [default: all]", min=1)
+    ] = None,
+    data_title: Annotated[str, typer.Option(help="What figures call the data.")] = "",
+    resize: Annotated[int | None, typer.Option(help="Resize a folder's images to this.")] = None,
+    runs: RunsFolder = None,
+) -> None:
+    """Import a checkpoint of another repository as a run; nothing in it is executed."""
+    from analysis.importing import import_checkpoint
+    from analysis.runs import default_folder
+    from analysis.spec import DataSpec
+
+    result = import_checkpoint(
+        file, runs or default_folder(), net=net or None, normalization=normalization or None,
+        data=DataSpec.parse(data, data_title, resize) if data else None, test_images=images,
+        command=shlex.join(["python", "-m", "analysis", *sys.argv[1:]]),
+    )  # fmt: skip
+    found, origin = result.inspection, result.run.config.origin
+    print(f"Found: {found.summary}")
+    chosen = result.run.config.normalization
+    print(f"Normalization: {chosen.get('name', 'its own, from the file')}")
+    if found.claim:
+        print(f"Error that the file claims ({found.claim.key}): {found.claim.error:.2f} %")
+    if result.measured:
+        measured = result.measured
+        print(f"Error measured over {measured.n_images:,} images: {measured.error:.2f} %")
+    for note in origin["notes"]:
+        print(f"Note: {note}")
+    for warning in result.warnings:
+        print(f"Warning: {warning}", file=sys.stderr)
+    print(f"Run: {result.run.path}")
+
+
+def export(
+    run: RunName,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
+    style: Annotated[
+        str, typer.Option(help="torchvision, akamaster or onnx. [default: by the file's ending]")
+    ] = "",
+    activations: Annotated[
+        bool, typer.Option("--activations", help="ONNX: each BN's output is an output too.")
+    ] = False,
+    runs: RunsFolder = None,
+) -> None:
+    """Export a run's net: .pth or .safetensors in another repository's layout, or .onnx."""
+    from analysis.exporting import export_run
+    from analysis.runs import find_run
+
+    for line in export_run(find_run(run, folders(runs)), output, style, activations):
+        print(line)

@@ -1,0 +1,107 @@
+"""One run to one file, in the format that its name or `style` says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from analysis.data import Normalizer
+from analysis.errors import SpecError
+from analysis.exporting.onnx import export_onnx
+from analysis.exporting.state_dicts import STYLES, loads_in, state_dict_in
+from analysis.importing.reading import HINT
+from analysis.runs import Run
+from analysis.runs.files import write_whole
+from analysis.weights import load_net
+
+ENDINGS = {".pth": "torch", ".pt": "torch", ".th": "torch", ".safetensors": "safetensors"}
+
+
+def export_run(
+    run: Run, output: Path | str, style: str = "", activations: bool = False
+) -> list[str]:
+    """Write a run's net to a file.
+
+    Args:
+        run: with whole weights.
+        output: ends in .pth, .pt, .th, .safetensors or .onnx.
+        style: `torchvision`, `akamaster` or `onnx`; by default akamaster for the CIFAR family and
+            torchvision for the other.
+        activations: of ONNX, whether each BN's output is an output of the graph.
+
+    Returns:
+        Lines that say what was written and what reads it.
+
+    Raises:
+        SpecError: an ending or a style that is not known.
+        RunDamaged: the run has no whole weights.
+        RunError: the file can't be written.
+    """
+    output = Path(output)
+    onnx = style == "onnx" or output.suffix == ".onnx"
+    if not onnx and output.suffix not in ENDINGS:
+        raise SpecError(
+            f"{output.name}: the ending says the format: {', '.join([*ENDINGS, '.onnx'])}"
+        )
+    net, normalizer = load_net(run)
+    if onnx:
+        size = run.config.image_size
+        write_whole(output, lambda file: export_onnx(net, file, size, activations))
+        return [f"Written: {output}", *_input(normalizer)]
+    style = style or ("akamaster" if net.spec.family == "cifar" else "torchvision")
+    if style not in STYLES:
+        raise SpecError(f"{style!r} is no style; there are {', '.join(STYLES)} and onnx")
+    state = state_dict_in(net, style)
+    hints = {f"{HINT}_net": net.spec.name}
+    colours = _colours(normalizer)
+    if colours:
+        hints[f"{HINT}_normalization"] = colours
+    error = run.status.test_error
+    if ENDINGS[output.suffix] == "safetensors":
+        _write_safetensors(output, state, hints)
+    elif style == "akamaster":
+        wrapped: dict[str, Any] = {
+            "state_dict": {f"module.{key}": value for key, value in state.items()},
+            "epoch": run.status.epoch,
+            **({} if error is None else {"best_prec1": 100 - error}),
+        }
+        write_whole(output, lambda file: torch.save(wrapped | hints, file))
+    else:
+        # A bare state dict is what load_state_dict takes; its metadata has room for hints.
+        state._metadata = {"": {"version": 1, **hints}}  # type: ignore[attr-defined]
+        write_whole(output, lambda file: torch.save(state, file))
+    return [
+        f"Written: {output}",
+        f"Layout of {style}: {loads_in(net.spec, style)}.",
+        *_input(normalizer),
+    ]
+
+
+def _write_safetensors(output: Path, state: Any, hints: dict[str, str]) -> None:
+    from safetensors.torch import save_file
+
+    short = {key.removeprefix(f"{HINT}_"): value for key, value in hints.items()}
+    write_whole(output, lambda file: save_file(dict(state), file, {"format": "pt", **short}))
+
+
+def _colours(normalizer: Normalizer) -> str:
+    """`R,G,B/R,G,B`; a mean per pixel has no such name."""
+    if normalizer.mean.shape[1:] != (1, 1):
+        return ""
+    std = normalizer.std if normalizer.std is not None else torch.ones(3)
+    mean, spread = (",".join(map(repr, v.flatten().tolist())) for v in (normalizer.mean, std))
+    return f"{mean}/{spread}"
+
+
+def _input(normalizer: Normalizer) -> list[str]:
+    colours = _colours(normalizer)
+    if colours:
+        return [f"Input: pixels in 0..1, (pixel - mean) / std with {colours}"]
+    mean = ",".join(f"{v:.4f}" for v in normalizer.mean.mean((1, 2)).tolist())
+    return [
+        "Input: pixels in 0..1 less the mean of each pixel over the training images; its mean per "
+        f"colour is {mean}. Import it with --normalization {mean}/1,1,1 (nearly the same), or "
+        "import the run itself (exactly)."
+    ]

@@ -1,0 +1,53 @@
+"""A net's state dict under the names of another repository."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from torch import Tensor
+
+from analysis.errors import SpecError
+from analysis.importing.layouts import LAYOUTS, split_key, their_modules
+from analysis.nets import Net
+from analysis.spec import NetSpec
+
+STYLES = ("torchvision", "akamaster")
+
+
+def state_dict_in(net: Net, style: str) -> OrderedDict[str, Tensor]:
+    """The net's tensors on the CPU under the names of `style`, in the order of the net.
+
+    torchvision's own ResNets load it where they have the same layers: residual, option B, 7x7
+    stem, bottlenecks with the stride in the 3x3 layer. akamaster's load CIFAR nets with option A.
+
+    Raises:
+        SpecError: no such style.
+    """
+    if style not in STYLES:
+        raise SpecError(f"{style!r} is no style of state dicts; there are {', '.join(STYLES)}")
+    theirs = their_modules(net.spec, LAYOUTS[style])
+    return OrderedDict(
+        (f"{theirs[path]}.{leaf}", value.detach().cpu().contiguous().clone())
+        for key, value in net.state_dict().items()
+        for path, leaf in (split_key(key),)
+    )
+
+
+def loads_in(spec: NetSpec, style: str) -> str:
+    """Which net of that repository takes it, in words; or why only an importer does."""
+    if style == "torchvision":
+        if spec.family != "imagenet" or spec.width != 64 or spec.kind != "residual":
+            return "torchvision has no such net; Residual Lens and your own code read the file"
+        fits = spec.shortcut == "B" and (not spec.bottleneck or spec.bottleneck_stride == "3x3")
+        if not fits:
+            return (
+                "torchvision's net has other shortcuts (option B) or strides (in the 3x3 layer); "
+                "Residual Lens and your own code read the file"
+            )
+        name = f"torchvision.models.resnet{spec.depth}(num_classes={spec.classes})"
+        if spec.stem == "imagenet":
+            return f"{name} loads it"
+        return f"{name} loads it once its conv1 is 3x3 with stride 1 and its maxpool nn.Identity()"
+    if spec.family == "cifar" and spec.kind == "residual" and spec.shortcut in ("A", "B"):
+        return f"its resnet{spec.depth}() in DataParallel loads checkpoint['state_dict']"
+    return "the repository has no such net; Residual Lens and your own code read the file"
