@@ -1,0 +1,198 @@
+"""Faults with real processes: kills, a full disk, a trainer that does not answer. Nothing is lost.
+
+    pytest tests/jobs/test_faults.py
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from analysis import jobs
+from analysis.jobs import processes
+from analysis.runs import Run, files, load_run
+from analysis.spec import Compute, DataSpec
+
+ROOT = Path(__file__).resolve().parents[2]
+EAGER = Compute("cpu", "float32", compile=False, threads=1)
+PATIENCE = 120.0
+
+
+def _request(epochs: int, train_images: int = 640) -> jobs.Request:
+    changes = {
+        "epochs": epochs, "batch_size": 16, "train_images": train_images, "test_images": 20,
+    }  # fmt: skip
+    data = DataSpec.parse("digits")
+    return jobs.requests_for(["resnet-8"], data, "quick", changes, compute=EAGER)[0]
+
+
+def _start(folder: Path, epochs: int, train_images: int = 640) -> Path:
+    path = jobs.enqueue([_request(epochs, train_images)], folder).paths[0]
+    jobs.start_worker(folder)
+    return path
+
+
+def _wait(path: Path, wanted: Callable[[Run], bool]) -> Run:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        run = load_run(path)
+        if wanted(run):
+            return run
+        time.sleep(0.02)
+    raise AssertionError(f"{path.name} is {run.state} at epoch {run.status.epoch}")
+
+
+def _trains(run: Run) -> bool:
+    return run.state == "running" and run.status.epoch >= 1 and run.status.pid is not None
+
+
+def _finishes(path: Path, epochs: int) -> None:
+    """It ends with every epoch once, and nothing left over."""
+    run = _wait(path, lambda run: run.state == "finished")
+    assert run.history()["epoch"].tolist() == list(range(1, epochs + 1))
+    assert sorted(set(run.responses()["epoch"])) == list(range(1, epochs + 1))
+    assert list(path.glob(".*.tmp")) == []
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """A runs folder; what still works in it at the end is ended."""
+    yield tmp_path
+    _end_all(tmp_path)
+
+
+def _end_all(folder: Path) -> None:
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if "analysis" in words and any(str(folder) in word for word in words):
+            process.kill()
+
+
+def test_a_trainer_killed_in_mid_epoch_is_interrupted_and_resumes(folder: Path):
+    """SIGKILL: shown with the reason; resumed, it has every epoch once."""
+    path = _start(folder, 4)
+    os.kill(_wait(path, _trains).status.pid, signal.SIGKILL)
+    run = _wait(path, lambda run: run.status.state == "interrupted")
+
+    assert run.status.reason == (
+        "its process was killed (SIGKILL): by hand, or by the system for want of memory"
+    )
+    jobs.requeue(path)
+    jobs.start_worker(folder)
+    _finishes(path, 4)
+
+
+def test_a_trainer_killed_in_mid_write_leaves_nothing_half_written(folder: Path):
+    """A torn line and a temporary file, as a kill in the middle of a write leaves them."""
+    path = _start(folder, 3)
+    os.kill(_wait(path, _trains).status.pid, signal.SIGKILL)
+    _wait(path, lambda run: run.status.state == "interrupted")
+    (path / ".model.safetensors.1.tmp").write_bytes(b"half")
+    with open(path / "history.csv", "a") as file:
+        file.write("2,80,0.0")
+
+    assert load_run(path).history()["epoch"].max() < 3
+    jobs.requeue(path)
+    jobs.start_worker(folder)
+    _finishes(path, 3)
+
+
+def test_trainings_outlive_whoever_started_them_and_the_worker(folder: Path):
+    """SIGKILL of the process that queued it, then of the worker: it goes on, started once."""
+    code = (
+        "import sys, time; sys.path.insert(0, '.'); from pathlib import Path\n"
+        "from tests.jobs.test_faults import _start; _start(Path(sys.argv[1]), 4); time.sleep(600)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(folder)], cwd=ROOT) as page:
+        while not (found := jobs.list_jobs(folder)):
+            time.sleep(0.05)
+        path = found[0].path
+        pid = _wait(path, _trains).status.pid
+        page.send_signal(signal.SIGKILL)
+    worker = next(
+        p for p in psutil.process_iter(["cmdline"])
+        if "work" in (p.info["cmdline"] or []) and str(folder) in p.info["cmdline"]
+    )  # fmt: skip
+    worker.kill()
+
+    assert jobs.start_worker(folder) is True
+    assert load_run(path).status.pid == pid
+    _finishes(path, 4)
+    assert load_run(path).status.pid == pid
+
+
+def test_a_trainer_that_does_not_answer_is_killed_in_the_end(folder: Path):
+    """A stopped process obeys neither the cancel file nor SIGTERM; the run says what happened."""
+    path = _start(folder, 50)
+    pid = _wait(path, _trains).status.pid
+    os.kill(pid, signal.SIGSTOP)
+    assert jobs.cancel(path) == "asked"
+
+    assert processes.press(path, waited=15.0) == "SIGTERM"
+    assert load_run(path).state == "running"
+    assert processes.press(path, waited=30.0) == "SIGKILL"
+    run = _wait(path, lambda run: run.status.state == "cancelled")
+    assert run.status.reason == "cancelled; it did not answer, so SIGKILL"
+
+
+def test_a_running_training_is_cancelled_within_seconds_and_resumes(folder: Path):
+    """The cancel file is obeyed; the last whole epoch is kept."""
+    path = _start(folder, 4)
+    _wait(path, _trains)
+    jobs.cancel(path)
+    run = _wait(path, lambda run: run.state == "cancelled")
+
+    assert run.status.epoch >= 1
+    jobs.requeue(path)
+    jobs.start_worker(folder)
+    _finishes(path, 4)
+
+
+def test_a_trainer_that_breaks_fails_with_its_last_words(folder: Path):
+    """Data that can't be had: failed with the reason, not started again and again."""
+    (folder / "images" / "train" / "cat").mkdir(parents=True)
+    data = DataSpec.parse(f"folder:{folder}/images")
+    request = jobs.requests_for(["resnet-8"], data, "quick", compute=EAGER)[0]
+    path = jobs.enqueue([request], folder / "runs").paths[0]
+    jobs.start_worker(folder / "runs")
+    run = _wait(path, lambda run: run.state == "failed")
+
+    assert str(folder / "images") in run.status.reason
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_a_full_disk_loses_no_whole_epoch(tmp_path: Path):
+    """The disk fills in mid-training: failed with what to do; with room again it goes on."""
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(tmp_path)], check=False
+    )
+    if mounted.returncode:
+        pytest.skip("this machine mounts nothing")
+    try:
+        path = _start(tmp_path, 4)
+        _wait(path, _trains)
+        filler = tmp_path / "filler"
+        with pytest.raises(OSError, match="No space"), open(filler, "wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+        run = _wait(path, lambda run: run.state in ("failed", "interrupted"))
+        assert run.status.epoch >= 1
+        assert run.history()["epoch"].max() >= run.status.epoch
+        filler.unlink()
+        while not jobs.worker_alive(tmp_path) and (path / files.LOCK).exists():
+            break
+        jobs.requeue(path)
+        jobs.start_worker(tmp_path)
+        _finishes(path, 4)
+    finally:
+        _end_all(tmp_path)
+        time.sleep(1)
+        subprocess.run(["umount", "-l", str(tmp_path)], check=False)
