@@ -22,8 +22,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from analysis.runs import open_writer
-from tests import tiny
+from analysis.runs import open_writer  # noqa: E402
+from tests import tiny  # noqa: E402
 
 DEPTH, EPOCHS, RUNS = 110, 164, 10
 
