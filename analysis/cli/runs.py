@@ -32,30 +32,21 @@ def list_command(
         return
     if not found:
         print("No runs yet: `python -m analysis train --net resnet-20 --data digits` makes one.")
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("run", "state", "epochs"):
-        table.add_column(name, no_wrap=name != "state")
-    for name in ("training error (%)", "test error (%)"):
-        table.add_column(name, justify="right")
+    else:
+        print("Run, state, epochs, training error (running), test error:")
+    width = max((len(run.id) for run in found), default=0)
     for run in found:
         if isinstance(run, Run):
             status = run.status
-            epochs = f"{status.epoch}/{status.epochs_total}"
-            table.add_row(
-                run.id, run.state, epochs, _percent(status.train_error), _percent(status.test_error)
-            )
+            errors = f"{_percent(status.train_error)} {_percent(status.test_error)}"
+            about = f"{run.state:11} {status.epoch:>4}/{status.epochs_total:<4} {errors}"
         else:
-            table.add_row(run.id, f"damaged: {run.reason}", "", "", "")
-    if found:
-        console = Console()
-        Console(width=max(console.width, 100), soft_wrap=True).print(table)
+            about = f"damaged: {run.reason}"
+        print(f"{run.id:{width}}  {about}")
 
 
 def _percent(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
+    return f"{'':8}" if value is None else f"{value:6.2f} %"
 
 
 def _summary(run) -> dict[str, Any]:

@@ -1,0 +1,32 @@
+"""The HTML report: `pytest tests/test_report.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from analysis.report import write_report
+from analysis.runs import load_run
+from tests.tiny import write_run
+
+
+def test_the_report_needs_nothing_else(tmp_path: Path):
+    """Both nets, both figures, plotly's script once, and no address to load anything from."""
+    runs = [load_run(write_run(tmp_path, net)) for net in ("plain-8", "resnet-8")]
+    write_report(runs, tmp_path / "compare.html")
+    text = (tmp_path / "compare.html").read_text(encoding="utf-8")
+
+    assert "<h1>plain-8 | resnet-8</h1>" in text
+    assert text.count('class="plotly-graph-div"') == 2
+    assert text.count("plotly.js v") == 1
+    assert "<script src=" not in text
+    assert 'class="note"' not in text
+
+
+def test_runs_that_can_not_be_compared_are_marked(tmp_path: Path):
+    """The note names both runs."""
+    one = load_run(write_run(tmp_path, "plain-8"))
+    other = load_run(write_run(tmp_path, "resnet-8", fingerprint="00000000000000bb"))
+    write_report([one, other], tmp_path / "compare.html")
+    text = (tmp_path / "compare.html").read_text(encoding="utf-8")
+
+    assert f"{other.id} is not directly comparable with {one.id}: " in text
