@@ -52,6 +52,14 @@ PAGES = {
             url_path="train",
         ),
     ],
+    _("Lens"): [
+        st.Page(
+            "pages/lens/image.py",
+            title=_("Inspect an image"),
+            icon=":material/image_search:",
+            url_path="image",
+        ),
+    ],
 }
 
 page = st.navigation(PAGES)

@@ -1,0 +1,150 @@
+"""Where the nets look: captum's methods side by side, for several nets, with their failings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from analysis.figures import images, run_styles
+from analysis.figures.inspect import plot_sanity
+from analysis.runs import Run
+from analysis.text import _
+from pages.common import show, state
+from pages.lens.panels import nets
+from pages.lens.panels.chooser import Subject
+from pages.lens.panels.forming import pick_class
+
+
+def titles() -> dict[str, str]:
+    """What the methods are called."""
+    return {
+        "saliency": _("Saliency"),
+        "integrated_gradients": _("Integrated Gradients"),
+        "grad_cam": _("Grad-CAM"),
+        "guided_grad_cam": _("Guided Grad-CAM"),
+        "occlusion": _("Occlusion"),
+        "layer_conductance": _("Layer Conductance"),
+    }
+
+
+def notes() -> dict[str, str]:
+    """What each shows, and where it misleads."""
+    return {
+        "saliency": _(
+            "How much the class's score would change for a tiny change of each pixel (Simonyan et "
+            "al. 2014). Noisy; says what the score is sensitive to, not what it rests on."
+        ),
+        "integrated_gradients": _(
+            "Gradients summed on the way from the mean image to this one (Sundararajan et al. "
+            "2017). The values add up to the score's difference, but for the delta. Red speaks "
+            "for the class, blue against. Depends on the baseline: pixels like the mean get none."
+        ),
+        "grad_cam": _(
+            "Where the chosen layer's channels that favour the class are active (Selvaraju et al. "
+            "2017). As coarse as the layer's map: 4 x 4 or 8 x 8 at the end; evidence against the "
+            "class is cut off."
+        ),
+        "guided_grad_cam": _(
+            "Grad-CAM times guided backpropagation: sharp, but the sharpness is mostly the image's "
+            "edges, and hardly changes when the net is randomised (Adebayo et al. 2018)."
+        ),
+        "occlusion": _(
+            "How much the score falls when a 4 x 4 patch is set to the mean image (Zeiler and "
+            "Fergus 2014). Needs no gradients; but no net was trained on images with patches."
+        ),
+        "layer_conductance": _(
+            "Integrated Gradients through the chosen layer (Dhamdhere et al. 2018), summed over "
+            "its channels. Adds up as they do; as coarse as the layer's map."
+        ),
+    }
+
+
+def show_panel(runs: Sequence[Run], subject: Subject, probes: dict[str, Any]) -> None:
+    """A row a net, a column a method."""
+    with state.row():
+        target = pick_class(runs, probes, "image_target")
+        opacity = st.slider(_("Opacity (%)"), 0, 100, 75, key="image_over") / 100
+        place = _pick_place(runs)
+    methods = st.pills(
+        _("Methods"), list(titles()), default=["integrated_gradients", "grad_cam", "occlusion"],
+        selection_mode="multi", format_func=titles().__getitem__, key="image_methods",
+        bind=state.URL,
+    )  # fmt: skip
+    if not methods:
+        st.info(_("Choose a method."))
+        return
+    labels = {style.run: style.label for style in run_styles(runs)}
+    for run in runs:
+        st.markdown(f"**{labels[run.id]}**")
+        for method, column in zip(methods, st.columns(len(methods)), strict=True):
+            with column:
+                _one(run, subject, target, method, place, opacity)
+    for method in methods:
+        st.caption(f"**{titles()[method]}.** {notes()[method]}")
+    _sanity(runs, subject, target, methods, place)
+
+
+def _pick_place(runs: Sequence[Run]) -> float:
+    """How deep Grad-CAM and conductance look, as a part of the blocks: nets differ in depth."""
+    return st.slider(
+        _("Depth of the layer (%)"), 0, 100, 100, 5, key="image_place",
+        help=_("For Grad-CAM and conductance: 0 is the first block, 100 the last."),
+    ) / 100  # fmt: skip
+
+
+def _layer_at(run: Run, place: float) -> str:
+    from analysis.plan import blocks
+
+    found = blocks(run.config.net)
+    return found[round(place * (len(found) - 1))].name
+
+
+def _one(
+    run: Run, subject: Subject, target: int, method: str, place: float, opacity: float
+) -> None:
+    from analysis.lens.attribution import layered
+
+    layer = _layer_at(run, place) if layered(method) else ""  # type: ignore[arg-type]
+    found = nets.attribution_of(run, subject.pixels, subject.digest, target, method, layer)
+    scale: images.Scale = "signed" if found.signed else "positive"
+    over = images.overlaid(subject.pixels, found.values, opacity, scale)
+    words = [titles()[method]]
+    if layer:
+        words.append(layer)
+    if found.delta is not None:
+        words.append(
+            _("sum {total:.2f}, delta {delta:.1e}").format(total=found.total, delta=found.delta)
+        )
+    st.image(images.enlarged(over, max(256 // len(over), 1)), caption=", ".join(words), width=256)
+
+
+def _sanity(
+    runs: Sequence[Run], subject: Subject, target: int, methods: list[str], place: float
+) -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        method = st.selectbox(
+            _("Sanity check of"), methods, format_func=titles().__getitem__, key="image_sanity"
+        )
+        wanted = st.toggle(
+            _("Randomise the nets' weights, layer by layer"), key="image_sanity_on",
+            help=_("Adebayo et al. 2018: a map that stays the same says nothing of learning."),
+        )  # fmt: skip
+    if not wanted or method is None:
+        return
+    from analysis.lens.attribution import layered, sanity_check
+
+    for run, style in zip(runs, run_styles(runs), strict=True):
+        layer = _layer_at(run, place) if layered(method) else ""  # type: ignore[arg-type]
+        net, x = nets.net_of(run)[0], nets.input_of(run, subject.pixels)
+        table, maps = sanity_check(net, x, target, method, layer)  # type: ignore[arg-type]
+        st.markdown(f"**{style.label}**")
+        scale: images.Scale = "signed" if maps[0].signed else "positive"
+        pictures = [
+            images.enlarged(images.coloured(m.values, images.limit_of(m.values), scale), 4)
+            for m in maps
+        ]
+        st.image(images.row_of(pictures), caption=_("Trained, then ever more drawn anew"))
+        reading = _("Close to 1: the map is the same without what was learned, so beware of it.")
+        show.figure(plot_sanity(table, style), table, f"image_sanity_{style.run}", reading)

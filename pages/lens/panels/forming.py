@@ -1,0 +1,56 @@
+"""How the prediction forms from block to block, plain against residual."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from analysis.figures import run_styles
+from analysis.figures.inspect import forming_info, plot_forming
+from analysis.runs import Run
+from analysis.text import _
+from pages.common import show
+from pages.lens.panels import nets
+from pages.lens.panels.chooser import Subject
+
+
+def show_panel(runs: Sequence[Run], subject: Subject, probes: dict[str, Any]) -> None:
+    """The chart of one class's probability against depth."""
+    from analysis.lens.readout import TEST, TRAIN, forming
+
+    shown = pick_class(runs, probes, "image_forming_class")
+    tables = {
+        run.id: forming(
+            nets.net_of(run)[0],
+            nets.input_of(run, subject.pixels),
+            nets.learned(run, "readouts"),
+        )
+        for run in runs
+    }
+    classes = {run.id: nets.classes_of(run) for run in runs}
+    info = forming_info(run_styles(runs), tables, classes, shown)
+    reading = _(
+        "The net's own classifier fits the last stage's blocks only. A readout tells how much of "
+        "the class is in a block's channel means (linear discriminant analysis); its accuracy on "
+        "{test} test images is in the CSV. A residual net refines: neighbours say nearly the same."
+    ).format(test=TEST)
+    show.figure(plot_forming(info), info, "image_forming", reading)
+    nets.offer_to_learn(
+        list(runs),
+        "readouts",
+        _("Fit the readouts"),
+        _("One pass over {train} training images and {test} test images, once for a run.").format(
+            train=TRAIN, test=TEST
+        ),
+    )
+
+
+def pick_class(runs: Sequence[Run], probes: dict[str, Any], key: str) -> int:
+    """A class of the first run; at first the one that it predicts."""
+    names = nets.classes_of(runs[0])
+    best = int(probes[runs[0].id].probabilities.argmax())
+    return st.selectbox(
+        _("Class"), range(len(names)), index=best, format_func=lambda i: names[i], key=key
+    )

@@ -1,0 +1,187 @@
+"""Activations: a map of the net to click on, a layer's channels, a block's parts, stages' best."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from analysis.figures import images, run_styles
+from analysis.figures.inspect import plot_tiles
+from analysis.figures.netmap import netmap_info, plot_netmap
+from analysis.runs import Run
+from analysis.text import _
+from pages.common import show, state
+from pages.lens.panels import nets
+from pages.lens.panels.chooser import Subject
+
+
+def show_panel(runs: Sequence[Run], subject: Subject, probes: dict[str, Any]) -> None:
+    """One net's map and layer; then the block's parts; then a row of channels for each stage."""
+    run = pick_run(runs, "image_net")
+    block = _pick_block(run, probes[run.id])
+    net, x = nets.net_of(run)[0], nets.input_of(run, subject.pixels)
+    if block != "stem":
+        _parts(net, x, block)
+    _layer(run, net, x, block, subject)
+    _stages(net, x)
+
+
+def pick_run(runs: Sequence[Run], key: str) -> Run:
+    """One of the runs that are inspected."""
+    labels = {style.run: style.label for style in run_styles(runs)}
+    if len(runs) == 1:
+        return runs[0]
+    chosen = state.choose(key, _("Net"), labels)
+    return next(run for run in runs if run.id == chosen)
+
+
+def _pick_block(run: Run, probe: Any) -> str:
+    """By a click on the map or with the keyboard in the list; both are one state."""
+    responses = probe.responses[probe.responses["conv"] != 0]
+    by_block = responses.groupby(["stage", "block"])["std"].last()
+    values = {
+        "stem" if stage == 0 else f"stage{stage}.block{block}": float(std)
+        for (stage, block), std in by_block.items()
+    }
+    key = f"image_block_{run.net}"
+    names = list(values)
+    if st.session_state.get(key) not in names:
+        st.session_state[key] = names[-1]
+    info = netmap_info(run.config.net, values)
+    chart = f"image_map_{run.id}"
+    style = run_styles([run])[0]
+    figure = plot_netmap(
+        info, style.colour, st.session_state[key], _("response of the block's last layer")
+    )
+
+    def clicked() -> None:
+        points = st.session_state[chart]["selection"]["points"]
+        if points:
+            st.session_state[key] = points[0]["customdata"][0]
+
+    st.plotly_chart(
+        figure, key=chart, on_select=clicked, selection_mode="points",
+        config={"displayModeBar": False}, alt=_("Map of the net's blocks"),
+    )  # fmt: skip
+    return st.selectbox(_("Block (or click it above)"), names, key=key)
+
+
+def _parts(net: Any, x: Any, block: str) -> None:
+    from analysis.lens.activations import block_parts
+
+    parts = block_parts(net, x, block)
+    if parts.info.shortcut == "none":
+        shown = {_("F(x): the block's last BN"): parts.f, _("ReLU(F(x)): the output"): parts.out}
+        note = _("A plain block: its output is F(x) alone, nothing is handed past it.")
+    else:
+        shown = {
+            _("x: what the shortcut hands on"): parts.x,
+            _("F(x): the refinement"): parts.f,
+            _("x + F(x)"): parts.total,
+            _("ReLU(x + F(x)): the output"): parts.out,
+        }
+        note = _(
+            "The refinement's size is rms(F) / rms(x) = **{ratio:.2f}**; the cosine of x and "
+            "x + F(x) is **{cosine:.2f}**: 1 would be a block that changes no direction."
+        ).format(ratio=parts.ratio, cosine=parts.cosine)
+    st.markdown(f"##### {_('What the block adds')}")
+    limit, scale = images.limit_of(*shown.values()), images.scale_of(*shown.values())
+    for (title, maps), column in zip(shown.items(), st.columns(len(shown)), strict=True):
+        column.image(images.tile(maps, limit, scale, least=240).pixels, caption=title, alt=title)
+    st.caption(note + " " + _scale_words(limit, scale))
+
+
+def _scale_words(limit: float, scale: images.Scale) -> str:
+    if scale == "signed":
+        return _("One scale: blue -{limit:.2g}, white 0, red {limit:.2g}.").format(limit=limit)
+    return _("One scale: black 0, bright {limit:.2g}.").format(limit=limit)
+
+
+def _layer(run: Run, net: Any, x: Any, block: str, subject: Subject) -> None:
+    from analysis.lens.activations import channel_table, layer_maps, mapped_layers
+
+    names = [layer.name for layer in mapped_layers(net) if layer.block_name == block]
+    with state.row():
+        name = st.segmented_control(
+            _("Layer"), names, default=names[-1], required=True, key=f"image_layer_{block}",
+            format_func=lambda full: full.removeprefix(f"{block}."),
+        ) or names[-1]  # fmt: skip
+        when = state.choose("image_when", _("Show"), {
+            "after": _("After ReLU"), "before": _("Before ReLU")})  # fmt: skip
+        sort = state.choose("image_sort", _("Sort by"), {
+            "std": _("Std"), "mean": _("Mean"), "channel": _("Channel")})  # fmt: skip
+    found = layer_maps(net, x, name)
+    maps = found.after if when == "after" else found.before
+    table = channel_table(maps).sort_values(sort, ascending=sort == "channel", kind="stable")
+    order = table["channel"].to_numpy()
+    limit, scale = images.limit_of(maps), images.scale_of(maps)
+    tiles = images.tile(maps[order], limit, scale, least=640)
+    labels = [
+        _("channel {channel}: std {std:.3f}, mean {mean:.3f}").format(
+            channel=int(row["channel"]), std=row["std"], mean=row["mean"]
+        )
+        for row in table.to_dict("records")
+    ]
+    grid, one = st.columns([3, 2], gap="medium")
+    with grid:
+        channel = _pick_channel(run, name, tiles, labels, order)
+        st.caption(_scale_words(limit, scale) + " " + _("Click a channel to enlarge it."))
+    with one:
+        opacity = st.slider(_("Opacity (%)"), 0, 100, 70, key="image_opacity") / 100
+        over = images.overlaid(subject.pixels, maps[channel], opacity, scale, limit)
+        words = _("Channel {channel} of {layer} over the image").format(channel=channel, layer=name)
+        st.image(images.enlarged(over, max(320 // len(over), 1)), caption=words)
+    with st.expander(_("The channels' numbers")):
+        show.table(_named(table), "image_channels", _("Over one image's positions."))
+
+
+def _named(table: pd.DataFrame) -> pd.DataFrame:
+    return table.rename(
+        columns={
+            "channel": _("Channel"),
+            "mean": _("Mean"),
+            "std": _("Std"),
+            "min": _("Smallest"),
+            "max": _("Largest"),
+            "positive_percent": _("Above zero (%)"),
+        }
+    )
+
+
+def _pick_channel(
+    run: Run, layer: str, tiles: images.Tiles, labels: list[str], order: np.ndarray
+) -> int:
+    """By a click on the grid or in the list; both are one state."""
+    key, chart = f"image_channel_{run.net}_{layer}", f"image_grid_{run.id}"
+    channels = [int(channel) for channel in order]
+    if st.session_state.get(key) not in channels:
+        st.session_state[key] = channels[0]
+
+    def clicked() -> None:
+        points = st.session_state[chart]["selection"]["points"]
+        if points:
+            st.session_state[key] = channels[points[0]["point_index"]]
+
+    title = _("{layer}: {count} channels").format(layer=layer, count=len(channels))
+    st.plotly_chart(
+        plot_tiles(tiles.pixels, tiles.centres, labels, title), key=chart, on_select=clicked,
+        selection_mode="points", config={"displayModeBar": False}, alt=title,
+    )  # fmt: skip
+    return st.selectbox(_("Channel (or click it)"), channels, key=key)
+
+
+def _stages(net: Any, x: Any) -> None:
+    from analysis.lens.activations import strongest_channels
+
+    st.markdown(f"##### {_('From low-level to high-level features')}")
+    for row in strongest_channels(net, x):
+        pixels = images.tile(row.maps, images.limit_of(row.maps), "positive", 8, 720).pixels
+        words = _("Stage {stage}, channels {channels}").format(
+            stage=row.stage, channels=", ".join(str(channel) for channel in row.channels)
+        )
+        st.image(pixels, caption=words)
+    st.caption(_("The channels that vary most after each stage's last block, strongest first."))
