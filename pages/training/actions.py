@@ -96,8 +96,14 @@ def _delete_dialog(path: Path) -> None:
     words = _("`{path}` with its weights, curves and log. This can't be undone.")
     st.markdown(words.format(path=path))
     with st.container(horizontal=True):
-        if st.button(_("Delete for good"), type="primary", key="train_delete_yes"):
-            _try(lambda: jobs.delete(path, default_folder()))
+        if st.button(
+            _("Delete for good"), type="primary", key="train_delete_yes",
+            on_click=_delete, args=(path,),
+        ):  # fmt: skip
             st.rerun()
         if st.button(_("Keep it"), key="train_delete_no"):
             st.rerun()
+
+
+def _delete(path: Path) -> None:
+    _try(lambda: jobs.delete(path, default_folder()))

@@ -17,7 +17,8 @@ from analysis.runs import Run, default_folder
 from analysis.runs.files import CANCEL
 from analysis.runs.files import LOG as TRAIN_LOG
 from analysis.text import _
-from pages.common import cached, pickers, show as shown, state
+from pages.common import cached, pickers, state
+from pages.common import show as shown
 from pages.training import actions
 from pages.training.words import duration, state_word
 

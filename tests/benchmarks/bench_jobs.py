@@ -1,16 +1,21 @@
-"""Images a second in all: one training with two threads, or two with one thread each.
+"""One training with two threads or two with one each; and what following trainings costs.
 
-    python tests/benchmarks/bench_jobs.py
+    python tests/benchmarks/bench_jobs.py            # the default of jobs.at_a_time follows from it
+    python tests/benchmarks/bench_jobs.py following  # what it costs to follow jobs
 
-Alternates short runs, so that whatever else the machine does disturbs both alike. The default of
-`analysis.jobs.at_a_time` follows from it.
+Alternates short runs, so that whatever else the machine does disturbs both alike. What following
+costs is processor time, since wall time would count what else the machine does.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import tempfile
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -38,6 +43,47 @@ def rate(processes: int, threads: int, net: str, seconds: float = 5.0) -> float:
         return sum(pool.map(one, range(processes)))
 
 
+def _milliseconds(action: Callable[[], object], times: int) -> float:
+    """Processor time of one call, of all threads, median of five rounds."""
+    rounds = []
+    for _ in range(5):
+        began = time.process_time()
+        for _ in range(times):
+            action()
+        rounds.append(1000 * (time.process_time() - began) / times)
+    return sorted(rounds)[2]
+
+
+def following() -> None:
+    """A trainer's heartbeat, the worker's look, and a refresh of the page with ten runs shown."""
+    from streamlit.testing.v1 import AppTest
+
+    from analysis.jobs.worker import Listing
+    from analysis.runs import open_writer
+    from tests.tiny import write_run
+
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["RESIDUAL_LENS_RUNS"] = folder
+        for depth in (8, 20, 32, 44, 56):
+            for kind in ("plain", "resnet"):
+                path = write_run(folder, f"{kind}-{depth}", epochs=30)
+        with open_writer(path) as writer:
+            cost = _milliseconds(lambda: writer.set_status(durable=False), 200)
+            print(f"a heartbeat: {cost:.2f} ms every 2 s, {cost / 20:.3f} % of the trainer")
+            cost = _milliseconds(writer.cancel_asked, 1000)
+            print(f"a look at the cancel file: {cost:.3f} ms every 0.25 s, {cost / 2.5:.3f} %")
+        cost = _milliseconds(Listing(Path(folder)).runs, 50)
+        print(f"a look of the worker at ten runs: {cost:.2f} ms every 0.5 s, {cost / 5:.2f} %")
+        page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120).run()
+        page.switch_page("pages/training/train.py").run()
+        page.multiselect(key="train_beside").set_value([p.name for p in Path(folder).iterdir()])
+        page.run()
+        cost = _milliseconds(page.run, 4)
+        print(f"the whole Train page with ten runs shown: {cost:.0f} ms")
+        live = page.multiselect(key="train_beside")
+        assert len(live.value) == 10
+
+
 def main() -> None:
     """Print a line for each net and repetition."""
     for _ in range(3):
@@ -47,4 +93,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    following() if sys.argv[1:] == ["following"] else main()

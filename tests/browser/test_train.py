@@ -50,6 +50,8 @@ def test_a_training_is_started_watched_cancelled_and_resumed(runs: Path):
     """Two trainings grow over a reload; one is cancelled and resumed; both end in Compare."""
     with app_server(runs) as address, chromium() as browser:
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        page.goto(address)  # the very first request to a server is not a deep link
+        expect(page.get_by_role("link", name="Train")).to_be_visible(timeout=60_000)
         page.goto(f"{address}/train?{QUERY}")
         page.get_by_role("button", name="Start 2 trainings").click()
         expect(page.get_by_text("Queued:")).to_be_visible(timeout=30_000)

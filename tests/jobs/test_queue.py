@@ -93,14 +93,12 @@ def test_a_queued_run_is_cancelled_at_once_and_can_be_queued_again(tmp_path: Pat
 def test_what_can_t_be_cancelled_or_resumed_says_why(tmp_path: Path):
     """Whole messages."""
     done = write_run(tmp_path, run_id="done")
-    with pytest.raises(RunError, match="^done is finished, so there is nothing to cancel$"):
+    with pytest.raises(RunError, match=r"^done is finished, so there is nothing to cancel$"):
         jobs.cancel(done)
-    with pytest.raises(RunError, match="^done has finished; there is nothing to resume$"):
+    with pytest.raises(RunError, match=r"^done has finished; there is nothing to resume$"):
         jobs.requeue(done)
     kept = write_run(tmp_path, state="cancelled", run_id="kept")
-    message = (
-        "^kept has no resume.safetensors, so its training can't go on; start a new run$"
-    )
+    message = "^kept has no resume.safetensors, so its training can't go on; start a new run$"
     with pytest.raises(RunError, match=message):
         jobs.requeue(kept)
 
