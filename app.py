@@ -38,6 +38,24 @@ PAGES = {
             default=True,
         ),
         st.Page(
+            "pages/evidence/argument.py",
+            title=_("The argument"),
+            icon=":material/balance:",
+            url_path="argument",
+        ),
+        st.Page(
+            "pages/evidence/complexity.py",
+            title=_("Complexity"),
+            icon=":material/speed:",
+            url_path="complexity",
+        ),
+        st.Page(
+            "pages/evidence/glossary.py",
+            title=_("Glossary"),
+            icon=":material/translate:",
+            url_path="glossary",
+        ),
+        st.Page(
             "pages/evidence/about.py",
             title=_("Reading guide"),
             icon=":material/menu_book:",

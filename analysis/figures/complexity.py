@@ -1,0 +1,60 @@
+"""Multiply-adds against measured time: FLOPs are not speed, shown."""
+
+from __future__ import annotations
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from analysis.complexity import VGG19, complexity_info, title_of
+from analysis.figures import theme
+from analysis.text import _
+
+_VGG_COLOUR = "#8a857f"
+
+
+def speed_info(times: pd.DataFrame, mode: str, batch: int) -> pd.DataFrame:
+    """Times of one mode and batch size beside what the nets cost on paper.
+
+    Columns: those of the times, and multiply_adds, parameters, and rate (billion multiply-adds a
+    second, by the median): equal rates would make FLOPs speed.
+    """
+    rows = times[(times["mode"] == mode) & (times["batch"] == batch)]
+    costs = complexity_info(list(rows["net"]))[["net", "multiply_adds", "parameters"]]
+    info = rows.merge(costs, on="net")
+    return info.assign(rate=info["multiply_adds"] * info["images_per_second"] / 1e9)
+
+
+def plot_speed(info: pd.DataFrame) -> go.Figure:
+    """Milliseconds an image against multiply-adds, both logarithmic, with quartiles."""
+    title = _("Measured time against multiply-adds")
+    if info.empty:
+        return theme.empty_figure(_("Nothing measured yet."), title)
+    traces = []
+    for row in info.itertuples():
+        colour = _VGG_COLOUR if row.net == VGG19 else theme.net_colour(str(row.net))
+        middle = row.median_ms / row.batch  # type: ignore
+        traces.append(
+            {
+                "type": "scatter", "mode": "markers+text", "x": [row.multiply_adds], "y": [middle],
+                "text": [title_of(str(row.net))], "textposition": "top center",
+                "name": title_of(str(row.net)), "showlegend": False,
+                "marker": {"color": colour, "size": 11},
+                "error_y": {
+                    "type": "data", "symmetric": False,
+                    "array": [row.high_ms / row.batch - middle],  # type: ignore
+                    "arrayminus": [middle - row.low_ms / row.batch],  # type: ignore
+                },
+                "hovertemplate": "%{y:.2f} ms, "
+                + _("{rate:.1f} billion multiply-adds a second").format(rate=row.rate),
+            }
+        )  # fmt: skip
+    axes = {
+        "xaxis": {"title": {"text": _("Multiply-adds of one image")}, "type": "log"},
+        "yaxis": {"title": {"text": _("Time of one image (ms)")}, "type": "log"},
+        "hovermode": "closest",
+    }
+    first = info.iloc[0]
+    subtitle = _("{machine}, {threads} threads, float32; bars: quartiles").format(
+        machine=first["machine"], threads=first["threads"]
+    )
+    return go.Figure({"data": traces, "layout": theme.layout(title, subtitle, [], **axes)})

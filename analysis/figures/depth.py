@@ -1,0 +1,111 @@
+"""Error against depth, and the degradation gap with its sign; runs of one data set and recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from analysis.claims import groups, test_error, train_error
+from analysis.figures import theme
+from analysis.runs import Run
+from analysis.text import _
+
+COLUMNS = (
+    "kind", "family", "width", "shortcut", "depth", "net", "measure", "error", "low", "high",
+    "seeds",
+)  # fmt: skip
+
+
+def depth_info(runs: Sequence[Run]) -> pd.DataFrame:
+    """A row a net and measure, over finished runs from scratch of the first run's data and recipe.
+
+    Columns: kind, family, width, shortcut (empty for plain), depth, net; measure: train (clean
+    training error at the end) or test; error (mean over seeds, percent), low and high (least and
+    largest of the seeds), seeds (how many).
+    """
+    rows = [
+        {
+            "kind": run.config.net.kind, "family": run.config.net.family,
+            "width": run.config.net.width, "shortcut": run.config.net.shortcut or "",
+            "depth": run.config.net.depth, "net": run.net, "measure": measure, "error": of(run),
+        }
+        for run in next(iter(groups(runs).values()), [])
+        for measure, of in (("train", train_error), ("test", test_error))
+    ]  # fmt: skip
+    if not rows:
+        return pd.DataFrame(columns=list(COLUMNS))
+    by = [name for name in COLUMNS if name not in ("error", "low", "high", "seeds")]
+    errors = pd.DataFrame(rows).groupby(by)["error"]
+    found = errors.agg(error="mean", low="min", high="max", seeds="count").reset_index()
+    return found[list(COLUMNS)].sort_values(["kind", "measure", "depth"], ignore_index=True)
+
+
+def gap_info(info: pd.DataFrame) -> pd.DataFrame:
+    """The degradation gap: deeper minus next shallower *training* error; above 0 is degradation.
+
+    Columns: kind, shallow, deep (nets), gap (percentage points, signed).
+    """
+    rows = []
+    for _names, nets in info[info["measure"] == "train"].groupby(
+        ["kind", "family", "width", "shortcut"]
+    ):
+        nets = nets.sort_values("depth")
+        for (_i, shallow), (_j, deep) in zip(
+            nets[:-1].iterrows(), nets[1:].iterrows(), strict=True
+        ):
+            rows.append(
+                (shallow["kind"], shallow["net"], deep["net"], deep["error"] - shallow["error"])
+            )
+    return pd.DataFrame(rows, columns=["kind", "shallow", "deep", "gap"])
+
+
+def plot_depth(info: pd.DataFrame) -> go.Figure:
+    """Training error (thick) and test error (thin, dotted) against depth, with the seeds' range."""
+    title = _("Error against depth")
+    if info.empty:
+        return theme.empty_figure(_("No finished run of this data set and recipe yet."), title)
+    traces = [
+        _trace(rows, str(kind), str(measure), len(info["width"].unique()) > 1)
+        for (kind, _family, _width, _option, measure), rows in info.groupby(
+            ["kind", "family", "width", "shortcut", "measure"]
+        )
+    ]
+    subtitle = _("Thick: clean training error at the end. Thin, dotted: test error. Bars: seeds.")
+    axes = {
+        "xaxis": {
+            "title": {"text": _("Depth (weighted layers)")},
+            "tickvals": sorted(set(info["depth"])),
+        },
+        "yaxis": {"title": {"text": _("Error (%)")}, "rangemode": "tozero"},
+    }
+    return go.Figure(
+        {
+            "data": traces,
+            "layout": theme.layout(
+                title, subtitle, [t["name"] for t in traces], hovermode="closest", **axes
+            ),
+        }
+    )
+
+
+def _trace(rows: pd.DataFrame, kind: str, measure: str, name_width: bool) -> dict[str, Any]:
+    rows = rows.sort_values("depth")
+    name = _("plain") if kind == "plain" else _("residual")
+    if name_width:
+        name += _(", {width} filters").format(width=rows["width"].iloc[0])
+    name += ", " + (_("training") if measure == "train" else _("test"))
+    colour = theme.net_colour(rows["net"].iloc[-1])
+    spread = {
+        "type": "data", "symmetric": False, "visible": bool((rows["seeds"] > 1).any()),
+        "array": rows["high"] - rows["error"], "arrayminus": rows["error"] - rows["low"],
+    }  # fmt: skip
+    style = {"color": colour, "width": 3 if measure == "train" else 1.2,
+             "dash": "solid" if measure == "train" else "dot"}  # fmt: skip
+    return {
+        "type": "scatter", "mode": "lines+markers", "name": name, "x": rows["depth"],
+        "y": rows["error"], "error_y": spread, "line": style, "marker": {"size": 8},
+        "customdata": rows["net"], "hovertemplate": "%{customdata}: <b>%{y:.2f} %</b>",
+    }  # fmt: skip

@@ -1,0 +1,86 @@
+"""Complexity: what nets cost on paper, what they cost by the clock, and how they are built."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from analysis.complexity import (
+    CIFAR_NETS,
+    PAPER_NETS,
+    complexity_info,
+    layers_info,
+    spec_of,
+    title_of,
+)
+from analysis.figures import complexity, diagram
+from analysis.runs import default_folder
+from analysis.text import _
+from pages.common import show, state
+
+NETS = [*PAPER_NETS, *CIFAR_NETS]
+
+
+def counts() -> None:
+    """The counted costs of all nets."""
+    info = complexity_info(NETS)
+    shown = pd.DataFrame({
+        _("Net"): info["title"], _("Pixels"): info["image_size"],
+        _("Parameters"): info["parameters"],
+        _("Multiply-adds (billion)"): info["multiply_adds"] / 1e9,
+        _("Of VGG-19 (%)"): 100 * info["vgg19_share"],
+        _("Activations (MiB an image)"): info["activation_bytes"] / 2**20})  # fmt: skip
+    show.table(shown, "complexity_counts", _("The paper's \"FLOPs\" are multiply-adds (Table 1, Fig. 3): "
+               "both 34-layer nets have 3.6 billion, 18 % of VGG-19's 19.6."))  # fmt: skip
+
+
+def times() -> None:
+    """Measured times of this machine, kept beside the runs."""
+    path = default_folder() / "times.csv"
+    with state.row():
+        nets = st.multiselect(_("Nets to measure"), NETS, NETS, format_func=title_of)
+        batches = st.multiselect(_("Batch sizes"), [1, 2, 4, 8, 16, 32, 64], [1, 4])
+        pressed = st.button(_("Measure on this machine"), icon=":material/timer:")
+    if pressed and nets and batches:
+        from analysis.lens.complexity import measure_times
+
+        bar = st.progress(0.0)
+        found = measure_times(
+            nets, batches, progress=lambda done, all_, words: bar.progress(done / all_, words)
+        )
+        bar.empty()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        found.to_csv(path, index=False)
+    if not path.exists():
+        st.info(_("Nothing measured on this machine yet."))
+        return
+    table = pd.read_csv(path)
+    cases = [tuple(case) for case in table[["mode", "batch"]].drop_duplicates().values]
+    words = {"inference": _("inference"), "training": _("training")}
+    mode, batch = st.selectbox(
+        _("Case"), cases, format_func=lambda case: f"{words[case[0]]}, {case[1]}"
+    )
+    info = complexity.speed_info(table, mode, batch)
+    show.figure(complexity.plot_speed(info), table, "complexity_speed", _(
+        "On one line of slope 1 FLOPs would be speed. Medians after warm-up; bars are quartiles."))  # fmt: skip
+
+
+def drawing() -> None:
+    """A net as in Fig. 3, and its layers."""
+    name = st.selectbox(_("Net"), [n for n in NETS if spec_of(n)], 1, format_func=title_of)
+    left, right = st.columns([2, 3], gap="medium")
+    spec = spec_of(name)
+    with left:
+        info = diagram.diagram_info(spec)  # type: ignore
+        show.figure(diagram.plot_diagram(info, title_of(name)), info, "complexity_diagram", _(
+            "Shortcuts: solid where dimensions stay, dotted where they change (Fig. 3)."))  # fmt: skip
+    with right:
+        show.table(layers_info(name), "complexity_layers", _("Every weighted layer, of one image."))
+
+
+st.title(_("Complexity"))
+counts()
+st.header(_("FLOPs are not speed"))
+times()
+st.header(_("Architecture"))
+drawing()
