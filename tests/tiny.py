@@ -106,14 +106,14 @@ def write_run(
         net: short name of the net.
         epochs: complete epochs.
         seed: as in the config.
-        recipe: `quick` with these epochs by default.
+        recipe: `quick` with these epochs (at least one) by default.
         data: a data set's name.
         fingerprint: of the images; runs with another one are not comparable.
         state: as in status.json.
         run_id: the directory's name; a made one by default.
     """
     spec = NetSpec.parse(net)
-    recipe = recipe or Recipe.parse("quick", epochs=epochs)
+    recipe = recipe or Recipe.parse("quick", epochs=max(epochs, 1))
     classes = tuple(str(digit) for digit in range(10))
     config = RunConfig(
         net=spec,
@@ -137,9 +137,9 @@ def write_run(
             epoch=epochs,
             iteration=epochs * STEPS,
             epochs_total=recipe.epochs or epochs,
-            train_error=train,
+            train_error=train if epochs else None,
             train_error_clean=train - 1 if state == "finished" else None,
-            test_error=test,
+            test_error=test if epochs else None,
         )
     return path
 

@@ -112,10 +112,8 @@ def _labels(runs: Sequence[Run]) -> dict[str, str]:
             if len({words(other) for other in same}) > 1:
                 parts.append(words(run))
         labels[run.id] = ", ".join(part for part in parts if part)
-    for run in runs:
-        if list(labels.values()).count(labels[run.id]) > 1:
-            labels[run.id] = run.id
-    return labels
+    taken = list(labels.values())
+    return {run.id: run.id if taken.count(labels[run.id]) > 1 else labels[run.id] for run in runs}
 
 
 def _recipe(run: Run) -> str:

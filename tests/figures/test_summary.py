@@ -1,0 +1,106 @@
+"""The summary and what may be compared. pytest tests/figures/test_summary.py"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from analysis.figures import comparability, mean_responses, responses_info, summary_info
+from analysis.figures.summary import summary_table, titles
+from analysis.runs import Run, load_run
+from analysis.spec import Recipe
+from tests.tiny import errors, write_run
+
+
+def test_a_row_says_what_the_net_is_and_how_it_ended(tiny_run: Run):
+    """Every column, exactly."""
+    train, test = errors(tiny_run.config.net, 3)
+    assert summary_info([tiny_run]).to_dict("records") == [
+        {
+            "run": tiny_run.id,
+            "net": "resnet-8",
+            "kind": "residual",
+            "label": "resnet-8",
+            "variant": 0,
+            "depth": 8,
+            "shortcut": "A",
+            "parameters": tiny_run.parameters,
+            "multiply_adds": tiny_run.multiply_adds,
+            "train_error": pytest.approx(train),
+            "train_error_clean": pytest.approx(train - 1),
+            "test_error": pytest.approx(test),
+            "mean_response": mean_responses(responses_info([tiny_run]))[tiny_run.id],
+            "response_source": "measured",
+            "epochs": 3,
+            "recipe": "quick-e3",
+            "data": "Digits (8x8, upsampled)",
+            "n_train": 2560,
+            "n_test": 1000,
+            "seed": 0,
+            "state": "finished",
+            "not_comparable": "",
+        }
+    ]
+
+
+def test_every_heading_has_its_unit():
+    """Errors in percent, and the two training errors are told apart."""
+    headings = titles()
+    for name in ("train_error", "train_error_clean", "test_error"):
+        assert headings[name].endswith("(%)")
+    assert "running" in headings["train_error"]
+    assert "clean" in headings["train_error_clean"]
+    assert headings["mean_response"] == "Mean response (std)"
+
+
+def test_the_table_for_people_has_the_headings(tiny_run: Run):
+    """One column a heading, in that order."""
+    assert list(summary_table(summary_info([tiny_run]))) == list(titles().values())
+    assert list(summary_table(summary_info([]))) == list(titles().values())
+
+
+def test_a_run_without_an_epoch_has_gaps_not_zeros(tmp_path: Path):
+    """What is not known is not shown as a number."""
+    row = summary_info([load_run(write_run(tmp_path, epochs=0, state="queued"))]).iloc[0]
+    assert math.isnan(row["train_error_clean"])
+    assert math.isnan(row["mean_response"])
+    assert row["response_source"] == ""
+
+
+def test_runs_on_the_same_images_and_recipe_compare(tmp_path: Path):
+    """Whatever their seeds and nets."""
+    nets = [("plain-8", 0), ("resnet-8", 0), ("resnet-14", 5)]
+    runs = [load_run(write_run(tmp_path, net, seed=seed)) for net, seed in nets]
+    assert set(comparability(runs).values()) == {""}
+    assert comparability([]) == {}
+
+
+def test_what_differs_from_the_first_run_is_said(tmp_path: Path):
+    """Images, data set, recipe, a recipe's fields: each in words."""
+    quick = Recipe.parse("quick")
+    runs = [
+        load_run(write_run(tmp_path, recipe=quick, run_id="first")),
+        load_run(write_run(tmp_path, recipe=quick, fingerprint="bb", run_id="images")),
+        load_run(write_run(tmp_path, recipe=quick, data="cifar10", fingerprint="c", run_id="data")),
+        load_run(write_run(tmp_path, recipe=Recipe.parse("short"), run_id="recipe")),
+    ]
+    assert comparability(runs) == {
+        "first": "",
+        "images": "other images of Digits (8x8, upsampled)",
+        "data": "trained on CIFAR-10, not on Digits (8x8, upsampled)",
+        "recipe": "recipe short, not quick",
+    }
+
+
+def test_a_recipe_changed_under_one_label_is_told_by_its_fields(tmp_path: Path):
+    """quick+ and quick+ may still differ."""
+    recipes = [
+        Recipe.parse("quick", lr=lr, batch_size=batch) for lr, batch in ((0.2, 64), (0.3, 32))
+    ]
+    runs = [
+        load_run(write_run(tmp_path, recipe=recipe, run_id=name))
+        for name, recipe in zip("ab", recipes, strict=True)
+    ]
+    assert comparability(runs)["b"] == "the recipe differs in lr, batch_size"
