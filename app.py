@@ -69,6 +69,12 @@ PAGES = {
             icon=":material/play_circle:",
             url_path="train",
         ),
+        st.Page(
+            "pages/training/import_net.py",
+            title=_("Bring your own net"),
+            icon=":material/upload_file:",
+            url_path="import_net",
+        ),
     ],
     _("Lens"): [
         st.Page(

@@ -14,7 +14,7 @@ from analysis.exporting.state_dicts import STYLES, loads_in, state_dict_in
 from analysis.importing.reading import HINT
 from analysis.runs import Run
 from analysis.runs.files import write_whole
-from analysis.weights import load_net
+from analysis.weights import NORMALIZER, load_net
 
 ENDINGS = {".pth": "torch", ".pt": "torch", ".th": "torch", ".safetensors": "safetensors"}
 
@@ -54,10 +54,12 @@ def export_run(
     if style not in STYLES:
         raise SpecError(f"{style!r} is no style; there are {', '.join(STYLES)} and onnx")
     state = state_dict_in(net, style)
-    hints = {f"{HINT}_net": net.spec.name}
+    hints: dict[str, Any] = {f"{HINT}_net": net.spec.name}
     colours = _colours(normalizer)
     if colours:
         hints[f"{HINT}_normalization"] = colours
+    else:
+        hints |= {f"{HINT}_{key}": value for key, value in normalizer.state_dict().items()}
     error = run.status.test_error
     if ENDINGS[output.suffix] == "safetensors":
         _write_safetensors(output, state, hints)
@@ -79,11 +81,15 @@ def export_run(
     ]
 
 
-def _write_safetensors(output: Path, state: Any, hints: dict[str, str]) -> None:
+def _write_safetensors(output: Path, state: Any, hints: dict[str, Any]) -> None:
     from safetensors.torch import save_file
 
     short = {key.removeprefix(f"{HINT}_"): value for key, value in hints.items()}
-    write_whole(output, lambda file: save_file(dict(state), file, {"format": "pt", **short}))
+    words = {key: value for key, value in short.items() if isinstance(value, str)}
+    # Metadata hold words only, so a mean per pixel goes among the tensors.
+    rest = {f"{NORMALIZER}{key}": value for key, value in short.items() if key not in words}
+    tensors = {**state, **rest}
+    write_whole(output, lambda file: save_file(tensors, file, {"format": "pt", **words}))
 
 
 def _colours(normalizer: Normalizer) -> str:
@@ -101,7 +107,6 @@ def _input(normalizer: Normalizer) -> list[str]:
         return [f"Input: pixels in 0..1, (pixel - mean) / std with {colours}"]
     mean = ",".join(f"{v:.4f}" for v in normalizer.mean.mean((1, 2)).tolist())
     return [
-        "Input: pixels in 0..1 less the mean of each pixel over the training images; its mean per "
-        f"colour is {mean}. Import it with --normalization {mean}/1,1,1 (nearly the same), or "
-        "import the run itself (exactly)."
+        "Input: pixels in 0..1 less the mean of each pixel over the training images (per colour "
+        f"{mean}); it is in the file, and used when Residual Lens imports it again"
     ]

@@ -167,7 +167,20 @@ def _read_torch(
         raise ImportRefused(
             f"torch won't load it without running code: {str(error)[:200]}"
         ) from None
-    return tensors, _facts(loaded) if where else {}
+    return tensors | _normalizer(loaded, state), _facts(loaded) if where else {}
+
+
+def _normalizer(loaded: Any, state: Any) -> dict[str, Tensor]:
+    """The input's mean and deviation where one of our own exports has them beside its weights."""
+    metadata = getattr(state, "_metadata", None)
+    inner = metadata.get("") if isinstance(metadata, dict) else None
+    found: dict[str, Tensor] = {}
+    for source in (loaded, inner):
+        for leaf in ("mean", "std"):
+            value = source.get(f"{HINT}_{leaf}") if isinstance(source, dict) else None
+            if isinstance(value, Tensor) and value.dtype == torch.float32:
+                found[f"normalizer.{leaf}"] = value.clone()
+    return found
 
 
 def _facts(root: dict[Any, Any]) -> dict[str, int | float | str]:

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 
+from analysis.data import Normalizer
 from analysis.errors import SpecError
 from analysis.exporting import export_onnx, export_run, state_dict_in
 from analysis.importing import import_checkpoint
 from analysis.nets import build
-from analysis.runs import Run
+from analysis.runs import Run, open_writer
 from analysis.spec import NetSpec
-from analysis.weights import load_net
+from analysis.weights import load_net, model_tensors
 from tests.importing import foreign
 from tests.importing.foreign import noise, shaken
 
@@ -50,6 +51,22 @@ def test_round_trips_are_exact(name: str, style: str, file: str, tmp_path: Path)
     assert torch.equal(normalizer.std, other.std)  # type: ignore[arg-type]
     with torch.no_grad():
         assert torch.equal(first(images), second(images))
+
+
+@pytest.mark.parametrize("file", ["net.pth", "net.th", "net.safetensors"])
+@pytest.mark.parametrize("style", ["torchvision", "akamaster"])
+def test_a_mean_per_pixel_goes_along(file: str, style: str, tmp_path: Path):
+    """Our own trainings subtract one; an export imported again sees the same input."""
+    run = made_run("resnet-8", tmp_path)
+    net, _ = load_net(run)
+    ours = Normalizer(torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(5)))
+    with open_writer(run.path) as writer:
+        writer.save_tensors("model.safetensors", model_tensors(net, ours), {})
+    export_run(run, tmp_path / file, style)
+    again = import_checkpoint(tmp_path / file, tmp_path / "runs").run
+
+    assert torch.equal(load_net(again)[1].mean, ours.mean)
+    assert load_net(again)[1].std is None
 
 
 def test_torchvision_loads_the_export(tmp_path: Path):
