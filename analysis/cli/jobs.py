@@ -134,8 +134,10 @@ def cancel(run: RunName, runs: RunsFolder = None) -> None:
 
 def queue_up(requests: list[Request], folder: Path) -> None:
     """Queue trainings and say so; for `train --queue`."""
-    from analysis import jobs
+    from analysis import estimate, jobs
 
+    found = [estimate.estimate(request, []) for request in requests]
+    estimate.check_room(found, folder, jobs.at_a_time(folder))
     done = jobs.enqueue(requests, folder)
     jobs.start_worker(folder)
     for path in done.paths:

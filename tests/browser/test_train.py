@@ -23,7 +23,7 @@ pytestmark = [
 QUERY = "train_depths=8&train_epochs=25&train_batch=32&train_augment=false"
 POINTS = """() => {
     const chart = document.querySelector('.st-key-train_errors .js-plotly-plot');
-    return chart && chart.data ? Math.max(0, ...chart.data.map(t => t.x ? t.x.length : 0)) : 0;
+    return chart && chart.calcdata ? Math.max(0, ...chart.calcdata.map(c => c.length)) : 0;
 }"""
 LONG = 150_000
 

@@ -123,6 +123,8 @@ def test_trainings_outlive_whoever_started_them_and_the_worker(folder: Path):
         if "work" in (p.info["cmdline"] or []) and str(folder) in p.info["cmdline"]
     )  # fmt: skip
     worker.kill()
+    while jobs.worker_alive(folder):
+        time.sleep(0.05)
 
     assert jobs.start_worker(folder) is True
     assert load_run(path).status.pid == pid
