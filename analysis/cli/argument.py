@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,6 +13,9 @@ from analysis.cli.options import RunName, RunsFolder, folders
 def register(app: typer.Typer) -> None:
     """Add this module's subcommands."""
     app.command()(construct)
+    app.command()(identity)
+    app.command()(complexity)
+    app.command()(claims)
 
 
 def construct(
@@ -53,3 +57,84 @@ def construct(
     for word, old, new in zip(("training", "test"), before, after, strict=True):
         print(f"{word} error: {found.net} {old:.4f} %, {spec.name} {new:.4f} %")
     print(f"Run: {path}")
+
+
+def identity(
+    layers: Annotated[int, typer.Option(help="3x3 layers; even.")] = 8,
+    steps: Annotated[int, typer.Option(help="Optimiser updates.")] = 500,
+    lr: Annotated[float, typer.Option(help="Learning rate.")] = 0.05,
+    optimizer: Annotated[str, typer.Option(help="sgd (momentum 0.9) or adam.")] = "sgd",
+    width: Annotated[int, typer.Option(help="Channels.")] = 16,
+    perturbation: Annotated[float, typer.Option(help="rms of H(x) - x over rms of x.")] = 0.0,
+    signed: Annotated[bool, typer.Option("--signed", help="Inputs of both signs.")] = False,
+    no_bn: Annotated[bool, typer.Option("--no-bn", help="Without BN.")] = False,
+    no_relu: Annotated[bool, typer.Option("--no-relu", help="Without ReLU.")] = False,
+    seed: Annotated[int, typer.Option(help="Of weights, inputs and perturbation.")] = 0,
+    csv: Annotated[Path | None, typer.Option(help="Write the losses to this file.")] = None,
+) -> None:
+    """Fit the identity with plain and with residual layers (section 3.1)."""
+    from analysis.lens.identity import IdentityTask, fit_identity
+
+    task = IdentityTask(
+        layers, width, steps, optimizer, lr, not no_bn, not no_relu, signed, perturbation,  # type: ignore
+        seed=seed,
+    )  # fmt: skip
+    fit = fit_identity(task)
+    last = fit.layers[fit.layers["step"] == fit.layers["step"].max()]
+    for kind, rows in fit.losses.groupby("kind"):
+        first, end = rows["loss"].iloc[0], rows["loss"].iloc[-1]
+        away = last.loc[last["kind"] == kind, "dirac_distance"].mean()
+        print(f"{kind:9} loss {first:.4f} -> {end:.4f}, mean distance from Dirac {away:.3f}")
+    if fit.floor:
+        print(f"Cut off by the last ReLU: {fit.floor:.4f} of the mean square of H")
+    if csv is not None:
+        fit.losses.to_csv(csv, index=False)
+        print(f"Written: {csv}")
+
+
+def complexity(
+    net: Annotated[list[str] | None, typer.Argument(help="Nets, and vgg-19.")] = None,
+    measure: Annotated[bool, typer.Option("--measure", help="Time them here too.")] = False,
+    batch: Annotated[list[int] | None, typer.Option(help="Images a batch, several times.")] = None,
+    seconds: Annotated[float, typer.Option(help="To spend on each case.")] = 1.0,
+    device: Annotated[str, typer.Option(help="cpu, cuda.")] = "cpu",
+    csv: Annotated[Path | None, typer.Option(help="Write the measured times here.")] = None,
+) -> None:
+    """Count parameters and multiply-adds (Table 1), and measure times on this machine."""
+    from analysis.complexity import CIFAR_NETS, PAPER_NETS, complexity_info
+
+    names = net or [*PAPER_NETS, *CIFAR_NETS]
+    info = complexity_info(names)
+    info["activation_mib"] = info.pop("activation_bytes") / 2**20
+    print(info.drop(columns=["net", "kind", "depth"]).round(3).to_string(index=False))
+    if not measure:
+        return
+    from analysis.lens.complexity import measure_times
+
+    times = measure_times(names, batch or (1, 8), seconds=seconds, device=device)
+    print(times.drop(columns=["device", "machine", "torch"]).round(2).to_string(index=False))
+    print(f"{times['machine'].iloc[0]}, torch {times['torch'].iloc[0]}, float32, eager")
+    if csv is not None:
+        times.to_csv(csv, index=False)
+        print(f"Written: {csv}")
+
+
+def claims(
+    run: Annotated[list[str] | None, typer.Argument(help="Runs; by default all there are.")] = None,
+    runs: RunsFolder = None,
+) -> None:
+    """Judge the paper's claims over runs, those of each data set and recipe by themselves."""
+    from analysis.claims import evaluate, groups
+    from analysis.runs import Run, find_run, list_runs
+
+    everything = [r for r in list_runs(folders(runs)) if isinstance(r, Run)]
+    found = [find_run(name, folders(runs)) for name in run] if run else everything
+    for own in groups(found).values() or [[]]:
+        print(f"{own[0].data_title}, {own[0].recipe}: {len(own)} runs" if own else "No runs yet")
+        for claim, verdict in evaluate(own):
+            state = {"missing": "not enough runs"}.get(verdict.state, verdict.state)
+            print(f"  {state:15} {claim.words()} (section {claim.section})")
+            for line in verdict.evidence:
+                print(f"{'':18}{line}")
+            for wanted in verdict.wanted:
+                print(f"{'':18}wanted: python -m analysis train --net {wanted.name}")
