@@ -1,0 +1,225 @@
+"""The Inspect page through AppTest: every panel, good and bad uploads, memory."""
+
+from __future__ import annotations
+
+import base64
+import gc
+import io
+import json
+
+import numpy as np
+import psutil
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from analysis.runs import load_run, reader
+from analysis.spec import Compute, DataSpec, NetSpec, Recipe
+from analysis.training import prepare_run, train_run
+from tests.lens.bad_files import animation, encoded, photo, refused
+
+pytestmark = [
+    pytest.mark.filterwarnings("default::PIL.Image.DecompressionBombWarning"),
+    pytest.mark.filterwarnings("default::ResourceWarning"),
+    pytest.mark.filterwarnings("default::DeprecationWarning"),
+]
+PANELS = ("predictions", "layers", "forming", "attribution", "exemplars", "export")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A plain and a residual net, trained for seconds on 128 digits."""
+    folder = tmp_path_factory.mktemp("runs")
+    recipe = Recipe.parse("quick", epochs=1, train_images=128, test_images=64)
+    for name in ("plain-8-w4", "resnet-8-w4"):
+        compute = Compute(device="cpu", compile=False)
+        train_run(
+            prepare_run(
+                folder, NetSpec.parse(name), recipe, DataSpec.parse("digits"), compute=compute
+            )
+        )
+    return folder
+
+
+@pytest.fixture
+def page(runs, monkeypatch, tmp_path):
+    """The page, with these two runs and no others."""
+    monkeypatch.setenv("RESIDUAL_LENS_RUNS", str(runs))
+    monkeypatch.setattr(reader, "BUNDLED", tmp_path / "none")
+    at = AppTest.from_file("../../app.py", default_timeout=60).run()
+    return at.switch_page("pages/lens/image.py").run()
+
+
+def panel(at, name):
+    """The page with another panel."""
+    at.session_state["image_panel"] = name
+    return at.run()
+
+
+def words(at):
+    """All text of the page."""
+    return "\n".join(
+        element.value for kind in (at.markdown, at.caption, at.error, at.info) for element in kind
+    )
+
+
+def figures(at):
+    """The page's plotly figures as dictionaries."""
+    return [json.loads(chart.proto.spec) for chart in at.get("plotly_chart")]
+
+
+def numbers(values):
+    """A plotly array."""
+    if isinstance(values, dict):
+        return np.frombuffer(base64.b64decode(values["bdata"]), values["dtype"])
+    return np.array(values)
+
+
+def upload(at, **files):
+    """The page with these files uploaded."""
+    at.session_state["image_source"] = "upload"
+    at.run()
+    content = [(name, data, "image/png") for name, data in files.items()]
+    at.file_uploader(key="image_files").set_value(content)
+    return at.run()
+
+
+@pytest.mark.parametrize("name", PANELS)
+def test_every_panel(page, name):
+    """Each panel shows something of both nets and no exception."""
+    at = panel(page, name)
+
+    assert not at.exception
+    assert not at.error
+    assert at.title[0].value == "One image through the nets"
+
+
+def test_predictions(page, runs):
+    """Top-5 of both nets; the chart's lines are the responses to this image."""
+    lines = {trace["name"]: numbers(trace["y"]) for trace in figures(page)[0]["data"]}
+
+    assert set(lines) == {"plain-8-w4", "resnet-8-w4"}
+    assert [len(line) for line in lines.values()] == [7, 7]
+    assert all((line > 0).all() for line in lines.values())
+    assert words(page).count("%") >= 2
+
+
+def test_survey_and_readouts(page, runs):
+    """The buttons survey the data set and fit readouts; then bands, exemplars and readouts show."""
+    at = page
+    at.button(key="image_make_survey").click().run()
+    assert not at.exception
+    bands = [trace for trace in figures(at)[0]["data"] if trace.get("fill") == "toself"]
+    assert len(bands) == 4
+    assert "layers." in words(at)
+
+    at = panel(at, "exemplars")
+    assert not at.exception
+    assert "response (before ReLU)" in words(at)
+
+    at = panel(at, "forming")
+    at.button(key="image_make_readouts").click().run()
+    assert not at.exception
+    names = [trace["name"] for trace in figures(at)[0]["data"]]
+    assert "plain-8-w4, readout" in names
+    assert "resnet-8-w4, own classifier" in names
+    for path in runs.iterdir():
+        assert load_run(path).path.joinpath("lens", "survey.npz").exists()
+
+
+def test_block_and_layer(page):
+    """A block chosen with the keyboard: its parts, with the size of the refinement."""
+    at = panel(page, "layers")
+    at.session_state["image_net"] = next(
+        run for run in at.session_state["image_runs"] if "resnet" in run
+    )
+    at.run()
+    at.selectbox(key="image_block_resnet-8-w4").set_value("stage2.block1").run()
+
+    assert not at.exception
+    assert "rms(F) / rms(x)" in words(at)
+    assert "x + F(x) is" in words(at)
+
+
+def test_attribution(page):
+    """All methods at once, with a delta where there is one, and the sanity check."""
+    from analysis.lens.attribution import METHODS
+
+    at = panel(page, "attribution")
+    at.session_state["image_methods"] = list(METHODS)
+    at.run()
+    assert not at.exception
+    captions = [caption for image in at.get("imgs") for caption in _captions(image)]
+    assert sum("delta" in caption for caption in captions) == 4
+
+    at.toggle(key="image_sanity_on").set_value(True).run()
+    assert not at.exception
+    assert len(figures(at)) == 2
+
+
+def _captions(image):
+    return [one.caption for one in image.proto.imgs]
+
+
+@pytest.mark.parametrize("name", refused())
+def test_bad_uploads(page, name):
+    """Each bad file gets its sentence, nothing else breaks, and the next picture works."""
+    data, message = refused()[name]
+    at = upload(page, **{name: data})
+
+    assert not at.exception
+    assert at.error[0].value.startswith(message)
+    at.session_state["image_source"] = "sample"
+    at.run()
+    assert not at.exception
+    assert len(figures(at)) == 1
+
+
+def test_forty_files(page):
+    """Of 40 files the first 8 are read, the page says so, and one can be chosen."""
+    at = upload(page, **{f"{i}.png": encoded(photo(40 + i, 40)) for i in range(40)})
+
+    assert not at.exception
+    assert at.warning[0].value == "40 files were given; the first 8 are read."
+    assert len(figures(at)) == 1
+
+
+def test_good_and_bad_together(page):
+    """A bad file among good ones is named; the good ones are there. An animation is one frame."""
+    files = {"a.gif": animation(), "b.png": b"", "c.png": encoded(photo())}
+    at = upload(page, **files)
+
+    assert not at.exception
+    assert at.error[0].value.startswith("b.png is empty")
+    assert len(figures(at)) == 1
+
+
+def test_bounded_memory(runs):
+    """200 different uploads, read and passed through a net, keep what the first 40 kept."""
+    from analysis.lens.activations import probe
+    from analysis.lens.crops import Crop, to_input
+    from pages.lens.panels import chooser, nets
+
+    run, process = load_run(next(runs.iterdir())), psutil.Process()
+    for i in range(200):
+        file = io.BytesIO(encoded(photo(1200 + i, 1000), "BMP"))
+        file.name = "a.bmp"
+        pixels = to_input(chooser._read(str(i), file).rgb, Crop())
+        probe(nets.net_of(run)[0], nets.input_of(run, pixels))
+        nets.attribution_of(run, pixels, str(i), 0, "saliency", "")
+        if i == 40:
+            gc.collect()
+            before = process.memory_info().rss
+    gc.collect()
+
+    assert process.memory_info().rss - before < 100e6
+
+
+def test_export(page, runs):
+    """The .npz has the pixels and every layer under its path."""
+    from pages.lens.panels.export import activations_file
+
+    run = load_run(next(path for path in runs.iterdir() if "resnet" in path.name))
+    pixels = np.zeros((32, 32, 3), np.uint8)
+    with np.load(io.BytesIO(activations_file(run, pixels))) as found:
+        assert {"pixels", "stem.bn", "stage3.block1.relu2", "head.fc"} <= set(found.files)
+        assert found["stage1.block1.bn1"].shape == (4, 32, 32)
