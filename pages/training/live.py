@@ -210,7 +210,8 @@ def _drawn(runs: list[Run]) -> list:
     before = st.session_state.get("train_drawn")
     if before and before[0] == stamp:
         return before[1]
-    curves, layers = figures.error_curves_info(runs), figures.responses_info(runs)
+    # Closed form only: a run that trains has nothing else, and like is compared with like.
+    curves, layers = figures.error_curves_info(runs), figures.responses_info(runs, "closed_form")
     drawn = [
         (figures.plot_error_curves(curves), curves),
         (figures.plot_responses(layers), layers),
