@@ -1,0 +1,265 @@
+"""The Compare page by AppTest: what it shows, marks and refuses. pytest tests/pages/test_compare.py
+
+Runs are tiny ones made by formulas; the bundled runs are out of the way, except in one test.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from analysis.figures.theme import FADED
+from analysis.runs import load_run, open_writer
+from analysis.spec import Recipe
+from pages.common.pickers import default_pair, run_names
+from tests import tiny
+from tests.tiny import write_damaged, write_run
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's runs, empty, with no bundled ones beside them."""
+    monkeypatch.setattr("analysis.runs.reader.BUNDLED", tmp_path / "bundled")
+    monkeypatch.setenv("RESIDUAL_LENS_RUNS", str(tmp_path / "runs"))
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def page(folder: Path) -> AppTest:
+    """The app before its first run; Compare is its front page."""
+    return AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+
+
+def _figures(page: AppTest) -> tuple[dict, dict]:
+    """The two figures as the browser gets them."""
+    assert not page.exception, page.exception[0].message
+    curves, responses = (json.loads(chart.proto.spec) for chart in page.get("plotly_chart"))
+    return curves, responses
+
+
+def _legend(figure: dict) -> list[str]:
+    return [trace["name"] for trace in figure["data"] if trace.get("showlegend")]
+
+
+def test_the_page_opens_on_the_34_layer_pair(page: AppTest, folder: Path):
+    """Nothing configured: plain-34 beside resnet-34, though there are deeper and other runs."""
+    for net in ("plain-56", "resnet-56", "plain-34-w4", "resnet-34-w4", "resnet-8"):
+        write_run(folder, net)
+    page.run()
+    for figure in _figures(page):
+        assert _legend(figure) == ["plain-34-w4", "resnet-34-w4"]
+    assert page.title[0].value == "Plain nets beside residual nets"
+    assert page.dataframe[0].value["Run"].tolist() == ["plain-34-w4", "resnet-34-w4"]
+
+
+def test_every_figure_says_what_to_look_at(page: AppTest, folder: Path):
+    """One sentence with the paper's section under each, and under the table."""
+    write_run(folder)
+    page.run()
+    readings = " ".join(caption.value for caption in page.caption)
+    for place in ("(section 4.1, Fig. 6)", "(section 4.2, Fig. 7)", "(section 3.3)"):
+        assert place in readings
+
+
+def test_a_link_reopens_the_view(page: AppTest, folder: Path):
+    """Runs, axes, smoothing, source, epoch and highlight, all from the address."""
+    for net in ("plain-8", "resnet-8", "resnet-14"):
+        write_run(folder, net)
+    page.query_params["compare_runs"] = ["resnet-14 quick-e3 s0 tiny", "plain-8 quick-e3 s0 tiny"]
+    page.query_params["compare_x"] = "Iteration"
+    page.query_params["compare_scale"] = "Log"
+    page.query_params["compare_panels"] = "Plain | residual"
+    page.query_params["compare_smoothing"] = "0.5"
+    page.query_params["compare_source"] = "Closed form"
+    page.query_params["compare_epoch"] = "2"
+    page.query_params["compare_highlight"] = "plain-8"
+    page.run()
+    curves, responses = _figures(page)
+    assert _legend(curves) == ["resnet-14", "plain-8"]  # in drawing order: highlighted last
+    assert [trace["opacity"] for trace in curves["data"]] == [FADED, FADED, 1, 1]
+    assert [trace["opacity"] for trace in responses["data"]] == [FADED, FADED, 1, 1]
+    layout = curves["layout"]
+    assert layout["xaxis"]["title"]["text"] == "Iteration (updates)"
+    assert layout["yaxis"]["type"] == "log"
+    assert "xaxis2" in layout
+    assert "weight 0.50" in layout["title"]["subtitle"]["text"]
+    assert responses["layout"]["title"]["subtitle"]["text"] == (
+        "In closed form from BN parameters; after epoch 2."
+    )
+
+
+def test_a_link_to_runs_that_are_gone_shows_the_default_pair(page: AppTest, folder: Path):
+    """No error: what the address names and nobody has is left out."""
+    write_run(folder, "plain-8")
+    write_run(folder, "resnet-8")
+    page.query_params["compare_runs"] = "resnet-999 gone"
+    page.query_params["compare_x"] = "sideways"
+    page.run()
+    assert _legend(_figures(page)[0]) == ["plain-8", "resnet-8"]
+
+
+def test_runs_are_picked_and_dropped(page: AppTest, folder: Path):
+    """Every figure and the table follow; with none picked the page says what to do."""
+    ids = [write_run(folder, net).name for net in ("plain-8", "resnet-8", "resnet-14")]
+    page.run()
+    page.multiselect(key="compare_runs").set_value(ids).run()
+    for figure in _figures(page):
+        assert _legend(figure) == ["plain-8", "resnet-8", "resnet-14"]
+    assert len(page.dataframe[0].value) == 3
+    page.pills(key="compare_highlight").set_value(ids[2]).run()
+    page.multiselect(key="compare_runs").set_value(ids[:2]).run()
+    assert {trace["opacity"] for trace in _figures(page)[0]["data"]} == {1}
+    page.multiselect(key="compare_runs").set_value([]).run()
+    assert not page.exception
+    assert page.info[0].value == "Choose a run above."
+
+
+def test_runs_that_do_not_compare_are_marked_with_the_reason(page: AppTest, folder: Path):
+    """Data and recipe, beside the first run chosen."""
+    ids = [
+        write_run(folder, "plain-8", run_id="first").name,
+        write_run(folder, "resnet-8", fingerprint="bb", run_id="images").name,
+        write_run(folder, "resnet-14", recipe=Recipe.parse("short"), run_id="recipe").name,
+    ]
+    page.run()
+    page.multiselect(key="compare_runs").set_value(ids).run()
+    assert page.warning[0].value == (
+        "- **resnet-8**: other images of Digits (8x8, upsampled)\n"
+        "- **resnet-14**: recipe short, not quick-e3"
+    )
+    assert page.dataframe[0].value["Not directly comparable"].tolist()[0] == ""
+
+
+def test_a_damaged_run_is_named_and_breaks_nothing(page: AppTest, folder: Path):
+    """Its place and the reason are folded under the figures; the others are shown."""
+    write_run(folder)
+    path = write_damaged(folder)
+    page.run()
+    assert _legend(_figures(page)[0]) == ["plain-8"]
+    box = page.expander[-1]
+    assert box.label == "Damaged runs, left out (1)"
+    assert box.markdown[0].value.startswith(f"`{path}`: config.json can't be read")
+
+
+def test_a_chosen_run_with_a_torn_table_is_left_out(page: AppTest, folder: Path):
+    """Tables are looked into only when drawn: the message names run and file."""
+    write_run(folder, "plain-8")
+    torn = write_run(folder, "resnet-8")
+    (torn / "responses.csv").write_text("epoch,layer\n1,stem.conv\n")
+    page.run()
+    assert _legend(_figures(page)[0]) == ["plain-8"]
+    assert page.error[0].value.startswith(f"{torn.name} is left out: responses.csv: no column")
+
+
+def test_without_runs_the_page_says_how_to_make_one(page: AppTest, folder: Path):
+    """A command to copy, and no empty figure."""
+    page.run()
+    assert not page.exception
+    assert page.info[0].value.startswith("There are no runs yet.")
+    assert page.code[0].value == (
+        "python -m analysis train --net resnet-20 --data digits --recipe quick"
+    )
+
+
+def test_with_damaged_runs_only_the_page_names_them(page: AppTest, folder: Path):
+    """As without runs, and why those that are there don't count."""
+    write_damaged(folder)
+    page.run()
+    assert not page.exception
+    assert page.expander[0].label == "Damaged runs, left out (1)"
+
+
+def test_a_run_that_has_just_begun_is_shown_as_such(page: AppTest, folder: Path):
+    """No epoch yet: the figures say why they are empty."""
+    write_run(folder, epochs=0, state="running")
+    page.run()
+    curves, responses = _figures(page)
+    assert curves["layout"]["annotations"][0]["text"].startswith("None of these runs has completed")
+    assert responses["layout"]["annotations"][0]["text"].startswith("None of these runs has record")
+    assert "plain-8: interrupted after 0 of 1 epochs." in [c.value for c in page.caption]
+
+
+def test_a_run_that_grows_is_read_again(page: AppTest, folder: Path):
+    """Caches go by the files' stamps: the next look has the new epoch."""
+    path = write_run(folder, epochs=2, recipe=Recipe.parse("quick"), state="running")
+    page.run()
+    assert _epochs(page) == 2
+    with open_writer(path) as writer:
+        writer.append("history", tiny.history(writer.config.net, 3).tail(1))
+        writer.set_status(epoch=3)
+    page.run()
+    assert _epochs(page) == 3
+
+
+def _epochs(page: AppTest) -> int:
+    return page.dataframe[0].value["Epochs"].iloc[0] if _figures(page) else 0
+
+
+def test_the_reading_guide_opens(page: AppTest, folder: Path):
+    """With or without runs."""
+    page.run()
+    page.switch_page("pages/evidence/about.py").run()
+    assert not page.exception
+    assert page.title[0].value == "Reading guide"
+
+
+def test_compare_needs_no_torch(tmp_path: Path):
+    """It has to appear before torch could even load."""
+    write_run(tmp_path, "resnet-8")
+    script = (
+        "import sys\n"
+        "from streamlit.testing.v1 import AppTest\n"
+        "page = AppTest.from_file('app.py', default_timeout=60).run()\n"
+        "assert not page.exception and len(page.get('plotly_chart')) == 2\n"
+        "print([m for m in ('torch', 'torchvision', 'captum') if m in sys.modules])\n"
+    )
+    environment = {**os.environ, "RESIDUAL_LENS_RUNS": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("nets", "expected"),
+    [
+        (["plain-110", "resnet-110", "plain-34-w4", "resnet-34-w4"], "34-w4"),
+        (["plain-34-w4", "resnet-34-w4", "plain-34-w8", "resnet-34-w8"], "34-w8"),
+        (["plain-20", "resnet-20", "plain-56", "resnet-56", "resnet-110"], "56"),
+        (["plain-8", "resnet-8-B", "resnet-8"], "8"),
+    ],
+)
+def test_the_default_is_the_papers_pair_else_the_deepest(tmp_path: Path, nets, expected):
+    """Depth 34 before all; wider before narrower; option A before B."""
+    runs = [load_run(write_run(tmp_path, net)) for net in nets]
+    assert [run.net for run in default_pair(runs)] == [f"plain-{expected}", f"resnet-{expected}"]
+
+
+def test_runs_that_do_not_compare_are_no_default_pair(tmp_path: Path):
+    """Then the newest run alone; without runs nothing."""
+    plain = load_run(write_run(tmp_path, "plain-8"))
+    residual = load_run(write_run(tmp_path, "resnet-8", fingerprint="bb"))
+    assert default_pair([plain, residual]) == [residual]
+    assert default_pair([]) == []
+
+
+def test_a_runs_name_in_the_address_is_its_own(tmp_path: Path):
+    """The id without the date; with it only where two would be called alike."""
+    names = ("2026-11-24_resnet-8_quick_s0_3f9a", "mine", "2026-11-24_x_1", "2026-11-25_x_1")
+    runs = [load_run(write_run(tmp_path, run_id=name)) for name in names]
+    assert list(run_names(runs[:2]).values()) == ["resnet-8 quick s0 3f9a", "mine"]
+    assert list(run_names(runs[2:]).values()) == ["2026-11-24_x_1", "2026-11-25_x_1"]
