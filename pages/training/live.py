@@ -147,14 +147,14 @@ def _stopped(runs: list[Run]) -> None:
 
 def _why_stopped(run: Run) -> None:
     status = run.status
-    said = _("**{net}** is {state} after {epoch} of {total} epochs · `{run}`")
+    said = _("**{net}** · {state} after {epoch} of {total} epochs · `{run}`")
     word = _("not started") if run.state == "queued" else state_word(run.state)
     st.markdown(said.format(net=run.net, state=word, epoch=status.epoch,
                             total=status.epochs_total, run=run.id))  # fmt: skip
     reason = status.reason
     if run.state == "interrupted" and not reason:
         reason = _("its process is gone without a word: killed, or the machine went down")
-    if reason:
+    if reason and reason != run.state:  # a plain cancel says no more than the state
         st.caption(reason)
     if run.state == "failed":
         with st.expander(_("What it printed"), key=f"train_printed_{run.id}"):

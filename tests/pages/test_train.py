@@ -77,7 +77,7 @@ def test_an_interrupted_run_is_shown_as_such_and_can_be_resumed(page: AppTest, t
     _open(page)
 
     words = [element.value for element in page.markdown]
-    assert "**resnet-8** is interrupted after 3 of 3 epochs · `lost`" in words
+    assert "**resnet-8** · interrupted after 3 of 3 epochs · `lost`" in words
     keys = [button.key for button in page.button]
     assert {"train_resume_lost", "train_keep_lost", "train_delete_lost"} <= set(keys)
 
