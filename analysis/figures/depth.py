@@ -68,7 +68,7 @@ def plot_depth(info: pd.DataFrame) -> go.Figure:
     if info.empty:
         return theme.empty_figure(_("No finished run of this data set and recipe yet."), title)
     traces = [
-        _trace(rows, str(kind), str(measure), len(info["width"].unique()) > 1)
+        _trace(rows, str(kind), str(measure), len(info[["family", "width"]].drop_duplicates()) > 1)
         for (kind, _family, _width, _option, measure), rows in info.groupby(
             ["kind", "family", "width", "shortcut", "measure"]
         )
@@ -95,7 +95,9 @@ def _trace(rows: pd.DataFrame, kind: str, measure: str, name_width: bool) -> dic
     rows = rows.sort_values("depth")
     name = _("plain") if kind == "plain" else _("residual")
     if name_width:
-        name += _(", {width} filters").format(width=rows["width"].iloc[0])
+        name += _(" ({family} family, {width} filters)").format(
+            family=rows["family"].iloc[0], width=rows["width"].iloc[0]
+        )
     name += ", " + (_("training") if measure == "train" else _("test"))
     colour = theme.net_colour(rows["net"].iloc[-1])
     spread = {

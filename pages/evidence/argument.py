@@ -5,10 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from analysis import claims
+from analysis import claims, jobs
 from analysis.errors import LensError
 from analysis.figures import depth, identity
 from analysis.runs import Run, default_folder, load_run
+from analysis.spec import DataSpec, Recipe
 from analysis.text import _
 from pages.common import cached, messages, show, state
 
@@ -29,26 +30,51 @@ def claim_table(runs: list[Run]) -> None:
     states = {"holds": _("holds"), "fails": _("fails"), "missing": _("not enough runs")}
     rows, commands = [], []
     for claim, verdict in claims.evaluate(runs):
-        rows.append({
-            _("Claim"): claim.words(), _("Section"): claim.section,
-            _("Verdict"): states[verdict.state], _("Evidence"): "; ".join(verdict.evidence),
-            _("In the paper"): claim.paper(), _("Rule"): claim.rule()})  # fmt: skip
+        rows.append(
+            {
+                _("Claim"): claim.words(),
+                _("Section"): claim.section,
+                _("Verdict"): states[verdict.state],
+                _("Evidence"): "; ".join(verdict.evidence),
+                _("In the paper"): claim.paper(),
+                _("Rule"): claim.rule(),
+                _("Shown on"): f"/{claim.page}",
+            }
+        )
         commands += [net.name for net in verdict.wanted if verdict.state == "missing"]
     reading = _("Verdicts compare these runs with each other by the stated rule.")
     if not all(claims.comparable_with_paper(run) for run in runs):
-        reading += " " + _("These are not whole CIFAR-10 under the paper's recipe: their errors are not "
-                           "to be held against Table 6.")  # fmt: skip
+        reading += " " + _(
+            "These are not whole CIFAR-10 under the paper's recipe: their errors are not "
+            "to be held against Table 6."
+        )
     show.table(pd.DataFrame(rows), "argument_claims", reading)
     if commands:
-        with st.expander(_("Commands that would make the missing runs")):
-            recipe = runs[0].config.recipe if runs else None
-            rest = f"--data '{runs[0].config.data}' --recipe {recipe.name}" if recipe else ""
-            if recipe and recipe.epochs:
-                rest += f" --epochs {recipe.epochs}"
-            lines = [
-                f"python -m analysis train --net {net} {rest}" for net in dict.fromkeys(commands)
-            ]
-            st.code("\n".join(lines), "bash")
+        missing_runs(list(dict.fromkeys(commands)), runs)
+
+
+def missing_runs(nets: list[str], runs: list[Run]) -> None:
+    """The commands that make the nets that are wanting, and a button that queues them."""
+    recipe = runs[0].config.recipe if runs else Recipe.parse("short")
+    data = (runs[0].config.data if runs else None) or DataSpec.parse("digits")
+    assert recipe is not None
+    preset = Recipe.parse(recipe.name)
+    names = ("epochs", "batch_size", "lr", "weight_decay", "validation")
+    changes = {n: getattr(recipe, n) for n in names if getattr(recipe, n) != getattr(preset, n)}
+    try:
+        requests = jobs.requests_for(nets, data, recipe.name, changes)
+    except LensError as error:
+        st.warning(str(error))
+        return
+    with st.expander(_("Commands that would make the missing runs")):
+        st.code("\n".join(request.command() for request in requests), "bash")
+        chosen = st.multiselect(
+            _("Queue these"), requests, requests[:1], format_func=lambda request: request.net.name
+        )
+        if st.button(_("Train in the background"), icon=":material/playlist_add:") and chosen:
+            jobs.enqueue(chosen, default_folder())
+            jobs.start_worker(default_folder())
+            st.success(_("Queued: {runs}").format(runs=", ".join(r.net.name for r in chosen)))
 
 
 def depth_figure(runs: list[Run]) -> None:
@@ -71,8 +97,11 @@ def construction(runs: list[Run]) -> None:
     with state.row():
         chosen = st.selectbox(_("Shallower net"), list(known), key="argument_base")
         family = known[chosen].config.net
-        depths = [n for n in (34, 101, 152, 20, 32, 44, 56, 110)
-                  if n > family.depth and (n in (34, 101, 152)) == (family.family == "imagenet")]  # fmt: skip
+        depths = [
+            n
+            for n in (34, 101, 152, 20, 32, 44, 56, 110)
+            if n > family.depth and (n in (34, 101, 152)) == (family.family == "imagenet")
+        ]
         wanted = st.selectbox(_("Layers of the deeper net"), depths, key="argument_depth_wanted")
         pressed = st.button(_("Construct"), icon=":material/construction:")
     if not pressed:
@@ -90,9 +119,15 @@ def construction(runs: list[Run]) -> None:
         "Training error {a:.4f} % before, {b:.4f} % after; test error {c:.4f} % and {d:.4f} %."
     )
     st.success(words.format(a=before[0], b=after[0], c=before[1], d=after[1]))
-    show.table(table, "argument_blocks", _("Largest absolute difference of each block's output, in "
-               "evaluation mode. In training mode BN uses each batch's statistics, so a plain "
-               "identity is then only close to one; with F = 0 it stays exact."))  # fmt: skip
+    show.table(
+        table,
+        "argument_blocks",
+        _(
+            "Largest absolute difference of each block's output, in "
+            "evaluation mode. In training mode BN uses each batch's statistics, so a plain "
+            "identity is then only close to one; with F = 0 it stays exact."
+        ),
+    )
     st.code(f"python -m analysis construct {chosen} {wanted} --train short", "bash")
 
 
@@ -114,8 +149,18 @@ def fitting() -> None:
         return
     place = st.empty()
     try:
-        task = IdentityTask(int(layers), 16, int(steps), optimizer, rate, bn, relu, signed,
-                            perturbation, seed=int(seed))  # fmt: skip
+        task = IdentityTask(
+            int(layers),
+            16,
+            int(steps),
+            optimizer,
+            rate,
+            bn,
+            relu,
+            signed,
+            perturbation,
+            seed=int(seed),
+        )
 
         def draw(step, fit):
             figure = identity.plot_losses(fit.losses, fit.floor, task.steps)
@@ -126,8 +171,10 @@ def fitting() -> None:
         st.error(str(error))
         return
     place.empty()
-    reading = _("A loss of 1 is an output of 0. The residual net has only to bring F to 0; the plain "
-                "one has to find kernels that copy (section 3.1).")  # fmt: skip
+    reading = _(
+        "A loss of 1 is an output of 0. The residual net has only to bring F to 0; the plain "
+        "one has to find kernels that copy (section 3.1)."
+    )
     show.figure(
         identity.plot_losses(fit.losses, fit.floor, task.steps),
         fit.losses,
@@ -149,8 +196,12 @@ claim_table(group)
 st.header(_("Depth against error"))
 depth_figure(group)
 st.header(_("The solution by construction"))
-st.markdown(_("Insert identity layers into a trained net (section 1): a deeper net with the very "
-              "same function exists, so a deeper net's training error need not be higher."))  # fmt: skip
+st.markdown(
+    _(
+        "Insert identity layers into a trained net (section 1): a deeper net with the very "
+        "same function exists, so a deeper net's training error need not be higher."
+    )
+)
 construction(everything)
 st.header(_("Why is the identity hard?"))
 st.markdown(_("Fit H(x) = x, or x and a small perturbation, with plain and with residual layers."))

@@ -24,14 +24,21 @@ NETS = [*PAPER_NETS, *CIFAR_NETS]
 def counts() -> None:
     """The counted costs of all nets."""
     info = complexity_info(NETS)
-    shown = pd.DataFrame({
-        _("Net"): info["title"], _("Pixels"): info["image_size"],
-        _("Parameters"): info["parameters"],
-        _("Multiply-adds (billion)"): info["multiply_adds"] / 1e9,
-        _("Of VGG-19 (%)"): 100 * info["vgg19_share"],
-        _("Activations (MiB an image)"): info["activation_bytes"] / 2**20})  # fmt: skip
-    show.table(shown, "complexity_counts", _("The paper's \"FLOPs\" are multiply-adds (Table 1, Fig. 3): "
-               "both 34-layer nets have 3.6 billion, 18 % of VGG-19's 19.6."))  # fmt: skip
+    shown = pd.DataFrame(
+        {
+            _("Net"): info["title"],
+            _("Pixels"): info["image_size"],
+            _("Parameters"): info["parameters"],
+            _("Multiply-adds (billion)"): info["multiply_adds"] / 1e9,
+            _("Of VGG-19 (%)"): 100 * info["vgg19_share"],
+            _("Activations (MiB an image)"): info["activation_bytes"] / 2**20,
+        }
+    )
+    reading = _(
+        'The paper\'s "FLOPs" are multiply-adds (Table 1, Fig. 3): both 34-layer nets have 3.6 '
+        "billion, 18 % of VGG-19's 19.6."
+    )
+    show.table(shown, "complexity_counts", reading)
 
 
 def times() -> None:
@@ -61,8 +68,14 @@ def times() -> None:
         _("Case"), cases, format_func=lambda case: f"{words[case[0]]}, {case[1]}"
     )
     info = complexity.speed_info(table, mode, batch)
-    show.figure(complexity.plot_speed(info), table, "complexity_speed", _(
-        "On one line of slope 1 FLOPs would be speed. Medians after warm-up; bars are quartiles."))  # fmt: skip
+    show.figure(
+        complexity.plot_speed(info),
+        table,
+        "complexity_speed",
+        _(
+            "On one line of slope 1 FLOPs would be speed. Medians after warm-up; bars are quartiles."
+        ),
+    )
 
 
 def drawing() -> None:
@@ -72,8 +85,12 @@ def drawing() -> None:
     spec = spec_of(name)
     with left:
         info = diagram.diagram_info(spec)  # type: ignore
-        show.figure(diagram.plot_diagram(info, title_of(name)), info, "complexity_diagram", _(
-            "Shortcuts: solid where dimensions stay, dotted where they change (Fig. 3)."))  # fmt: skip
+        show.figure(
+            diagram.plot_diagram(info, title_of(name)),
+            info,
+            "complexity_diagram",
+            _("Shortcuts: solid where dimensions stay, dotted where they change (Fig. 3)."),
+        )
     with right:
         show.table(layers_info(name), "complexity_layers", _("Every weighted layer, of one image."))
 
