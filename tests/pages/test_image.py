@@ -148,16 +148,12 @@ def test_attribution(page):
     at.session_state["image_methods"] = list(METHODS)
     at.run()
     assert not at.exception
-    captions = [caption for image in at.get("imgs") for caption in _captions(image)]
+    captions = [one.caption for image in at.image for one in image.proto.imgs]
     assert sum("delta" in caption for caption in captions) == 4
 
     at.toggle(key="image_sanity_on").set_value(True).run()
     assert not at.exception
     assert len(figures(at)) == 2
-
-
-def _captions(image):
-    return [one.caption for one in image.proto.imgs]
 
 
 @pytest.mark.parametrize("name", refused())
@@ -201,7 +197,7 @@ def test_bounded_memory(runs):
 
     run, process = load_run(next(runs.iterdir())), psutil.Process()
     for i in range(200):
-        file = io.BytesIO(encoded(photo(1200 + i, 1000), "BMP"))
+        file = io.BytesIO(encoded(photo(800 + i, 700), "BMP"))
         file.name = "a.bmp"
         pixels = to_input(chooser._read(str(i), file).rgb, Crop())
         probe(nets.net_of(run)[0], nets.input_of(run, pixels))
