@@ -61,13 +61,14 @@ def tensor_stub(storage: Any, offset: Any, shape: Any, stride: Any) -> TensorStu
     """The stub of a dense tensor, inside its storage and no larger than it."""
     if type(shape) is not tuple or type(stride) is not tuple:
         raise ValueError("a tensor without a shape")
-    numbers = (offset, *shape, *stride)
+    numbers: tuple[Any, ...] = (offset, *shape, *stride)
     if not isinstance(storage, StorageStub) or len(shape) != len(stride):
         raise ValueError("a tensor without a storage")
     if len(shape) > MAX_DIMENSIONS or any(type(n) is not int or n < 0 for n in numbers):
         raise ImportRefused(f"a tensor in it has the impossible shape {_short(shape)}")
-    elements = math.prod(shape)
-    last = offset + sum((n - 1) * step for n, step in zip(shape, stride, strict=True))
+    elements = math.prod(numbers[1 : 1 + len(shape)])
+    ends = zip(numbers[1 : 1 + len(shape)], numbers[1 + len(shape) :], strict=True)
+    last = offset + sum((n - 1) * step for n, step in ends)
     if elements > storage.numel or (elements and last >= storage.numel):
         raise ImportRefused(
             f"a tensor in it claims the shape {_short(shape)}, which is "
