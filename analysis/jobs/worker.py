@@ -263,7 +263,15 @@ def _ending(path: Path, status: RunStatus, code: int) -> dict[str, Any]:
         if code == -signal.SIGKILL:
             reason += ": by hand, or by the system for want of memory"
         return ended | {"state": "interrupted", "reason": reason}
-    return ended | {"state": "failed", "reason": f"its process broke: {_last_line(path / LOG)}"}
+    return ended | {"state": "failed", "reason": _last_words(path / LOG)}
+
+
+def _last_words(log: Path) -> str:
+    """The message for people that the command line ended with, else the exception's line."""
+    said = _last_line(log)
+    return (
+        said.removeprefix("Error: ") if said.startswith("Error: ") else f"its process broke: {said}"
+    )
 
 
 def _last_line(log: Path) -> str:

@@ -193,6 +193,7 @@ def test_a_full_disk_loses_no_whole_epoch(tmp_path: Path):
         _fill(filler)
         run = _wait(path, lambda run: run.state in ("failed", "interrupted"))
         assert run.status.epoch >= 1
+        assert "the disk is full" in run.status.reason or run.state == "interrupted"
         assert run.history()["epoch"].max() >= run.status.epoch
         filler.unlink()
         jobs.requeue(path)
