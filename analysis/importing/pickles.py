@@ -237,7 +237,7 @@ class _Machine:
 
     def persistent(self) -> None:
         match self.stack.pop():
-            case ("storage", _Global(name), key, _, int(numel), *view) if numel >= 0 and not any(
+            case ("storage", _Global(name), str(key), _, int(numel), *view) if numel >= 0 and not any(
                 view
             ):
                 dtype = _STORAGES[name.removeprefix("torch.")]
