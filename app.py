@@ -1,98 +1,79 @@
 """Residual Lens: the only list of pages, and the frame around them; nothing else.
 
-Start it with `streamlit run app.py`. Pages live in pages/, one level down, so that Streamlit's
-own discovery finds none and every request, a deep link too, comes through this file.
+Start it with `streamlit run app.py`. Imported, as that command does, it is the server; run as a
+script, once for each look at a page, it is the frame. The two are apart because Streamlit takes a
+folder `pages` beside the script it runs for a list of pages of its own, and then the first deep
+link to a new server ends at "Page not found". So what it runs is pages/common/start.py, which has
+no such folder beside it and runs this file.
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import streamlit as st
 
 from analysis.text import _
 from pages.common.language import choose_language
 
-# An emoji, not an icon name: Streamlit would fetch that from the network for the browser tab.
-st.set_page_config(
-    page_title="Residual Lens",
-    page_icon="🔎",
-    layout="wide",
-    initial_sidebar_state=240,
-)
+ROOT = Path(__file__).resolve().parent
 
 # Streamlit leaves six lines free above a page; the figures are what should be seen at once.
-st.html(
+STYLE = (
     "<style>[data-testid=stMainBlockContainer]"
     " {padding: 2.5rem clamp(1rem, 3vw, 2.5rem) 4rem}</style>"
 )
 
-choose_language()
 
-# In every session's language, so made here and not at import. url_path is the file's name.
-PAGES = {
-    _("Evidence"): [
-        st.Page(
-            "pages/evidence/compare.py",
-            title=_("Compare"),
-            icon=":material/compare_arrows:",
-            url_path="compare",
-            default=True,
-        ),
-        st.Page(
-            "pages/evidence/argument.py",
-            title=_("The argument"),
-            icon=":material/balance:",
-            url_path="argument",
-        ),
-        st.Page(
-            "pages/evidence/complexity.py",
-            title=_("Complexity"),
-            icon=":material/speed:",
-            url_path="complexity",
-        ),
-        st.Page(
-            "pages/evidence/glossary.py",
-            title=_("Glossary"),
-            icon=":material/translate:",
-            url_path="glossary",
-        ),
-        st.Page(
-            "pages/evidence/about.py",
-            title=_("Reading guide"),
-            icon=":material/menu_book:",
-            url_path="about",
-        ),
-    ],
-    _("Training"): [
-        st.Page(
-            "pages/training/train.py",
-            title=_("Train"),
-            icon=":material/play_circle:",
-            url_path="train",
-        ),
-        st.Page(
-            "pages/training/import_net.py",
-            title=_("Bring your own net"),
-            icon=":material/upload_file:",
-            url_path="import_net",
-        ),
-    ],
-    _("Lens"): [
-        st.Page(
-            "pages/lens/image.py",
-            title=_("Inspect an image"),
-            icon=":material/image_search:",
-            url_path="image",
-        ),
-    ],
-}
+def list_pages() -> dict[str, list[st.Page]]:
+    """Every page under its section, in this session's language."""
+    return {
+        _("Evidence"): [
+            page("evidence/compare.py", _("Compare"), "compare_arrows", default=True),
+            page("evidence/argument.py", _("The argument"), "balance"),
+            page("evidence/complexity.py", _("Complexity"), "speed"),
+            page("evidence/glossary.py", _("Glossary"), "translate"),
+            page("evidence/about.py", _("Reading guide"), "menu_book"),
+        ],
+        _("Training"): [
+            page("training/train.py", _("Train"), "play_circle"),
+            page("training/import_net.py", _("Bring your own net"), "upload_file"),
+        ],
+        _("Lens"): [
+            page("lens/image.py", _("Inspect an image"), "image_search"),
+        ],
+    }
 
-page = st.navigation(PAGES)
-with st.sidebar:
-    st.caption(
-        _(
-            "**Residual Lens** shows why residual nets train and plain nets of the same depth do "
-            "not: He, Zhang, Ren and Sun, *Deep Residual Learning for Image Recognition*, "
-            "CVPR 2016."
-        )
+
+def page(file: str, title: str, icon: str, default: bool = False) -> st.Page:
+    """A page by its file in pages/; its address is the file's name without .py."""
+    path = ROOT / "pages" / file
+    return st.Page(
+        path, title=title, icon=f":material/{icon}:", url_path=path.stem, default=default
     )
-page.run()
+
+
+def show() -> None:
+    """The frame, and in it the page that was asked for."""
+    # An emoji, not an icon name: Streamlit would fetch that from the network for the browser tab.
+    st.set_page_config(
+        page_title="Residual Lens", page_icon="🔎", layout="wide", initial_sidebar_state=240
+    )
+    st.html(STYLE)
+    choose_language()
+    asked = st.navigation(list_pages())
+    with st.sidebar:
+        st.caption(
+            _(
+                "**Residual Lens** shows why residual nets train and plain nets of the same depth "
+                "do not: He, Zhang, Ren and Sun, *Deep Residual Learning for Image Recognition*, "
+                "CVPR 2016."
+            )
+        )
+    asked.run()
+
+
+if __name__ == "__main__":
+    show()
+else:
+    app = st.App(ROOT / "pages" / "common" / "start.py")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
 from analysis.text import _
@@ -50,4 +52,8 @@ st.markdown(
         "([arXiv 1512.03385](https://arxiv.org/abs/1512.03385))."
     )
 )
-st.page_link("pages/evidence/compare.py", label=_("Compare runs"), icon=":material/compare_arrows:")
+st.page_link(
+    Path(__file__).with_name("compare.py"),
+    label=_("Compare runs"),
+    icon=":material/compare_arrows:",
+)

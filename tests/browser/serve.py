@@ -32,10 +32,15 @@ ARGUMENTS = [
 
 
 def chromium_path() -> str | None:
-    """The browser: $CHROMIUM, or the system's."""
+    """The browser: $CHROMIUM, or the system's; None where there is none, so that tests skip.
+
+    With CI=true it is one that does not start instead, so that they fail: there, a missing browser
+    is a mistake.
+    """
     names = ("chromium", "chromium-browser", "google-chrome")
     found = [os.environ.get("CHROMIUM"), *map(shutil.which, names)]
-    return next((path for path in found if path), None)
+    missing = "/usr/bin/chromium" if os.environ.get("CI") == "true" else None
+    return next((path for path in found if path), missing)
 
 
 @contextmanager
