@@ -96,9 +96,9 @@ class Request:
         return shlex.join([*words, "--runs", str(folder)] if folder else words)
 
     def same_training(self, config: RunConfig) -> bool:
-        """Whether a run of this config would compute the very same."""
+        """Whether a run of this config would compute the very same, fresh weights and all."""
         mine = self.config()
-        return (mine.net, mine.recipe, mine.data, mine.seed) == (
+        return not config.origin and (mine.net, mine.recipe, mine.data, mine.seed) == (
             config.net, config.recipe, config.data, config.seed,
         )  # fmt: skip
 

@@ -151,13 +151,14 @@ class _Worker:
         self.listing = Listing(folder)
         self.children: dict[Path, subprocess.Popen[bytes]] = {}
         self.asked: dict[Path, float] = {}
+        self.places: dict[Path, float | None] = {}
 
     def turn(self) -> bool:
         """Look once, do what there is to do; whether there may be more."""
         runs = self.listing.runs()
         for path in [p for p, child in self.children.items() if child.poll() is not None]:
             code = self.children.pop(path).returncode
-            _note_end(path, code)
+            _note_end(path, code, self.places[path])
             print(f"{now()} {path.name} ended with exit code {code}", flush=True)
             runs = self.listing.runs()
         running = [run for run in runs if run.state == "running"]
@@ -180,6 +181,7 @@ class _Worker:
                 threads = None if run.config.compute.threads else max(1, cores() // sharing)
                 arguments = ["resume", str(run.path), "--queued"]
                 self.children[run.path] = _spawn(arguments, run.path / LOG, threads=threads)
+                self.places[run.path] = run.status.queued_at
                 print(f"{now()} {run.id} started", flush=True)
         return bool(waiting)
 
@@ -234,10 +236,16 @@ def _stamp(path: Path) -> tuple[int, int]:
     return found.st_mtime_ns, found.st_ino
 
 
-def _note_end(path: Path, code: int) -> None:
-    """Write into a run how its process ended, where the process could not do so itself."""
+def _note_end(path: Path, code: int, place: float | None = None) -> None:
+    """Write into a run how its process ended, where the process could not do so itself.
+
+    `place` is where the run stood in the queue when the process was started: where it stands
+    elsewhere now, somebody resumed it before this was noticed, and it waits for a new process.
+    """
     try:
         with open_writer(path) as writer:
+            if writer.status.state == "queued" and writer.status.queued_at != place:
+                return
             changes = _ending(path, writer.status, code)
             if changes:
                 writer.set_status(True, **changes)
