@@ -81,7 +81,8 @@ TERMS = (
         "投影快捷连接",
         "3.2",
         lambda: _(
-            "A 1x1 convolution on the shortcut, eqn. 2: options B (where dimensions change) and C (all)."
+            "A 1x1 convolution on the shortcut, eqn. 2: options B (where "
+            "dimensions change) and C (all)."
         ),
         "complexity",
     ),
@@ -136,7 +137,8 @@ TERMS = (
         "梯度消失",
         "1, 4.1",
         lambda: _(
-            "Gradients that shrink through many layers. BN prevents it, so it does not explain degradation."
+            "Gradients that shrink through many layers. BN prevents it, so it does "
+            "not explain degradation."
         ),
         "argument",
     ),

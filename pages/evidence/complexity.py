@@ -73,7 +73,8 @@ def times() -> None:
         table,
         "complexity_speed",
         _(
-            "On one line of slope 1 FLOPs would be speed. Medians after warm-up; bars are quartiles."
+            "On one line of slope 1 FLOPs would be speed. Medians after warm-up; "
+            "bars are quartiles."
         ),
     )
 
