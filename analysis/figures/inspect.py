@@ -6,6 +6,7 @@ Knows tables of `analysis.lens` by their columns, not how they came about.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -56,7 +57,7 @@ def plot_image_responses(info: pd.DataFrame) -> go.Figure:
     title = _("Layer responses to this image")
     if info.empty:
         return theme.empty_figure(_("Choose a run above."), title)
-    traces = []
+    traces: list[dict[str, Any]] = []
     for style, rows, look in theme.looks(info, None):
         for low, high in (("q05", "q95"), ("q25", "q75")):
             if rows[low].notna().any():
@@ -131,7 +132,7 @@ def plot_forming(info: pd.DataFrame) -> go.Figure:
     if info.empty:
         return theme.empty_figure(_("Choose a run above."), title)
     title = _("How the prediction forms: {name}").format(name=info["class"].iloc[0])
-    traces = []
+    traces: list[dict[str, Any]] = []
     for style, mine, look in theme.looks(info, None):
         for source, width, name in (
             ("readout", 1.3, _("{net}, readout")), ("head", 3, _("{net}, own classifier")),

@@ -59,7 +59,7 @@ class Attribution:
     """What the values should sum to, f(x) - f(baseline), in logits; None as `delta`."""
 
 
-def layered(method: Method) -> bool:
+def layered(method: str) -> bool:
     """Whether a method looks at a layer of choice."""
     return method in ("grad_cam", "guided_grad_cam", "layer_conductance")
 
@@ -176,7 +176,7 @@ def _conductance(net: Net, x: Tensor, target: int, module: nn.Module, steps: int
     values, delta = attr.LayerConductance(net, module).attribute(
         x, target=target, n_steps=steps or CONDUCTANCE_STEPS, return_convergence_delta=True
     )
-    return _Found(_enlarged(values, x), signed=True, delta=float(delta[0]))  # type: ignore
+    return _Found(_enlarged(values, x), signed=True, delta=float(delta[0]))
 
 
 def _enlarged(maps: Tensor, x: Tensor) -> Tensor:

@@ -19,10 +19,10 @@ Take = Callable[[Tensor, Tensor], None]
 """Called with a module's input and output."""
 
 _guard = threading.Lock()
-_locks: WeakKeyDictionary[nn.Module, threading.RLock] = WeakKeyDictionary()  # type: ignore
+_locks: WeakKeyDictionary[nn.Module, threading.RLock] = WeakKeyDictionary()
 
 
-def lock_of(net: nn.Module) -> threading.RLock:  # type: ignore
+def lock_of(net: nn.Module) -> threading.RLock:
     """The net's lock: `with lock_of(net):` nobody else looks into it or runs it."""
     with _guard:
         return _locks.setdefault(net, threading.RLock())

@@ -106,7 +106,7 @@ def _one(
 ) -> None:
     from analysis.lens.attribution import layered
 
-    layer = _layer_at(run, place) if layered(method) else ""  # type: ignore[arg-type]
+    layer = _layer_at(run, place) if layered(method) else ""
     found = nets.attribution_of(run, subject.pixels, subject.digest, target, method, layer)
     scale: images.Scale = "signed" if found.signed else "positive"
     over = images.overlaid(subject.pixels, found.values, opacity, scale)
@@ -136,9 +136,9 @@ def _sanity(
     from analysis.lens.attribution import layered, sanity_check
 
     for run, style in zip(runs, run_styles(runs), strict=True):
-        layer = _layer_at(run, place) if layered(method) else ""  # type: ignore[arg-type]
+        layer = _layer_at(run, place) if layered(method) else ""
         net, x = nets.net_of(run)[0], nets.input_of(run, subject.pixels)
-        table, maps = sanity_check(net, x, target, method, layer)  # type: ignore[arg-type]
+        table, maps = sanity_check(net, x, target, method, layer)  # type: ignore
         st.markdown(f"**{style.label}**")
         scale: images.Scale = "signed" if maps[0].signed else "positive"
         pictures = [

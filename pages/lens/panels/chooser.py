@@ -154,7 +154,7 @@ def _crop(picture: Picture) -> Crop:
         "centre": _("Centre"), "whole": _("Whole, with bars"),
         "square": _("A square of yours")})  # fmt: skip
     if how != "square":
-        return Crop(how)  # type: ignore[arg-type]
+        return Crop(how)  # type: ignore
     size = st.slider(_("Size (%)"), 5, 100, 60, key="image_crop_size", bind=state.URL)
     left = st.slider(_("Left to right (%)"), 0, 100, 50, key="image_crop_left", bind=state.URL)
     top = st.slider(_("Top to bottom (%)"), 0, 100, 50, key="image_crop_top", bind=state.URL)

@@ -49,7 +49,7 @@ def activations_file(run: Run, pixels: np.ndarray) -> bytes:
 
     arrays = all_activations(nets.net_of(run)[0], nets.input_of(run, pixels))
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, pixels=pixels, **arrays)  # type: ignore[arg-type]
+    np.savez_compressed(buffer, pixels=pixels, **arrays)  # type: ignore
     return buffer.getvalue()
 
 
