@@ -23,6 +23,21 @@ COLUMNS = ("epoch", "iteration", "wall_seconds", "train_error", "test_error")
 """Of an info table, after the columns that say which run it is."""
 
 
+def x_axes() -> dict[XAxis, str]:
+    """What each horizontal axis is called where one is chosen."""
+    return {"epoch": _("Epoch"), "iteration": _("Iteration"), "wall": _("Time")}
+
+
+def scales() -> dict[Scale, str]:
+    """What each scale of the error axis is called where one is chosen."""
+    return {"linear": _("Linear"), "log": _("Log")}
+
+
+def arrangements() -> dict[Arrangement, str]:
+    """What each arrangement is called where one is chosen."""
+    return {"overlay": _("Together"), "panels": _("Plain | residual")}
+
+
 def error_curves_info(runs: Sequence[Run]) -> pd.DataFrame:
     """A row a run and epoch: where in training it is, and the two errors.
 
@@ -33,9 +48,12 @@ def error_curves_info(runs: Sequence[Run]) -> pd.DataFrame:
         RunDamaged: a run's history is not whole.
     """
     styles = theme.run_styles(runs)
-    return theme.stack(
-        [(style, run.history()) for run, style in zip(runs, styles, strict=True)], COLUMNS
-    )
+    histories = [run.history() for run in runs]
+    parts = [
+        (style, {name: history[name] for name in COLUMNS})
+        for style, history in zip(styles, histories, strict=True)
+    ]
+    return theme.stack(parts, COLUMNS)
 
 
 def plot_error_curves(

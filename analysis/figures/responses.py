@@ -23,6 +23,15 @@ COLUMNS = ("epoch", "source", "layer", "order", "index", "rank", "std")
 """Of an info table, after the columns that say which run it is."""
 
 
+def sources() -> dict[Choice, str]:
+    """What each source is called where one is chosen."""
+    return {
+        "auto": _("Best there is"),
+        "measured": _("Measured"),
+        "closed_form": _("Closed form"),
+    }
+
+
 def responses_info(
     runs: Sequence[Run], source: Choice = "auto", epoch: int | None = None
 ) -> pd.DataFrame:

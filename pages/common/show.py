@@ -8,6 +8,7 @@ whatever the page's theme is.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -68,9 +69,9 @@ def table(shown: pd.DataFrame, key: str, reading: str) -> None:
     _csv(shown, key, _("Save as CSV"))
 
 
-def _columns(shown: pd.DataFrame) -> dict[str, object]:
+def _columns(shown: pd.DataFrame) -> dict[str, Any]:
     """Errors and responses to two or three places, counts as 1.3M."""
-    config: dict[str, object] = {}
+    config: dict[str, Any] = {}
     for name in shown.select_dtypes("number"):
         places = "%.2f" if "%" in name else "%.3f"
         style = places if shown[name].dtype.kind == "f" else "compact"

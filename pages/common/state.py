@@ -7,11 +7,14 @@ words that the user sees, so options of a control are never called alike.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 URL = "query-params"
+
+Value = TypeVar("Value", bound=str)
 
 
 def row() -> DeltaGenerator:
@@ -19,7 +22,7 @@ def row() -> DeltaGenerator:
     return st.container(horizontal=True, vertical_alignment="bottom", gap="small")
 
 
-def choose(key: str, label: str, options: Mapping[str, str], help: str | None = None) -> str:
+def choose(key: str, label: str, options: Mapping[Value, str], help: str | None = None) -> Value:
     """One of a few options, shown as buttons; the first is the default.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from analysis import figures
-from analysis.figures.responses import recorded_epochs
+from analysis.figures import curves, responses
 from analysis.runs import Run
 from analysis.text import _
 from pages.common import cached, messages, pickers, show, state
@@ -15,13 +15,10 @@ from pages.common import cached, messages, pickers, show, state
 def error_curves(runs: list[Run], highlight: str | None) -> None:
     """Fig. 6 with its controls."""
     with state.row():
-        x = state.choose("compare_x", _("Horizontal axis"), {
-            "epoch": _("Epoch"), "iteration": _("Iteration"), "wall": _("Time")})  # fmt: skip
-        scale = state.choose("compare_scale", _("Error axis"), {
-            "linear": _("Linear"), "log": _("Log")})  # fmt: skip
+        x = state.choose("compare_x", _("Horizontal axis"), curves.x_axes())
+        scale = state.choose("compare_scale", _("Error axis"), curves.scales())
         with st.popover(_("More")):
-            arrangement = state.choose("compare_panels", _("Panels"), {
-                "overlay": _("Together"), "panels": _("Plain | residual")})  # fmt: skip
+            arrangement = state.choose("compare_panels", _("Panels"), curves.arrangements())
             smoothing = st.slider(
                 _("Smoothing"), 0.0, 0.95, 0.0, 0.05, key="compare_smoothing", bind=state.URL
             )
@@ -38,11 +35,11 @@ def error_curves(runs: list[Run], highlight: str | None) -> None:
 def layer_responses(runs: list[Run], highlight: str | None) -> None:
     """Fig. 7 with its controls."""
     with state.row():
-        epoch = state.choose_epoch("compare_epoch", _("After epoch"), recorded_epochs(runs))
+        epoch = state.choose_epoch(
+            "compare_epoch", _("After epoch"), responses.recorded_epochs(runs)
+        )
         with st.popover(_("More")):
-            source = state.choose("compare_source", _("Source"), {
-                "auto": _("Best there is"), "measured": _("Measured"),
-                "closed_form": _("Closed form")})  # fmt: skip
+            source = state.choose("compare_source", _("Source"), responses.sources())
     info = figures.responses_info(runs, source, epoch)
     reading = _(
         "Compare the heights (section 4.2, Fig. 7): residual nets respond less than their plain "

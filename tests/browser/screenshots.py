@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Literal
 
 from playwright.sync_api import Browser, Page
 
@@ -17,7 +18,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.browser.serve import ROOT, app_server, chromium
 
-SHOTS = {"light": ("light", 1440), "dark": ("dark", 1440), "narrow": ("light", 420)}
+Scheme = Literal["light", "dark"]
+
+SHOTS: dict[str, tuple[Scheme, int]] = {
+    "light": ("light", 1440),
+    "dark": ("dark", 1440),
+    "narrow": ("light", 420),
+}
 """Colour scheme and window width in pixels by picture."""
 
 
@@ -37,7 +44,7 @@ def main() -> None:
             print(path)
 
 
-def take(browser: Browser, address: str, scheme: str, width: int, path: Path) -> None:
+def take(browser: Browser, address: str, scheme: Scheme, width: int, path: Path) -> None:
     """One picture of the whole page."""
     context = browser.new_context(
         color_scheme=scheme, viewport={"width": width, "height": 900}, device_scale_factor=1.5

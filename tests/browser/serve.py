@@ -10,11 +10,13 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 from urllib.parse import urlparse
 
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -44,7 +46,7 @@ def chromium_path() -> str | None:
 
 
 @contextmanager
-def app_server(runs: Path | str | None = None) -> Iterator[str]:
+def app_server(runs: Path | str | None = None) -> Generator[str]:
     """The address of a server that shows the bundled runs and those in `runs`."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -61,24 +63,25 @@ def app_server(runs: Path | str | None = None) -> Iterator[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     if runs is not None:
         environment["RESIDUAL_LENS_RUNS"] = str(runs)
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
     address = f"http://127.0.0.1:{port}"
-    try:
-        _wait_until_healthy(address, process)
-        yield address
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
-        process.stdout.close()
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT
+        )
+        try:
+            _wait_until_healthy(address, process, log)
+            yield address
+        finally:
+            process.terminate()
+            process.wait(timeout=20)
 
 
-def _wait_until_healthy(address: str, process: subprocess.Popen) -> None:
+def _wait_until_healthy(address: str, process: subprocess.Popen, log: IO[bytes]) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise RuntimeError(f"the server ended:\n{process.stdout.read().decode()}")
+            log.seek(0)
+            raise RuntimeError(f"the server ended:\n{log.read().decode()}")
         try:
             with urllib.request.urlopen(f"{address}/_stcore/health", timeout=2):
                 return
@@ -88,7 +91,7 @@ def _wait_until_healthy(address: str, process: subprocess.Popen) -> None:
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
+def chromium() -> Generator[Browser]:
     """A headless browser."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=ARGUMENTS)

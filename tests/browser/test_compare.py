@@ -9,11 +9,12 @@ import re
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, FloatRect, Locator, Page, expect
 
 from tests.browser.serve import app_server, chromium, chromium_path, watch_requests
 from tests.tiny import write_run
@@ -71,6 +72,13 @@ def _lines(page: Page, chart: str) -> list[str]:
     drawn = page.locator(f".st-key-compare_{chart} .js-plotly-plot")
     expect(drawn.locator(".scatterlayer .trace").first).to_be_visible()
     return drawn.evaluate("e => e.data.filter(t => t.showlegend).map(t => t.name)")
+
+
+def _box(shown: Locator) -> FloatRect:
+    """Where it is, in pixels."""
+    box = shown.bounding_box()
+    assert box is not None
+    return box
 
 
 def _side_links(page: Page) -> list[str]:
@@ -146,7 +154,9 @@ def test_a_figures_numbers_are_saved_as_csv(address: str, page: Page):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_figure_is_saved_as_png_and_svg(address: str, browser: Browser, scheme: str):
+def test_a_figure_is_saved_as_png_and_svg(
+    address: str, browser: Browser, scheme: Literal["light", "dark"]
+):
     """In the browser, offline: dark ink on white, whatever the page's theme is."""
     context = browser.new_context(color_scheme=scheme, viewport={"width": 1440, "height": 1000})
     page = context.new_page()
@@ -178,7 +188,7 @@ def test_all_nets_are_named_where_the_pointer_is(address: str, page: Page):
     _lines(page, "errors")
     plot = page.locator(".st-key-compare_errors .nsewdrag").first
     plot.scroll_into_view_if_needed()
-    box = plot.bounding_box()
+    box = _box(plot)
     page.mouse.move(box["x"] + box["width"] / 2 + 3, box["y"] + box["height"] / 2)
     label = page.locator(".st-key-compare_errors .hoverlayer")
     expect(label).to_contain_text("Epoch: 2")
@@ -196,7 +206,7 @@ def test_a_narrow_window_has_no_sideways_scroll(address: str, browser: Browser):
     main = page.locator("[data-testid=stMain]")
     assert main.evaluate("e => e.scrollWidth - e.clientWidth") == 0
     left, right = (
-        page.locator(f".st-key-compare_{chart}").bounding_box() for chart in ("errors", "responses")
+        _box(page.locator(f".st-key-compare_{chart}")) for chart in ("errors", "responses")
     )
     assert right["y"] > left["y"] + left["height"]
     context.close()

@@ -10,7 +10,7 @@ import pytest
 
 from analysis import plan
 from analysis.figures import mean_responses, plot_responses, responses_info
-from analysis.figures.responses import recorded_epochs
+from analysis.figures.responses import Choice, recorded_epochs
 from analysis.figures.theme import FADED
 from analysis.runs import Run, load_run
 from analysis.spec import NetSpec
@@ -100,7 +100,7 @@ def test_the_figure_has_original_order_on_top_and_sorted_below(pair: list[Run]):
 def test_the_figure_names_source_and_epoch(pair: list[Run], tmp_path: Path):
     """And says so where the runs differ in them."""
 
-    def subtitle(runs: list[Run], source: str) -> str:
+    def subtitle(runs: list[Run], source: Choice) -> str:
         return plot_responses(responses_info(runs, source)).layout.title.subtitle.text
 
     assert subtitle(pair, "auto") == "Measured on images, evaluation mode; after epoch 3."
