@@ -115,9 +115,7 @@ def block_convs(spec: NetSpec, block: BlockInfo) -> list[tuple[int, int, int, in
     """(kernel, c_in, c_out, stride) of each convolution on a block's main path."""
     if not spec.bottleneck:
         return [(3, block.c_in, block.c_mid, block.stride), (3, block.c_mid, block.c_out, 1)]
-    first, second = (
-        (block.stride, 1) if spec.bottleneck_stride == "1x1" else (1, block.stride)
-    )
+    first, second = (block.stride, 1) if spec.bottleneck_stride == "1x1" else (1, block.stride)
     return [
         (1, block.c_in, block.c_mid, first),
         (3, block.c_mid, block.c_mid, second),
@@ -138,9 +136,7 @@ def layers(spec: NetSpec, image_size: int | None = None) -> list[LayerInfo]:
 def _layers(spec: NetSpec, size: int) -> Iterator[LayerInfo]:
     kernel, stride = (7, 2) if spec.stem == "imagenet" else (3, 1)
     size = _halved(size, stride)
-    yield LayerInfo(
-        "stem.conv", "stem.bn", 1, 0, 0, 1, "stem", kernel, 3, spec.width, stride, size
-    )
+    yield LayerInfo("stem.conv", "stem.bn", 1, 0, 0, 1, "stem", kernel, 3, spec.width, stride, size)
     if spec.stem == "imagenet":
         size = _halved(size, 2)  # the 3x3 max-pool
     order = 1

@@ -21,7 +21,8 @@ _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2rem auto; padding: 0 1rem;
   color: #222; background: #fff }
 table { border-collapse: collapse; font-size: 13px } .wide { overflow-x: auto }
-th, td { border-bottom: 1px solid #ddd; padding: .3rem .6rem; text-align: right; white-space: nowrap }
+th, td { border-bottom: 1px solid #ddd; padding: .3rem .6rem; text-align: right;
+  white-space: nowrap }
 th:first-child, td:first-child { text-align: left }
 .note { border-left: 4px solid #c60; padding: .3rem .8rem; background: #fff7ee }
 """

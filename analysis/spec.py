@@ -40,12 +40,13 @@ def _is_cifar_depth(depth: int) -> bool:
     return depth >= 8 and (depth - 2) % 6 == 0
 
 
+@dataclass(frozen=True)
 class _Dictable:
     """To and from plain dictionaries; unknown keys are ignored, so that newer files still open."""
 
     def to_dict(self) -> dict[str, Any]:
         """All fields, as JSON types."""
-        return asdict(self)  # type: ignore[call-overload]
+        return asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
@@ -54,10 +55,8 @@ class _Dictable:
         Raises:
             SpecError: a field is missing or has a value that makes no sense.
         """
-        known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
-        kept = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known
-        }
+        known = {f.name for f in fields(cls)}
+        kept = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known}
         try:
             return cls(**kept)
         except TypeError as error:
@@ -147,7 +146,7 @@ class NetSpec(_Dictable):
             depth=depth,
             family=family,
             width=int(match["width"] or DEFAULT_WIDTH[family]),
-            shortcut=option,  # type: ignore[arg-type]
+            shortcut=option,  # ty: ignore[invalid-argument-type]
             classes=classes,
             stem="imagenet" if match["stem"] else "cifar",
             bottleneck_stride="3x3" if match["v15"] else "1x1",
@@ -310,7 +309,6 @@ RECIPES: dict[str, Recipe] = {
 """`paper` is section 4.2's; `short` one cosine cycle for a laptop; `quick` takes about a minute."""
 
 
-
 def recipe_for(name: str, net: NetSpec, data: DataSpec, **changes: Any) -> Recipe:
     """A preset fitted to a net and its data: what the paper does for some and not for others.
 
@@ -363,7 +361,7 @@ class DataSpec(_Dictable):
         """
         name, colon, path = text.partition(":")
         resolved = str(Path(path).expanduser()) if colon and path else None
-        return cls(name, resolved, title, resize)  # type: ignore[arg-type]
+        return cls(name, resolved, title, resize)  # ty: ignore[invalid-argument-type]
 
     def count_classes(self) -> int:
         """How many classes it has, looking no further than the names of a folder's folders.
@@ -388,7 +386,7 @@ class DataSpec(_Dictable):
 
 @dataclass(frozen=True)
 class Compute(_Dictable):
-    """How it is computed: none of it changes what is trained, all of it can change the last bits."""
+    """How it is computed: what is trained stays the same, the last bits may differ."""
 
     device: str = "auto"
     """`auto`, `cpu`, `cuda`, `cuda:1`, `mps`."""
@@ -403,9 +401,7 @@ class Compute(_Dictable):
 
     def __post_init__(self) -> None:
         if self.precision not in ("auto", "float32", "bfloat16"):
-            raise SpecError(
-                f"precision must be auto, float32 or bfloat16, not {self.precision!r}"
-            )
+            raise SpecError(f"precision must be auto, float32 or bfloat16, not {self.precision!r}")
         if self.threads is not None and self.threads < 1:
             raise SpecError(f"threads must be at least 1, not {self.threads}")
 

@@ -34,24 +34,32 @@ HISTORY = (
     Column("lr", "float64", "", "learning rate of the epoch's last update"),
     Column("train_loss", "float64", "nats", "mean cross-entropy on augmented batches (running)"),
     Column("train_error", "float64", "%", "top-1 error on augmented batches (running)"),
-    Column("train_error_clean", "float64", "%", "top-1 error on the clean training set, at the end"),
+    Column(
+        "train_error_clean", "float64", "%", "top-1 error on the clean training set, at the end"
+    ),
     Column("val_error", "float64", "%", "top-1 error on held-out training images, if any"),
     Column("test_loss", "float64", "nats", "mean cross-entropy on the test set"),
     Column("test_error", "float64", "%", "top-1 error on the test set"),
     Column("seconds", "float64", "s", "training time of the epoch, evaluation apart"),
     Column("images_per_second", "float64", "1/s", "training throughput of the epoch"),
-    Column("wall_seconds", "float64", "s", "time since the start, evaluation and all, pauses apart"),
+    Column(
+        "wall_seconds", "float64", "s", "time since the start, evaluation and all, pauses apart"
+    ),
 )
 
 RESPONSES = (
     Column("epoch", "int64", "", "as in history"),
     Column("layer", "str", "", "path of the convolution: stage1.block3.conv2"),
-    Column("order", "int64", "", "position on the main path from 1; shared by a block's projection"),
+    Column(
+        "order", "int64", "", "position on the main path from 1; shared by a block's projection"
+    ),
     Column("stage", "int64", "", "from 1; 0 is the stem"),
     Column("block", "int64", "", "in its stage, from 1; 0 is the stem"),
     Column("conv", "int64", "", "in its block, from 1; 0 is a projection shortcut"),
     Column("kernel", "int64", "pixels", "of the convolution; Fig. 7 shows the 3x3 layers"),
-    Column("source", "str", "", "measured: hooks, evaluation mode; closed_form: from BN parameters"),
+    Column(
+        "source", "str", "", "measured: hooks, evaluation mode; closed_form: from BN parameters"
+    ),
     Column("std", "float64", "", "standard deviation of the BN output over all its elements"),
     Column("mean", "float64", "", "mean of the BN output over all its elements"),
     Column("n_images", "int64", "", "images measured; 0 for closed_form"),

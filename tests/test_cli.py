@@ -62,7 +62,7 @@ def test_train_list_show_compare(tmp_path: Path):
     [
         (("train", "--net", "plain-21", "--data", "digits"), 2, "Error: 'plain-21': no net has"),
         (("train", "--net", "plain-8", "--data", "imagenet"), 2, "is not a data set; there are"),
-        (("train", "--net", "plain-8", "--data", "folder:/nowhere"), 2, "there is no /nowhere/train"),
+        (("train", "--net", "plain-8", "--data", "folder:/no"), 2, "there is no /no/train"),
         (("train", "--net", "plain-8", "--recipe", "long"), 2, "'long' is not a recipe; there are"),
         (("show", "plain-8"), 4, "Error: no run 'plain-8'. There are:"),
         (("resume", "nothing"), 4, "Error: no run 'nothing'."),

@@ -162,7 +162,9 @@ def test_forward_and_backward(name: str):
 
 def test_plain_is_residual_without_the_shortcuts():
     """The same weights without shortcuts give F alone, block by block."""
-    plain, residual = (build(NetSpec.parse(name), seed=3).eval() for name in ("plain-8", "resnet-8"))
+    plain, residual = (
+        build(NetSpec.parse(name), seed=3).eval() for name in ("plain-8", "resnet-8")
+    )
     plain.load_state_dict(residual.state_dict())
     x = torch.randn(2, 16, 32, 32)
     block = "stage1.block1"

@@ -41,7 +41,9 @@ def kept_outputs(net: nn.Module, x: Tensor) -> dict[str, Tensor]:
     """Every BN's output, kept whole: the way not to do it, as a reference."""
     kept: dict[str, Tensor] = {}
     handles = [
-        module.register_forward_hook(lambda _m, _i, out, path=path: kept.update({path: out.clone()}))
+        module.register_forward_hook(
+            lambda _m, _i, out, path=path: kept.update({path: out.clone()})
+        )
         for path, module in net.named_modules()
         if isinstance(module, nn.BatchNorm2d)
     ]
@@ -97,7 +99,7 @@ def test_any_split_into_batches_gives_the_same():
 
 @pytest.mark.parametrize("name", ["plain-20", "resnet-20", "plain-18-w16", "resnet-18-w16-B"])
 def test_the_closed_form_is_exact_in_training_mode(name: str):
-    """With the batch variance of its input, BN's output has the predicted std: 1e-5, every layer."""
+    """With its input's batch variance, BN's output has the predicted std: 1e-5, every layer."""
     net = trained_looking(name).train()
     variances: dict[str, Tensor] = {}
     for path, module in net.named_modules():
@@ -162,7 +164,9 @@ def test_modes_are_as_before():
     net.stem.eval()
     record(net, images(2))
 
-    assert net.training and net.head.training and not net.stem.training
+    assert net.training
+    assert net.head.training
+    assert not net.stem.training
 
 
 def test_recording_changes_no_output():
@@ -192,7 +196,9 @@ def test_an_in_place_relu_does_not_reach_the_response():
     x = images(8)
     found = record(nn.Sequential(bn, nn.ReLU(inplace=True)), x).responses
 
-    assert found["std"][0] == pytest.approx(float(bn(x).detach().double().std(correction=0)), rel=1e-6)
+    assert found["std"][0] == pytest.approx(
+        float(bn(x).detach().double().std(correction=0)), rel=1e-6
+    )
 
 
 def test_a_foreign_module_is_recorded_by_its_own_names():

@@ -40,7 +40,12 @@ def test_a_run_reads_back_as_written(tmp_path: Path):
     """Config, status and tables survive the disk."""
     run = load_run(write_run(tmp_path, "resnet-8", epochs=3, seed=5))
 
-    assert (run.net, run.recipe, run.config.seed, run.state) == ("resnet-8", "quick-e3", 5, "finished")
+    assert (run.net, run.recipe, run.config.seed, run.state) == (
+        "resnet-8",
+        "quick-e3",
+        5,
+        "finished",
+    )
     assert run.history()["epoch"].tolist() == [1, 2, 3]
     assert set(run.responses()["source"]) == {"measured", "closed_form"}
 
@@ -177,7 +182,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path):
         temporary.write_text("half")
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(RunError, match="the disk is full. Nothing recorded so far is lost"):
+    with pytest.raises(RunError, match=r"the disk is full\. Nothing recorded so far is lost"):
         write_whole(path, fails)
     assert json.loads(path.read_text()) == {"state": "old"}
     assert [p.name for p in tmp_path.iterdir()] == ["status.json"]

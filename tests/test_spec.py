@@ -37,7 +37,9 @@ def test_unknown_fields_are_ignored():
 
 def test_defaults_follow_the_paper():
     """Option A for two-layer blocks, option B for bottlenecks; none for plain nets."""
-    options = [NetSpec.parse(n).shortcut for n in ("resnet-56", "resnet-34", "resnet-50", "plain-34")]
+    options = [
+        NetSpec.parse(n).shortcut for n in ("resnet-56", "resnet-34", "resnet-50", "plain-34")
+    ]
 
     assert options == ["A", "A", "B", None]
 

@@ -10,12 +10,16 @@ import typer
 RunsFolder = Annotated[
     Path | None,
     typer.Option(
-        "--runs", help="Folder of your runs. [default: $RESIDUAL_LENS_RUNS or ./runs]", metavar="FOLDER"
+        "--runs",
+        help="Folder of your runs. [default: $RESIDUAL_LENS_RUNS or ./runs]",
+        metavar="FOLDER",
     ),
 ]
 RunName = Annotated[
     str,
-    typer.Argument(help="A run's id or path, any unique part of its id, or its net.", metavar="RUN"),
+    typer.Argument(
+        help="A run's id or path, any unique part of its id, or its net.", metavar="RUN"
+    ),
 ]
 
 

@@ -27,7 +27,8 @@ def register(app: typer.Typer) -> None:
 def train(
     net: Annotated[str, typer.Option(help="plain-34, resnet-56, resnet-34-w16, resnet-20-B, ...")],
     data: Annotated[
-        str, typer.Option(help="cifar10, cifar100, digits, or folder:PATH (train/ and test/ in it).")
+        str,
+        typer.Option(help="cifar10, cifar100, digits, or folder:PATH (train/ and test/ in it)."),
     ] = "cifar10",
     recipe: Annotated[
         str,
@@ -51,7 +52,9 @@ def train(
     precision: Annotated[str, typer.Option(help="auto, float32, bfloat16.")] = "auto",
     no_compile: Annotated[bool, typer.Option("--no-compile", help="Run eagerly.")] = False,
     threads: Annotated[int | None, typer.Option(help="CPU threads.", min=1)] = None,
-    name: Annotated[str, typer.Option(help="The run's id. [default: date, net, recipe, seed]")] = "",
+    name: Annotated[
+        str, typer.Option(help="The run's id. [default: date, net, recipe, seed]")
+    ] = "",
     queue: Annotated[
         bool, typer.Option("--queue", help="Train in the background, after what is queued.")
     ] = False,
@@ -71,7 +74,7 @@ def train(
         "validation": validation, "augment": False if no_augment else None,
     }  # fmt: skip
     given = {name: value for name, value in changes.items() if value is not None}
-    compute = Compute(device, precision, False if no_compile else None, None, threads)  # type: ignore[arg-type]
+    compute = Compute(device, precision, False if no_compile else None, None, threads)  # ty: ignore[invalid-argument-type]
     request = requests_for([net], data_spec, recipe, given, seed, compute, name)[0]
     if queue:
         jobs.queue_up([request], runs or default_folder())

@@ -72,7 +72,7 @@ def export_run(
         write_whole(output, lambda file: torch.save(wrapped | hints, file))
     else:
         # A bare state dict is what load_state_dict takes; its metadata has room for hints.
-        state._metadata = {"": {"version": 1, **hints}}  # type: ignore[attr-defined]
+        state._metadata = {"": {"version": 1, **hints}}  # type: ignore[attr-defined]  # ty: ignore[missing-attribute]
         write_whole(output, lambda file: torch.save(state, file))
     return [
         f"Written: {output}",

@@ -31,13 +31,13 @@ def plot_speed(info: pd.DataFrame) -> go.Figure:
         return theme.empty_figure(_("Nothing measured yet."), title)
     traces = []
     for row in info.itertuples():
-        colour = _VGG_COLOUR if row.net == VGG19 else theme.net_colour(str(row.net))
+        colour = _VGG_COLOUR if row.net == VGG19 else theme.net_colour(str(row.net))  # ty: ignore[missing-attribute]
         middle = row.median_ms / row.batch  # type: ignore
         traces.append(
             {
-                "type": "scatter", "mode": "markers+text", "x": [row.multiply_adds], "y": [middle],
-                "text": [title_of(str(row.net))], "textposition": "top center",
-                "name": title_of(str(row.net)), "showlegend": False,
+                "type": "scatter", "mode": "markers+text", "x": [row.multiply_adds], "y": [middle],  # ty: ignore[missing-attribute]
+                "text": [title_of(str(row.net))], "textposition": "top center",  # ty: ignore[missing-attribute]
+                "name": title_of(str(row.net)), "showlegend": False,  # ty: ignore[missing-attribute]
                 "marker": {"color": colour, "size": 11},
                 "error_y": {
                     "type": "data", "symmetric": False,
@@ -45,7 +45,7 @@ def plot_speed(info: pd.DataFrame) -> go.Figure:
                     "arrayminus": [middle - row.low_ms / row.batch],  # type: ignore
                 },
                 "hovertemplate": "%{y:.2f} ms, "
-                + _("{rate:.1f} billion multiply-adds a second").format(rate=row.rate),
+                + _("{rate:.1f} billion multiply-adds a second").format(rate=row.rate),  # ty: ignore[missing-attribute]
             }
         )  # fmt: skip
     axes = {
@@ -57,4 +57,4 @@ def plot_speed(info: pd.DataFrame) -> go.Figure:
     subtitle = _("{machine}, {threads} threads, float32; bars: quartiles").format(
         machine=first["machine"], threads=first["threads"]
     )
-    return go.Figure({"data": traces, "layout": theme.layout(title, subtitle, [], **axes)})
+    return go.Figure({"data": traces, "layout": theme.layout(title, subtitle, [], **axes)})  # ty: ignore[invalid-argument-type]

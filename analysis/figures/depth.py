@@ -71,7 +71,7 @@ def plot_depth(info: pd.DataFrame) -> go.Figure:
         _trace(rows, str(kind), str(measure), len(info[["family", "width"]].drop_duplicates()) > 1)
         for (kind, _family, _width, _option, measure), rows in info.groupby(
             ["kind", "family", "width", "shortcut", "measure"]
-        )
+        )  # ty: ignore[not-iterable]
     ]
     subtitle = _("Thick: clean training error at the end. Thin, dotted: test error. Bars: seeds.")
     axes = {
@@ -85,7 +85,11 @@ def plot_depth(info: pd.DataFrame) -> go.Figure:
         {
             "data": traces,
             "layout": theme.layout(
-                title, subtitle, [t["name"] for t in traces], hovermode="closest", **axes
+                title,
+                subtitle,
+                [t["name"] for t in traces],
+                hovermode="closest",
+                **axes,  # ty: ignore[invalid-argument-type]
             ),
         }
     )

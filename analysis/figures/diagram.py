@@ -52,13 +52,13 @@ def plot_diagram(info: pd.DataFrame, title: str) -> go.Figure:
     layers = info[info["element"] == "layer"]
     shapes: list[dict[str, Any]] = []
     for row in layers.itertuples():
-        colour = _STAGE_COLOURS[row.stage % len(_STAGE_COLOURS)]  # type: ignore
+        colour = _STAGE_COLOURS[row.stage % len(_STAGE_COLOURS)]
         shapes.append(
             {"type": "rect", "x0": 0, "x1": 1, "y0": row.start + 0.14, "y1": row.start + 0.86,
              "line": {"color": colour, "width": 1.5}, "fillcolor": colour, "opacity": 0.28}
         )  # fmt: skip
     for row in info[info["element"] == "shortcut"].itertuples():
-        top, bottom = row.start, row.end + 1.0  # type: ignore
+        top, bottom = row.start, row.end + 1.0
         shapes.append(
             {"type": "path", "path": f"M 1,{top} C 1.35,{top} 1.35,{bottom} 1,{bottom}",
              "line": {"color": "#8a857f", "width": 2, "dash": row.line}}

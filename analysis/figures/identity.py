@@ -45,7 +45,7 @@ def plot_losses(losses: pd.DataFrame, floor: float, steps: int) -> go.Figure:
     return go.Figure(
         {
             "data": traces,
-            "layout": theme.layout(title, "", [t["name"] for t in traces], 340, **axes),
+            "layout": theme.layout(title, "", [t["name"] for t in traces], 340, **axes),  # ty: ignore[invalid-argument-type]
         }
     )
 
@@ -78,6 +78,6 @@ def plot_layers(layers: pd.DataFrame, column: str) -> go.Figure:
     return go.Figure(
         {
             "data": traces,
-            "layout": theme.layout(title, "", [t["name"] for t in traces], 340, **axes),
+            "layout": theme.layout(title, "", [t["name"] for t in traces], 340, **axes),  # ty: ignore[invalid-argument-type]
         }
     )

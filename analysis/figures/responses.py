@@ -109,6 +109,7 @@ def plot_responses(info: pd.DataFrame, highlight: str | None = None) -> go.Figur
         traces += [_line(look, "index"), _line(look, "rank")]
     labels = [style.label for style in theme.styles_of(info)]
     layout = theme.layout(title, _subtitle(info), labels, height=540, **_axes())
+    layout["margin"]["t"] += 20
     return go.Figure({"data": traces, "layout": layout})
 
 
@@ -180,9 +181,9 @@ def _panel_head(text: str, place: str) -> dict[str, Any]:
         "text": f"<b>{text}</b>",
         "xref": f"x{place} domain",
         "yref": f"y{place} domain",
-        "x": 1,
+        "x": 0,
         "y": 1,
-        "xanchor": "right",
-        "yanchor": "top",
+        "xanchor": "left",
+        "yanchor": "bottom",
         "showarrow": False,
     }

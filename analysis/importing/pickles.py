@@ -237,8 +237,8 @@ class _Machine:
 
     def persistent(self) -> None:
         match self.stack.pop():
-            case ("storage", _Global(name), str(key), _, int(numel), *view) if numel >= 0 and not any(
-                view
+            case ("storage", _Global(name), str(key), _, int(numel), *view) if (
+                numel >= 0 and not any(view)
             ):
                 dtype = _STORAGES[name.removeprefix("torch.")]
                 stub = StorageStub(key, dtype, numel)

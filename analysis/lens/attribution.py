@@ -99,7 +99,7 @@ def attribute(
     return Attribution(method, target, layer, values, found.signed, found.delta, total)
 
 
-@contextmanager
+@contextmanager  # ty: ignore[deprecated]
 def _still(net: nn.Module) -> Iterator[None]:
     """Evaluation mode; no gradients are kept for the weights."""
     modes = [(module, module.training) for module in net.modules()]

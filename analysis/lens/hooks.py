@@ -28,7 +28,7 @@ def lock_of(net: nn.Module) -> threading.RLock:
         return _locks.setdefault(net, threading.RLock())
 
 
-@contextmanager
+@contextmanager  # ty: ignore[deprecated]
 def watching(net: nn.Module, takes: Mapping[str, Take]) -> Iterator[None]:
     """Call a function at every pass of the modules named, in evaluation mode without gradients.
 

@@ -79,9 +79,9 @@ class Fitter(nn.Module):
             nn.BatchNorm2d(task.width) if task.bn else nn.Identity() for _ in range(task.layers)
         )
         for conv in self.convs:
-            nn.init.kaiming_normal_(conv.weight, nonlinearity="relu" if task.relu else "linear")
+            nn.init.kaiming_normal_(conv.weight, nonlinearity="relu" if task.relu else "linear")  # ty: ignore[invalid-argument-type]
             if conv.bias is not None:
-                nn.init.zeros_(conv.bias)
+                nn.init.zeros_(conv.bias)  # ty: ignore[invalid-argument-type]
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, H, W)."""

@@ -57,5 +57,3 @@ def closed_form(
         std, mean = closed_form_std(described.module, given.get(described.bn))
         rows.append(response_row(described, epoch, "closed_form", std, mean, 0))
     return pd.DataFrame(rows, columns=tables.names("responses"))
-
-

@@ -41,7 +41,7 @@ class Recorder:
         self._layers = described_layers(net)
         self.moments = {layer.bn: Moments(layer.module.num_features) for layer in self._layers}
         residual = refinement and isinstance(net, Net) and net.spec.kind == "residual"
-        self._blocks = [_BlockSums(info) for info in plan.blocks(net.spec)] if residual else []  # type: ignore
+        self._blocks = [_BlockSums(info) for info in plan.blocks(net.spec)] if residual else []
         self._handles: list[RemovableHandle] = []
         self.n_images = 0
 
@@ -53,7 +53,7 @@ class Recorder:
                 self._on_output(layer.module, self.moments[layer.bn].update)
             for sums in self._blocks:
                 block = modules[sums.info.name]
-                self._on_output(modules[f"{sums.info.name}.bn{block.depth}"], sums.take_f)  # type: ignore
+                self._on_output(modules[f"{sums.info.name}.bn{block.depth}"], sums.take_f)
                 self._on_output(modules[f"{sums.info.name}.shortcut"], sums.take_x)
         except BaseException:
             self._remove()
@@ -154,7 +154,7 @@ class Recording:
     refinement: pd.DataFrame
 
 
-@contextmanager
+@contextmanager  # ty: ignore[deprecated]
 def evaluating(net: nn.Module) -> Iterator[None]:
     """Evaluation mode and no gradients inside; every submodule's own mode again after."""
     modes = [(module, module.training) for module in net.modules()]

@@ -37,9 +37,7 @@ def described_layers(net: nn.Module) -> list[DescribedLayer]:
     if isinstance(net, Net):
         modules = dict(net.named_modules())
         return [
-            DescribedLayer(
-                i.bn, modules[i.bn], i.name, i.order, i.stage, i.block, i.conv, i.kernel
-            )
+            DescribedLayer(i.bn, modules[i.bn], i.name, i.order, i.stage, i.block, i.conv, i.kernel)
             for i in layers(net)
             if i.bn
         ]

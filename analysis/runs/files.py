@@ -39,7 +39,7 @@ def write_whole(path: Path, write: Callable[[Path], object], durable: bool = Tru
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         write(temporary)
-        os.chmod(temporary, 0o666 & ~_UMASK)  # safetensors makes files that only their owner reads
+        temporary.chmod(0o666 & ~_UMASK)  # safetensors makes files that only their owner reads
         if durable:
             with open(temporary, "rb+") as file:
                 os.fsync(file.fileno())

@@ -121,7 +121,7 @@ def _images(values: dict[str, Any] | None) -> ImagesInfo | None:
         return None
     known = {f.name for f in fields(ImagesInfo)}
     return ImagesInfo(
-        **{k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known}
+        **{k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known}  # ty: ignore[invalid-argument-type]
     )
 
 

@@ -228,7 +228,9 @@ def find_run(name: str, folders: Iterable[Path | str] | None = None) -> Run:
         if fits:
             listed = "\n  ".join(run.id for run in fits)
             raise RunError(f"{name!r} fits several runs; give the whole id:\n  {listed}")
-    listed = "\n  ".join(run.id for run in known) or "none yet: `python -m analysis train` makes one"
+    listed = (
+        "\n  ".join(run.id for run in known) or "none yet: `python -m analysis train` makes one"
+    )
     raise RunError(f"no run {name!r}. There are:\n  {listed}")
 
 

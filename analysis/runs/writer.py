@@ -25,9 +25,7 @@ from analysis.runs.reader import Run, load_run, read_table
 class RunWriter:
     """The one process that writes a run; a context manager that holds the run's lock."""
 
-    def __init__(
-        self, path: Path, config: RunConfig, status: RunStatus, lock: FileLock
-    ) -> None:
+    def __init__(self, path: Path, config: RunConfig, status: RunStatus, lock: FileLock) -> None:
         self.path = path
         self.config = config
         self.status = status

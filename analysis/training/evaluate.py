@@ -43,7 +43,9 @@ def evaluate(
     totals = torch.zeros(2, dtype=torch.float64)
     with evaluating(net), torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
         for indices in world.share(torch.arange(len(images))).split(EVALUATION_BATCH):
-            batch = normalizer.apply(images.index_select(0, indices).to(device), channels_last=channels_last)
+            batch = normalizer.apply(
+                images.index_select(0, indices).to(device), channels_last=channels_last
+            )
             logits = net.forward(batch).float()
             wanted = labels[indices].to(device)
             loss = F.cross_entropy(logits, wanted, reduction="sum")

@@ -72,7 +72,7 @@ def _has_compiler() -> bool:
 
 
 def describe_machine(device: str) -> dict[str, Any]:
-    """Processor, cores, operating system, and the GPU if one computes: no names of hosts or users."""
+    """Processor, cores, operating system and, if one computes, the GPU; no host or user names."""
     machine = {
         "cpu": torch.cpu.get_capabilities().get("cpu_name") or platform.machine(),
         "cores": os.cpu_count(),

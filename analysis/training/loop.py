@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,7 +84,9 @@ def train_run(
         except Stopped:
             _set_status(writer, state="cancelled", reason="cancelled", ended=now())
         except KeyboardInterrupt:
-            _set_status(writer, state="cancelled", reason="interrupted at the keyboard", ended=now())
+            _set_status(
+                writer, state="cancelled", reason="interrupted at the keyboard", ended=now()
+            )
             raise
         except LensError as error:
             _set_status(writer, state="failed", reason=str(error), ended=now())
@@ -129,10 +131,8 @@ def _start(writer: RunWriter) -> None:
 def _set_status(writer: RunWriter | None, **changes) -> None:
     if writer is None:
         return
-    try:
+    with suppress(RunError):  # a full disk: it then shows as interrupted, what it had is whole
         writer.set_status(**changes)
-    except RunError:
-        pass  # a full disk: the run then shows as interrupted, and what it had is whole
 
 
 def _images(
@@ -180,7 +180,7 @@ class _Trainer:
     def _build(self) -> Net:
         net = build(self.config.net, self.config.seed).to(self.device)
         if self.channels_last:
-            net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            net = net.to(memory_format=torch.channels_last)
         return net
 
     def run(self, path: Path) -> None:
@@ -343,5 +343,3 @@ class _Trainer:
         )  # fmt: skip
         self.writer.remove(RESUME)
         self.monitor.log(f"finished after {self.monitor.wall_seconds:.0f} s")
-
-

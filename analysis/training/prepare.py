@@ -57,7 +57,8 @@ def load_training_images(
     Raises:
         DataError: they can't be had, have other classes than the net, or changed since the start.
     """
-    assert config.data is not None and config.recipe is not None
+    assert config.data is not None
+    assert config.recipe is not None
     recipe = config.recipe
     whole = load_images(config.data, progress=progress)
     _check_classes(config, whole)

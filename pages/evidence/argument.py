@@ -85,7 +85,7 @@ def depth_figure(runs: list[Run]) -> None:
     gaps = depth.gap_info(info)
     for row in gaps.itertuples():
         words = _("{deep} minus {shallow}: {gap:+.2f} points of training error")
-        st.markdown("- " + words.format(deep=row.deep, shallow=row.shallow, gap=row.gap))
+        st.markdown("- " + words.format(deep=row.deep, shallow=row.shallow, gap=row.gap))  # ty: ignore[missing-attribute]
 
 
 def construction(runs: list[Run]) -> None:
@@ -153,7 +153,7 @@ def fitting() -> None:
             int(layers),
             16,
             int(steps),
-            optimizer,
+            optimizer,  # ty: ignore[invalid-argument-type]
             rate,
             bn,
             relu,

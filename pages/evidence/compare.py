@@ -25,8 +25,8 @@ def error_curves(runs: list[Run], highlight: str | None) -> None:
     info = figures.error_curves_info(runs)
     figure = figures.plot_error_curves(info, x, scale, smoothing, arrangement, highlight)
     reading = _(
-        "Follow the thick lines (section 4.1, Fig. 6): a deeper plain net ends with a higher "
-        "*training* error than a shallower one, its residual twin with a lower one."
+        "Follow the thick lines. In the paper (section 4.1, Fig. 6) a deeper plain net ends with a "
+        "higher *training* error than a shallower one, its residual twin with a lower one."
     )
     show.figure(figure, info, "compare_errors", reading)
 
@@ -42,8 +42,8 @@ def layer_responses(runs: list[Run], highlight: str | None) -> None:
             source = state.choose("compare_source", _("Source"), responses.sources())
     info = figures.responses_info(runs, source, epoch)
     reading = _(
-        "Compare the heights (section 4.2, Fig. 7): residual nets respond less than their plain "
-        "twins, and less the deeper they are, so each layer changes its input a little."
+        "Compare the heights. In the paper (section 4.2, Fig. 7) residual nets respond less than "
+        "plain ones, and less the deeper they are: each layer changes its input only a little."
     )
     show.figure(figures.plot_responses(info, highlight), info, "compare_responses", reading)
 

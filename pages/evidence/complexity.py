@@ -53,7 +53,9 @@ def times() -> None:
 
         bar = st.progress(0.0)
         found = measure_times(
-            nets, batches, progress=lambda done, all_, words: bar.progress(done / all_, words)
+            nets,
+            batches,
+            progress=lambda done, all_, words: bar.progress(done / all_, words),  # ty: ignore[invalid-argument-type]
         )
         bar.empty()
         path.parent.mkdir(parents=True, exist_ok=True)

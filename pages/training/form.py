@@ -116,7 +116,7 @@ def _advanced() -> tuple[dict[str, Any], int, Compute, str, int | None, str]:
     given = {key: value for key, value in changes.items() if value is not None}
     if not augment:
         given["augment"] = False
-    compute = Compute(device, precision, threads=threads)  # type: ignore[arg-type]
+    compute = Compute(device, precision, threads=threads)  # type: ignore[arg-type]  # ty: ignore[invalid-argument-type]
     return given, int(seed), compute, name.strip(), resize, title.strip()
 
 

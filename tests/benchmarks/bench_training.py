@@ -64,7 +64,12 @@ class PilImages(Dataset):
 def common_loop(spec: NetSpec, images: Images, steps: int) -> Callable[[], float]:
     """A function that trains `steps` batches and returns images per second."""
     loader = DataLoader(
-        PilImages(images), BATCH, shuffle=True, num_workers=2, drop_last=True, persistent_workers=True
+        PilImages(images),
+        BATCH,
+        shuffle=True,
+        num_workers=2,
+        drop_last=True,
+        persistent_workers=True,
     )
     net = build(spec, 0).train()
     optimizer = torch.optim.SGD(net.parameters(), 0.1, momentum=0.9, weight_decay=1e-4)
