@@ -170,8 +170,8 @@ def _axes() -> dict[str, Any]:
             "anchor": "y2",
             "matches": "x",
         },
-        "yaxis": {**std, "domain": [0.57, 1]},
-        "yaxis2": {**std, "domain": [0, 0.43], "anchor": "x2", "matches": "y"},
+        "yaxis": {**std, "domain": [0.585, 1]},
+        "yaxis2": {**std, "domain": [0, 0.415], "anchor": "x2", "matches": "y"},
         "annotations": [_panel_head(heads[0], ""), _panel_head(heads[1], "2")],
     }
 
