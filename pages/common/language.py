@@ -16,7 +16,7 @@ def choose_language() -> None:
     # A fragment reruns in a thread of its own without app.py, so the session is asked each time.
     text.follow(_of_session)
     asked = st.query_params.get("lang")
-    code = asked if asked in LANGUAGES else text.best_language(st.context.locale)
+    code = asked if asked in LANGUAGES else _of_link()
     codes = list(LANGUAGES)
     with st.sidebar:
         chosen = st.selectbox(
@@ -26,8 +26,17 @@ def choose_language() -> None:
             format_func=LANGUAGES.__getitem__,
             key=_KEY,
         )
-    if chosen != code:
+    if chosen != code or (chosen != "en" and not asked):
         st.query_params["lang"] = chosen
+
+
+def _of_link() -> str:
+    """The language of an address without `lang`: the browser's, but of a link to a view English.
+
+    In a link stand the words of its controls, in the language of whoever made it; a link made in
+    another language than English says so.
+    """
+    return "en" if st.query_params else text.best_language(st.context.locale)
 
 
 def _of_session() -> str | None:

@@ -16,6 +16,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, FloatRect, Locator, Page, expect
 
+from analysis.runs import BUNDLED, Run, list_runs
+from pages.common.pickers import default_pair
 from tests.browser.serve import app_server, chromium, chromium_path, watch_requests
 from tests.tiny import write_run
 
@@ -101,19 +103,21 @@ def test_the_first_request_to_a_server_is_a_deep_link(address: str, page: Page):
     assert outside == []
 
 
-def test_both_nets_are_drawn_and_another_run_is_picked(address: str, page: Page):
+def test_both_nets_are_drawn_and_another_run_is_picked(address: str, runs: Path, page: Page):
     """Curves and responses of the default pair; the third run joins in both and in the address."""
+    found = [run for run in list_runs([BUNDLED, runs]) if isinstance(run, Run)]
+    pair = [run.net for run in default_pair(found)]
     outside = watch_requests(page)
     page.goto(address)
     for chart in ("errors", "responses"):
-        assert _lines(page, chart) == ["plain-34-w8", "resnet-34-w8"]
+        assert _lines(page, chart) == pair
     page.get_by_role("combobox", name="Runs").click()
-    page.get_by_role("option", name="resnet-20").first.click()
+    page.get_by_role("option", name="resnet-20 quick-e3 s0 tiny").click()
     for chart in ("errors", "responses"):
         page.wait_for_function(
             f"document.querySelector('.st-key-compare_{chart} .js-plotly-plot')?.data.length == 6"
         )
-        assert _lines(page, chart) == ["plain-34-w8", "resnet-20", "resnet-34-w8"]
+        assert sorted(_lines(page, chart)) == sorted([*pair, "resnet-20"])
     page.wait_for_url(re.compile("compare_runs=.*resnet-20"))
     assert outside == []
 
@@ -210,3 +214,26 @@ def test_a_narrow_window_has_no_sideways_scroll(address: str, browser: Browser):
     )
     assert right["y"] > left["y"] + left["height"]
     context.close()
+
+
+def test_a_link_reopens_the_view_for_a_reader_of_another_language(address: str, browser: Browser):
+    """Words of controls stand in it: an English link opens in English, a Chinese one says so."""
+    chinese = browser.new_context(locale="zh-CN", viewport={"width": 1440, "height": 1000})
+    page = chinese.new_page()
+    page.set_default_timeout(LONG)
+    page.goto(_compare(address, "resnet-20", x="Time"))
+    _lines(page, "errors")
+    axis = "e => e.layout.xaxis.title.text"
+    chart = ".st-key-compare_errors .js-plotly-plot"
+    assert page.locator(chart).evaluate(axis) == "Time since the start (s)"
+    page.goto(_compare(address, "resnet-20") + "&lang=zh_CN")
+    page.get_by_role("radio", name="时间").click()
+    page.wait_for_url(re.compile("compare_x=.*lang=zh_CN"))
+    english = browser.new_context(locale="en-US", viewport={"width": 1440, "height": 1000})
+    other = english.new_page()
+    other.set_default_timeout(LONG)
+    other.goto(page.url)
+    _lines(other, "errors")
+    assert other.locator(chart).evaluate(axis) == "开始后的时间（s）"
+    chinese.close()
+    english.close()
