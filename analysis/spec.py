@@ -360,7 +360,7 @@ class DataSpec(_Dictable):
             SpecError: none of these.
         """
         name, colon, path = text.partition(":")
-        resolved = str(Path(path).expanduser()) if colon and path else None
+        resolved = str(Path(path).expanduser().absolute()) if colon and path else None
         return cls(name, resolved, title, resize)  # ty: ignore[invalid-argument-type]
 
     def count_classes(self) -> int:

@@ -113,6 +113,22 @@ def test_nonsense_in_the_config_is_a_reason(tmp_path: Path, field: str, value, r
     assert reason in reason_of(path)
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("machine", None, "status.json: machine is None, not an object"),
+        ("train_error", "x", "status.json: train_error is 'x', not a number"),
+        ("epoch", -3, "status.json: epoch is -3, not a whole number"),
+    ],
+)
+def test_nonsense_in_the_status_is_a_reason(tmp_path: Path, field: str, value, reason: str):
+    """Wrong types are told, and break no page."""
+    path = write_run(tmp_path)
+    edit(path / "status.json", **{field: value})
+
+    assert reason_of(path) == reason
+
+
 def test_a_torn_last_line_is_left_out(tmp_path: Path):
     """A kill in mid-write costs a row, not the table."""
     path = write_run(tmp_path, epochs=3)

@@ -86,7 +86,8 @@ def show(run: RunName, runs: RunsFolder = None) -> None:
         if value not in (None, "", {}):
             if isinstance(value, dict):
                 value = ", ".join(f"{k} {v}" for k, v in value.items())
-            print(f"{name:18} {value:,}" if isinstance(value, int) else f"{name:18} {value}")
+            large = name in ("parameters", "multiply_adds")
+            print(f"{name:18} {value:,}" if large else f"{name:18} {value}")
     history, responses = found.history(), found.responses()
     if len(history):
         print("\nHistory (errors in percent):")
@@ -110,9 +111,13 @@ def record(
     runs: RunsFolder = None,
 ) -> None:
     """Measure a run's layer responses again, with hooks, over test images."""
+    from analysis.errors import RunError
     from analysis.lens.measure import measure_run, store_measurement
     from analysis.runs import find_run
+    from analysis.runs.files import write_whole
 
+    if csv is not None and not csv.absolute().parent.is_dir():
+        raise RunError(f"there is no folder {csv.absolute().parent} to write {csv.name} in")
     found = find_run(run, folders(runs))
     recording = measure_run(found, images, data)
     print(recording.responses[["order", "layer", "std", "mean"]].to_string(index=False))
@@ -121,7 +126,7 @@ def record(
         columns = ["block_name", "ratio", "cosine"]
         print(recording.refinement[columns].to_string(index=False))
     if csv is not None:
-        recording.responses.to_csv(csv, index=False)
+        write_whole(csv, lambda file: recording.responses.to_csv(file, index=False))
         print(f"Written: {csv}")
     if save:
         store_measurement(found, recording)

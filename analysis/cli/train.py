@@ -81,7 +81,9 @@ def train(
         return
     from analysis.training import prepare_run
     from analysis.training.distributed import World
+    from analysis.training.hardware import resolve
 
+    resolve(compute)  # a device that is not here is said before there is a run
     with World() as world:
         path = None
         if world.main:
@@ -89,7 +91,7 @@ def train(
                 runs or default_folder(), request.net, request.recipe, data_spec,
                 seed=seed, compute=compute, command=_command(), run_id=name or None,
             )  # fmt: skip
-        _run(Path(world.same_path(str(path) if path else None)))
+        _run(Path(world.same_path(str(path) if path else None)), only_queued=True)
 
 
 def resume(
@@ -101,9 +103,13 @@ def resume(
     queued: Annotated[bool, typer.Option("--queued", hidden=True)] = False,
 ) -> None:
     """Go on with a run that was cancelled, failed or killed, from its last whole epoch."""
+    from analysis.jobs.queue import check_resumable
     from analysis.runs import find_run
 
-    path = find_run(run, folders(runs)).path
+    found = find_run(run, folders(runs))
+    path = found.path
+    if not queued:
+        check_resumable(found)
     if background:
         jobs.queue_again(path)
     else:
@@ -119,8 +125,14 @@ def _run(path: Path, only_queued: bool = False) -> None:
     from analysis.training import train_run
 
     received: list[int] = []
+
+    def stop(number: int, _frame: object) -> None:
+        if received:  # asked again: don't wait for the next update
+            raise KeyboardInterrupt
+        received.append(number)
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda received_number, _frame: received.append(received_number))
+        signal.signal(number, stop)
     main = int(os.environ.get("RANK", 0)) == 0
     if main:
         print(f"Run: {path}")

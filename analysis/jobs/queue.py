@@ -168,6 +168,8 @@ def cancel(path: Path | str) -> str:
         RunError: it is neither queued nor running.
     """
     path = Path(path)
+    if load_run(path).state == "finished":
+        raise RunError(f"{path.name} is finished, so there is nothing to cancel")
     with queue_lock(path.parent):
         run = load_run(path)
         if run.status.state == "queued":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, Self
@@ -105,8 +106,10 @@ class RunConfig:
             raise RunDamaged(f"config.json has no field {error}") from error
         except (LensError, TypeError, ValueError, AttributeError) as error:
             raise RunDamaged(f"config.json: {error}") from error
-        for name in ("command", "origin", "normalization"):
+        for name, kind in (("command", str), ("origin", dict), ("normalization", dict)):
             if name in values:
+                if not isinstance(values[name], kind):
+                    raise RunDamaged(f"config.json: {name} is {values[name]!r}")
                 parsed[name] = values[name]
         known = {*parsed, "format", "parameters", "multiply_adds"}
         return cls(**parsed, extra={k: v for k, v in values.items() if k not in known})
@@ -187,14 +190,31 @@ class RunStatus:
             **{k: v for k, v in values.items() if k in known},
             extra={k: v for k, v in values.items() if k not in known},
         )
-        for name in ("epoch", "iteration", "epochs_total", "step", "steps_per_epoch"):
-            if not isinstance(getattr(status, name), int):
-                raise RunDamaged(f"status.json: {name} is not a whole number")
+        for name, (fits, wanted) in _STATUS_TYPES.items():
+            if not fits(getattr(status, name)):
+                raise RunDamaged(f"status.json: {name} is {getattr(status, name)!r}, not {wanted}")
         return status
 
     def with_(self, **changes: Any) -> RunStatus:
         """A copy with changes and a fresh heartbeat."""
         return replace(self, **{"heartbeat": now(), **changes})
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and value >= 0
+
+
+def _is_number_or_none(value: object) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+_STATUS_TYPES: dict[str, tuple[Callable[[object], bool], str]] = {
+    **dict.fromkeys(("epoch", "iteration", "epochs_total", "step", "steps_per_epoch"), (_is_count, "a whole number")),
+    **dict.fromkeys(("train_error", "train_error_clean", "test_error", "queued_at", "pid", "pid_started", "wall_seconds", "seconds_left", "images_per_second", "memory_mb"), (_is_number_or_none, "a number")),
+    **{name: (lambda v: isinstance(v, dict), "an object") for name in ("versions", "machine")},
+    **{name: (lambda v: isinstance(v, str), "a text") for name in ("reason", "started", "ended")},
+}  # fmt: skip
+"""What each field of a status must be, for the message if it is not."""
 
 
 def now() -> str:

@@ -50,12 +50,16 @@ class RunWriter:
         files.append_text(path, text)
 
     def cut_tables(self, epoch: int) -> None:
-        """Drop the rows after an epoch, which a killed process may have left."""
+        """Drop what a kill may have left: rows after an epoch, measurements of the end."""
         for table in tables.SCHEMAS:
             path = self.path / files.table_file(table)
             if path.exists():
                 frame = read_table(path, table)
                 kept = frame[frame["epoch"] <= epoch]
+                if table == "responses":
+                    kept = kept[kept["source"] != "measured"]
+                elif table == "refinement":
+                    kept = kept.iloc[:0]
                 files.write_whole(path, lambda temporary, f=kept: f.to_csv(temporary, index=False))
 
     def save_tensors(self, name: str, tensors: dict[str, Any], metadata: dict[str, str]) -> None:
@@ -105,8 +109,10 @@ def create_run(folder: Path | str, config: RunConfig, run_id: str | None = None)
         RunError: the folder can't be written, or the name is taken.
     """
     path = Path(folder) / (run_id or new_run_id(config))
-    if path.name in ("", ".", "..") or path.parent != Path(folder):
-        raise RunError(f"{run_id!r} is not a name for a run: leave out / and ..")
+    if path.name.startswith(".") or not path.name.isprintable() or path.parent != Path(folder):
+        raise RunError(f"{run_id!r} is not a name for a run: no /, no dot at the beginning")
+    if path.parent.exists() and not path.parent.is_dir():
+        raise RunError(f"{path.parent} is a file; --runs takes a folder")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.mkdir()

@@ -22,7 +22,10 @@ class World:
 
     def __enter__(self) -> World:
         if self.size > 1 and not dist.is_initialized():
-            dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+            if torch.cuda.is_available():
+                torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
+            # Counts and flags are summed on the CPU, gradients on the device.
+            dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
             self._joined = True
         return self
 

@@ -6,11 +6,13 @@ the status go to disk; a killed process loses at most the epoch under way.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,7 +29,7 @@ from analysis.training import checkpoint
 from analysis.training.distributed import World
 from analysis.training.evaluate import evaluate
 from analysis.training.finish import measure
-from analysis.training.hardware import describe_machine, describe_versions
+from analysis.training.hardware import describe_machine, describe_versions, resolve
 from analysis.training.monitor import Monitor, Progress, Stopped
 from analysis.training.prepare import TrainingImages, completed, load_training_images
 from analysis.training.schedule import Length, learning_rate, length
@@ -76,8 +78,9 @@ def train_run(
                 return load_run(path)
             if writer.status.state != "queued":  # else it was asked since it was queued
                 writer.clear_cancel()
-            _start(writer)
         try:
+            if writer:
+                _start(writer)
             config, images = _images(path, writer, world, data_progress)
             monitor = Monitor(writer, world, progress, should_stop, log)
             _Trainer(config, images, writer, world, monitor).run(path)
@@ -124,7 +127,7 @@ def _start(writer: RunWriter) -> None:
     writer.set_status(
         state="running", reason="", ended="", pid=process.pid, pid_started=process.create_time(),
         started=writer.status.started or now(), versions=describe_versions(),
-        machine=describe_machine(writer.config.compute.device),
+        machine=describe_machine(resolve(writer.config.compute).device),
     )  # fmt: skip
 
 
@@ -147,6 +150,13 @@ def _images(
     world.barrier()
     config = load_run(path).config
     return config, images or load_training_images(config)
+
+
+def _errors_of_last_row(path: Path) -> dict[str, Any]:
+    """What the status says of errors, from the history, which is written before it."""
+    last = load_run(path).history().iloc[-1]
+    names = ("train_error", "train_error_clean", "test_error")
+    return {name: None if math.isnan(last[name]) else float(last[name]) for name in names}
 
 
 class _Trainer:
@@ -185,7 +195,9 @@ class _Trainer:
 
     def run(self, path: Path) -> None:
         """All epochs that are left, then the measurements at the end."""
-        at = checkpoint.restore(path, self.net, self.optimizer)
+        at = checkpoint.restore(
+            path, self.net, self.optimizer, self.writer.status.epoch if self.writer else 0
+        )
         if at.epoch == 0 and self.recipe.warmup_until is not None:
             at = replace(at, warming=True)
         self.monitor.begin(self.length, at, len(self.images.images.test))
@@ -194,8 +206,10 @@ class _Trainer:
             self.writer.set_status(
                 epoch=at.epoch, iteration=at.iteration, epochs_total=self.length.epochs, step=0
             )
-            if at.epoch == 0:
-                checkpoint.save(self.writer, self.net, self.optimizer, self.normalizer, at)
+            # A kill may have come between the two files of an epoch, or before its status.
+            checkpoint.save(self.writer, self.net, self.optimizer, self.normalizer, at)
+            if at.epoch:
+                self.writer.set_status(**_errors_of_last_row(path))
         if self.compute.compile:
             self.net.compile()  # in place, so that the state dict keeps its names
         self.module = self.world.wrap(self.net)

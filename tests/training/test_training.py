@@ -165,7 +165,7 @@ class _Killed(BaseException):
     """Stands for the moment of a SIGKILL: nothing after it runs, not even handlers of Exception."""
 
 
-@pytest.mark.parametrize("writes", [1, 3, 5, 6, 7, 8, 9, 11])
+@pytest.mark.parametrize("writes", [1, 3, 6, 7, 8, 9, 10, 12, 18, 19])
 def test_a_kill_between_any_two_writes_loses_at_most_the_epoch(
     writes: int, finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -195,6 +195,49 @@ def test_a_kill_between_any_two_writes_loses_at_most_the_epoch(
     assert same_weights(finished.path, path)
     pd.testing.assert_frame_equal(numbers(run), numbers(finished), check_exact=True)
     pd.testing.assert_frame_equal(run.responses(), finished.responses(), check_exact=True)
+    pd.testing.assert_frame_equal(run.refinement(), finished.refinement(), check_exact=True)
+    for name in ("state", "epoch", "train_error", "train_error_clean", "test_error"):
+        assert getattr(run.status, name) == getattr(finished.status, name), name
+
+
+@pytest.mark.parametrize("name", [files.MODEL, files.table_file("refinement")])
+def test_a_kill_at_the_very_end_is_made_good(
+    name: str, finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Killed before the last weights, or between the last measurements: nothing stale or twice."""
+    path = prepared(tmp_path)
+    for attribute in ("write_whole", "append_text"):
+        original = getattr(files, attribute)
+
+        def write(at, *arguments, original=original, **named):
+            if at.name == name and load_run(path).history()["epoch"].max() == 3:
+                raise _Killed
+            return original(at, *arguments, **named)
+
+        monkeypatch.setattr(files, attribute, write)
+    with pytest.raises(_Killed):
+        train_run(path)
+    monkeypatch.undo()
+
+    run = train_run(path)
+    assert same_weights(finished.path, path)
+    assert run.status.train_error_clean == finished.status.train_error_clean
+    pd.testing.assert_frame_equal(run.responses(), finished.responses(), check_exact=True)
+    pd.testing.assert_frame_equal(run.refinement(), finished.refinement(), check_exact=True)
+
+
+def test_a_run_without_its_position_is_not_begun_anew(tmp_path: Path):
+    """Its history is not erased; the message says what to do."""
+    path = prepared(tmp_path)
+    cancelled = train_run(path, progress=lambda p: p.epoch and (path / files.CANCEL).touch())
+    if cancelled.state == "finished":
+        pytest.skip("the training ended within a quarter of a second")
+    (path / RESUME).unlink()
+    rows = len(cancelled.history())
+    with pytest.raises(RunError, match=r"has no resume\.safetensors, so its training can't go on"):
+        train_run(path)
+
+    assert len(load_run(path).history()) == rows
 
 
 def test_a_cancelled_run_resumes_to_the_same_bits(finished: Run, tmp_path: Path):
