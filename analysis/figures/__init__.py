@@ -7,7 +7,7 @@ nothing of torch, Streamlit, files or pages, and set no width.
 
 from analysis.figures.curves import error_curves_info, plot_error_curves
 from analysis.figures.responses import mean_responses, plot_responses, responses_info
-from analysis.figures.summary import comparability, summary_info, summary_table
+from analysis.figures.summary import comparability, summary_info, summary_table, summary_words
 from analysis.figures.theme import RunStyle, empty_figure, restyle, run_styles
 
 __all__ = [
@@ -23,4 +23,5 @@ __all__ = [
     "run_styles",
     "summary_info",
     "summary_table",
+    "summary_words",
 ]

@@ -160,3 +160,27 @@ def summary_table(info: pd.DataFrame) -> pd.DataFrame:
     """The table for people: columns of `summary_info` under their headings."""
     headings = titles()
     return info[list(headings)].rename(columns=headings)
+
+
+_PLACES = {"train_error": 2, "train_error_clean": 2, "test_error": 2, "mean_response": 3}
+_MILLIONS = ("parameters", "multiply_adds")
+_PLAIN = ("epochs", "depth", "shortcut", "recipe", "data", "seed", "state", "not_comparable")
+
+
+def summary_words(info: pd.DataFrame) -> pd.DataFrame:
+    """The summary as text to read: rounded, millions as M, a dash for what is not known.
+
+    Which columns are text is the same as in `summary_table`; ids and counts of images are left
+    out, and so is a column that says nothing of any run.
+    """
+    words = {"label": info["label"]}
+    for name, places in _PLACES.items():
+        words[name] = info[name].map(lambda value, n=places: f"{value:.{n}f}")
+    for name in _MILLIONS:
+        words[name] = info[name].map(lambda value: f"{value / 1e6:.2f} M")
+    for name in _PLAIN:
+        words[name] = info[name].astype(str)
+    table = pd.DataFrame(words).replace({"nan": "\u2013", "": "\u2013"})
+    if not info["not_comparable"].any():
+        table = table.drop(columns="not_comparable")
+    return table.rename(columns=titles())

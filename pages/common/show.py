@@ -7,6 +7,8 @@ whatever the page's theme is.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ import streamlit as st
 from analysis.figures import theme
 from analysis.text import _
 
-_FILES = Path(__file__).with_name("picture")
+_FILES = Path(__file__).with_name("assets")
 _picture = st.components.v2.component(
     "residual_lens_picture",
     html='<span class="row"></span>',
@@ -67,6 +69,47 @@ def table(shown: pd.DataFrame, key: str, reading: str) -> None:
     st.dataframe(shown, hide_index=True, column_config=_columns(shown), key=key)
     st.caption(reading)
     _csv(shown, key, _("Save as CSV"))
+
+
+def static_table(
+    words: pd.DataFrame, colours: Sequence[str], whole: pd.DataFrame, key: str, reading: str
+) -> None:
+    """A small table of text, a row a run, over its downloads.
+
+    It is HTML: `st.dataframe` loads 1.5 MB of scripts, which a page's first figure waits for.
+
+    Args:
+        words: text; the first column names the row, columns of numbers are set to the right.
+        colours: of the line before each row's name.
+        whole: the table to save as CSV.
+        key: names the files.
+        reading: what to look at.
+    """
+    numbers = [_is_number(words[name]) for name in words]
+    head = "".join(_cell("th", name, n) for name, n in zip(words, numbers, strict=True))
+    rows = "".join(
+        f"<tr style='--run: {escape(colour)}'>"
+        + "".join(_cell("td", text, n) for text, n in zip(row, numbers, strict=True))
+        + "</tr>"
+        for colour, row in zip(colours, words.itertuples(index=False), strict=True)
+    )
+    st.html(
+        f"{_TABLE_STYLE}<div class='words'><table><thead><tr>{head}</tr></thead>"
+        f"<tbody>{rows}</tbody></table></div>"
+    )
+    st.caption(reading)
+    _csv(whole, key, _("Save as CSV"))
+
+
+_TABLE_STYLE = f"<style>{(_FILES / 'table.css').read_text(encoding='utf-8')}</style>"
+
+
+def _is_number(texts: pd.Series) -> bool:
+    return bool(texts.str.fullmatch(r"[\d.]+( M)?|\u2013").all())
+
+
+def _cell(tag: str, text: str, number: bool) -> str:
+    return f"<{tag}{' class=number' if number else ''}>{escape(text)}</{tag}>"
 
 
 def _columns(shown: pd.DataFrame) -> dict[str, Any]:

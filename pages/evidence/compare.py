@@ -54,7 +54,10 @@ def summary(runs: list[Run]) -> None:
         "With shortcut option A a plain net and its residual twin have the same parameters and "
         "multiply-adds (section 3.3): what differs between them is the shortcuts alone."
     )
-    show.table(figures.summary_table(figures.summary_info(runs)), "compare_summary", reading)
+    info = figures.summary_info(runs)
+    colours = [style.colour for style in figures.run_styles(runs)]
+    words, whole = figures.summary_words(info), figures.summary_table(info)
+    show.static_table(words, colours, whole, "compare_summary", reading)
 
 
 st.title(_("Plain nets beside residual nets"))

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Literal
 
+from PIL import Image
 from playwright.sync_api import Browser, Page
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -52,11 +53,12 @@ def take(browser: Browser, address: str, scheme: Scheme, width: int, path: Path)
     page = context.new_page()
     page.goto(address)
     page.locator(".js-plotly-plot .main-svg").nth(3).wait_for(state="attached")
-    page.locator("[data-testid=stDataFrame]").wait_for()
     page.set_viewport_size({"width": width, "height": _content_height(page)})
-    page.wait_for_timeout(1500)  # fonts, the table's canvas and plotly's relayout settle
+    page.wait_for_timeout(1500)  # fonts and plotly's relayout settle
     page.screenshot(path=path)
     context.close()
+    with Image.open(path) as picture:  # 256 colours are all it has, bar the edges of letters
+        picture.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def _content_height(page: Page) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from analysis.figures import comparability, mean_responses, responses_info, summary_info
-from analysis.figures.summary import summary_table, titles
+from analysis.figures.summary import summary_table, summary_words, titles
 from analysis.runs import Run, load_run
 from analysis.spec import Recipe
 from tests.tiny import errors, write_run
@@ -59,6 +59,38 @@ def test_the_table_for_people_has_the_headings(tiny_run: Run):
     """One column a heading, in that order."""
     assert list(summary_table(summary_info([tiny_run]))) == list(titles().values())
     assert list(summary_table(summary_info([]))) == list(titles().values())
+
+
+def test_the_words_are_rounded_and_say_nothing_needless(tiny_run: Run):
+    """Errors to 0.01 %, responses to 0.001, counts in millions; no column without content."""
+    train, test = errors(tiny_run.config.net, 3)
+    info = summary_info([tiny_run])
+    assert summary_words(info).to_dict("records") == [
+        {
+            "Run": "resnet-8",
+            "Training error, running (%)": f"{train:.2f}",
+            "Training error, clean (%)": f"{train - 1:.2f}",
+            "Test error (%)": f"{test:.2f}",
+            "Mean response (std)": f"{info['mean_response'][0]:.3f}",
+            "Parameters": "0.08 M",
+            "Multiply-adds per image": "12.24 M",
+            "Epochs": "3",
+            "Depth (layers)": "8",
+            "Shortcut option": "A",
+            "Recipe": "quick-e3",
+            "Data": "Digits (8x8, upsampled)",
+            "Seed": "0",
+            "State": "finished",
+        }
+    ]
+
+
+def test_what_is_not_known_is_a_dash(tmp_path: Path):
+    """No error before the first epoch, no shortcut option of a plain net."""
+    run = load_run(write_run(tmp_path, "plain-8", epochs=0, state="queued"))
+    row = summary_words(summary_info([run])).iloc[0]
+    for heading in ("Test error (%)", "Mean response (std)", "Shortcut option"):
+        assert row[heading] == "–"
 
 
 def test_a_run_without_an_epoch_has_gaps_not_zeros(tmp_path: Path):
