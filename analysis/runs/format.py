@@ -208,12 +208,17 @@ def _is_number_or_none(value: object) -> bool:
     return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
+_COUNTS = ("epoch", "iteration", "epochs_total", "step", "steps_per_epoch")
+_NUMBERS = (
+    "train_error", "train_error_clean", "test_error", "queued_at", "pid", "pid_started",
+    "wall_seconds", "seconds_left", "images_per_second", "memory_mb",
+)  # fmt: skip
 _STATUS_TYPES: dict[str, tuple[Callable[[object], bool], str]] = {
-    **dict.fromkeys(("epoch", "iteration", "epochs_total", "step", "steps_per_epoch"), (_is_count, "a whole number")),
-    **dict.fromkeys(("train_error", "train_error_clean", "test_error", "queued_at", "pid", "pid_started", "wall_seconds", "seconds_left", "images_per_second", "memory_mb"), (_is_number_or_none, "a number")),
-    **{name: (lambda v: isinstance(v, dict), "an object") for name in ("versions", "machine")},
-    **{name: (lambda v: isinstance(v, str), "a text") for name in ("reason", "started", "ended")},
-}  # fmt: skip
+    **dict.fromkeys(_COUNTS, (_is_count, "a whole number")),
+    **dict.fromkeys(_NUMBERS, (_is_number_or_none, "a number")),
+    **dict.fromkeys(("versions", "machine"), (lambda v: isinstance(v, dict), "an object")),
+    **dict.fromkeys(("reason", "started", "ended"), (lambda v: isinstance(v, str), "a text")),
+}
 """What each field of a status must be, for the message if it is not."""
 
 
