@@ -138,8 +138,10 @@ def queue_up(requests: list[Request], folder: Path) -> None:
 
     found = [estimate.estimate(request, []) for request in requests]
     estimate.check_room(found, folder, jobs.at_a_time(folder))
-    done = jobs.enqueue(requests, folder)
-    jobs.start_worker(folder)
+    try:
+        done = jobs.enqueue(requests, folder)
+    finally:  # what got into the queue before an error is worked off
+        jobs.start_worker(folder)
     for path in done.paths:
         print(f"Queued: {path}")
     for request, path in done.already:

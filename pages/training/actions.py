@@ -42,8 +42,10 @@ def start(asked: Sequence[jobs.Request], found: Sequence[estimate.Estimate]) -> 
 def _start(asked: Sequence[jobs.Request], found: Sequence[estimate.Estimate]) -> None:
     folder = default_folder()
     estimate.check_room(found, folder, jobs.at_a_time(folder))
-    done = jobs.enqueue(asked, folder)
-    jobs.start_worker(folder)
+    try:
+        done = jobs.enqueue(asked, folder)
+    finally:  # what got into the queue before an error is worked off
+        jobs.start_worker(folder)
     if done.paths:
         _say(_("Queued: {runs}").format(runs=", ".join(path.name for path in done.paths)))
     for request, path in done.already:
