@@ -76,4 +76,6 @@ def show() -> None:
 if __name__ == "__main__":
     show()
 else:
+    import analysis.figures  # noqa: F401  # with plotly and pandas: before the first request
+
     app = st.App(ROOT / "pages" / "common" / "start.py")
