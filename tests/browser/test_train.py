@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.skipif(chromium_path() is None, reason="needs a Chromium"),
 ]
 
-QUERY = "train_depths=8&train_epochs=10&train_batch=32&train_augment=false"
+QUERY = "train_depths=8&train_epochs=16&train_batch=32&train_augment=false"
 POINTS = """() => {
     const chart = document.querySelector('.st-key-train_errors .js-plotly-plot');
     return chart && chart.calcdata ? Math.max(0, ...chart.calcdata.map(c => c.length)) : 0;
@@ -46,33 +46,53 @@ def runs(tmp_path: Path):
             psutil.Process(status["pid"]).send_signal(signal.SIGKILL)
 
 
+def _kill_server(address: str) -> None:
+    port = address.rpartition(":")[2]
+    (server,) = [p for p in psutil.Process().children() if port in p.cmdline()]
+    server.send_signal(signal.SIGKILL)
+
+
 def test_a_training_is_started_watched_cancelled_and_resumed(runs: Path):
-    """Two trainings grow over a reload; one is cancelled and resumed; both end in Compare."""
-    with app_server(runs) as address, chromium() as browser:
+    """Two trainings grow over a reload and a SIGKILL of Streamlit; one is cancelled and resumed;
+    both end in Compare."""
+    with chromium() as browser:
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
-        page.goto(address)  # the very first request to a server is not a deep link
-        expect(page.get_by_role("link", name="Train")).to_be_visible(timeout=60_000)
-        page.goto(f"{address}/train?{QUERY}")
-        page.get_by_role("button", name="Start 2 trainings").click()
-        expect(page.get_by_text("Queued:")).to_be_visible(timeout=30_000)
-        _wait_for_points(page, 2)
-        page.reload()
-        _wait_for_points(page, 3)
+        with app_server(runs) as address:
+            _start_and_reload(page, address)
+            _kill_server(address)
+        with app_server(runs) as address:
+            page.goto(f"{address}/train?{QUERY}")
+            _wait_for_points(page, 4)
+            _cancel_and_resume(page, runs)
+            _see_both_in_compare(page, address, runs)
 
-        cancelled = next(name for name, s in _statuses(runs).items() if s["state"] == "running")
-        page.locator(f".st-key-train_cancel_{_css(cancelled)} button").click()
-        resume = page.locator(f".st-key-train_resume_{_css(cancelled)} button")
-        expect(resume).to_be_visible(timeout=LONG)
-        assert _statuses(runs)[cancelled]["state"] == "cancelled"
-        resume.click()
 
-        expect(page.locator("[class*=st-key-train_card_]")).to_have_count(0, timeout=LONG)
-        expect(page.get_by_text("Waiting (")).to_have_count(0, timeout=LONG)
-        assert [s["state"] for s in _statuses(runs).values()] == ["finished", "finished"]
-        page.goto(address)  # Compare is the front page
-        page.get_by_role("combobox", name="Runs").click()
-        for net in ("plain-8", "resnet-8"):
-            expect(page.get_by_role("option", name=net).first).to_be_visible(timeout=30_000)
+def _start_and_reload(page: Page, address: str) -> None:
+    page.goto(f"{address}/train?{QUERY}")
+    page.get_by_role("button", name="Start 2 trainings").click(timeout=60_000)
+    expect(page.get_by_text("Queued:")).to_be_visible(timeout=30_000)
+    _wait_for_points(page, 2)
+    page.reload()
+    _wait_for_points(page, 3)
+
+
+def _cancel_and_resume(page: Page, runs: Path) -> None:
+    cancelled = next(name for name, s in _statuses(runs).items() if s["state"] == "running")
+    page.locator(f".st-key-train_cancel_{_css(cancelled)} button").click()
+    resume = page.locator(f".st-key-train_resume_{_css(cancelled)} button")
+    expect(resume).to_be_visible(timeout=LONG)
+    assert _statuses(runs)[cancelled]["state"] == "cancelled"
+    resume.click()
+
+
+def _see_both_in_compare(page: Page, address: str, runs: Path) -> None:
+    expect(page.locator("[class*=st-key-train_card_]")).to_have_count(0, timeout=LONG)
+    expect(page.get_by_text("Waiting (")).to_have_count(0, timeout=LONG)
+    assert [s["state"] for s in _statuses(runs).values()] == ["finished", "finished"]
+    page.goto(address)  # Compare is the front page
+    page.get_by_role("combobox", name="Runs").click()
+    for net in ("plain-8", "resnet-8"):
+        expect(page.get_by_role("option", name=net).first).to_be_visible(timeout=30_000)
 
 
 def _css(run_id: str) -> str:
