@@ -204,6 +204,31 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path):
     assert [p.name for p in tmp_path.iterdir()] == ["status.json"]
 
 
+def test_a_process_killed_in_mid_write_leaves_the_old_file(tmp_path: Path):
+    """A real SIGKILL while a new weights file is half on disk; the next writer clears it away."""
+    path = write_run(tmp_path, state="running")
+    code = (
+        "import sys, pathlib, numpy; from safetensors.numpy import save_file\n"
+        "from analysis.runs import open_writer; from analysis.runs.files import write_whole\n"
+        "path = pathlib.Path(sys.argv[1])\n"
+        "with open_writer(path):\n"
+        "    x = {'x': numpy.zeros(100_000_000, 'uint8')}\n"
+        "    write_whole(path / 'model.safetensors', lambda file: save_file(x, file))\n"
+    )
+    before = (path / "model.safetensors").read_bytes()
+    writer = subprocess.Popen([sys.executable, "-c", code, str(path)])
+    while not (halves := [*path.glob(".model*.tmp")]) and writer.poll() is None:
+        pass
+    writer.kill()
+    writer.wait()
+
+    assert halves
+    assert (path / "model.safetensors").read_bytes() == before
+    assert load_run(path).state == "interrupted"
+    with open_writer(path):
+        assert not [*path.glob("*.tmp"), *path.glob(".*.tmp")]
+
+
 def test_lines_are_added_at_the_end(tmp_path: Path):
     """Appending keeps what is there."""
     for line in ("a\n", "b\n"):

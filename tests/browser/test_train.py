@@ -20,7 +20,8 @@ pytestmark = [
     pytest.mark.skipif(chromium_path() is None, reason="needs a Chromium"),
 ]
 
-QUERY = "train_depths=8&train_epochs=16&train_batch=32&train_augment=false"
+QUERY = "train_depths=20"
+"""Plain and residual, digits and the recipe `quick`: what the form begins with."""
 POINTS = """() => {
     const chart = document.querySelector('.st-key-train_errors .js-plotly-plot');
     return chart && chart.calcdata ? Math.max(0, ...chart.calcdata.map(c => c.length)) : 0;
@@ -91,7 +92,7 @@ def _see_both_in_compare(page: Page, address: str, runs: Path) -> None:
     assert [s["state"] for s in _statuses(runs).values()] == ["finished", "finished"]
     page.goto(address)  # Compare is the front page
     page.get_by_role("combobox", name="Runs").click()
-    for net in ("plain-8", "resnet-8"):
+    for net in ("plain-20 quick", "resnet-20 quick"):
         expect(page.get_by_role("option", name=net).first).to_be_visible(timeout=30_000)
 
 
