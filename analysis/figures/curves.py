@@ -171,20 +171,7 @@ def _part(layout: dict[str, Any]) -> None:
     layout["yaxis2"] = {**error, "anchor": "x2", "matches": "y", "showticklabels": False,
                         "title": None}  # fmt: skip
     layout["annotations"] = [
-        _panel_head(_("Plain nets"), ""),
-        _panel_head(_("Residual nets"), "2"),
+        theme.panel_head(_("Plain nets"), "", "center"),
+        theme.panel_head(_("Residual nets"), "2", "center"),
     ]
     layout["margin"]["t"] += 20
-
-
-def _panel_head(text: str, place: str) -> dict[str, Any]:
-    return {
-        "text": f"<b>{text}</b>",
-        "xref": f"x{place} domain",
-        "yref": f"y{place} domain",
-        "x": 0.5,
-        "y": 1,
-        "xanchor": "center",
-        "yanchor": "bottom",
-        "showarrow": False,
-    }

@@ -172,18 +172,8 @@ def _axes() -> dict[str, Any]:
         },
         "yaxis": {**std, "domain": [0.585, 1]},
         "yaxis2": {**std, "domain": [0, 0.415], "anchor": "x2", "matches": "y"},
-        "annotations": [_panel_head(heads[0], ""), _panel_head(heads[1], "2")],
-    }
-
-
-def _panel_head(text: str, place: str) -> dict[str, Any]:
-    return {
-        "text": f"<b>{text}</b>",
-        "xref": f"x{place} domain",
-        "yref": f"y{place} domain",
-        "x": 0,
-        "y": 1,
-        "xanchor": "left",
-        "yanchor": "bottom",
-        "showarrow": False,
+        "annotations": [
+            theme.panel_head(heads[0], "", "left"),
+            theme.panel_head(heads[1], "2", "left"),
+        ],
     }

@@ -265,6 +265,20 @@ def layout(
     }  # fmt: skip
 
 
+def panel_head(text: str, place: str, align: Literal["left", "center"]) -> dict[str, Any]:
+    """The heading above one panel of a figure; `place` is its axes' number, "" for the first."""
+    return {
+        "text": f"<b>{text}</b>",
+        "xref": f"x{place} domain",
+        "yref": f"y{place} domain",
+        "x": 0.5 if align == "center" else 0,
+        "y": 1,
+        "xanchor": align,
+        "yanchor": "bottom",
+        "showarrow": False,
+    }
+
+
 _LEGEND_LINE = 22
 """Pixels."""
 

@@ -200,7 +200,7 @@ class _Trainer:
         )
         if at.epoch == 0 and self.recipe.warmup_until is not None:
             at = replace(at, warming=True)
-        self.monitor.begin(self.length, at, len(self.images.images.test))
+        self.monitor.begin(self.length, at)
         if self.writer:
             self.writer.cut_tables(at.epoch)
             self.writer.set_status(

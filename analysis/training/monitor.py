@@ -74,7 +74,7 @@ class Monitor:
         self._step_seconds: float | None = None
         self._train_error: float | None = None
 
-    def begin(self, length: Length, at: Position, n_test: int) -> None:
+    def begin(self, length: Length, at: Position) -> None:
         """Called once, when it is known where the training stands."""
         self.length, self._at_start = length, at
         self._started = time.perf_counter()

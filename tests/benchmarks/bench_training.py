@@ -112,7 +112,7 @@ def our_trainer(spec: NetSpec, data: DataSpec, compute: Compute) -> tuple[_Train
     world = World()
     monitor = Monitor(None, world, None, None)
     trainer = _Trainer(config, images, None, world, monitor)
-    monitor.begin(trainer.length, Position(), 0)
+    monitor.begin(trainer.length, Position())
     monitor.begin_epoch(0)
     if config.compute.compile:
         trainer.net.compile()
