@@ -2,14 +2,15 @@
 
 Rules compare runs of one data set and recipe with each other (`groups`), never with the paper's
 absolute errors, which only whole CIFAR-10 under the paper's own recipe may meet
-(`comparable_with_paper`). A constructed or imported net is no evidence here. No torch.
+(`comparable_with_paper`). A constructed or imported net is no evidence here. `verdicts` has what
+the rules share. No torch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from math import prod
 
 import numpy as np
 
@@ -17,19 +18,7 @@ from analysis import plan
 from analysis.runs import Run
 from analysis.spec import NetSpec
 from analysis.text import _
-
-State = Literal["holds", "fails", "missing"]
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the runs say of one claim."""
-
-    state: State
-    evidence: tuple[str, ...] = ()
-    """The numbers behind it, a sentence each."""
-    wanted: tuple[NetSpec, ...] = ()
-    """Nets of which a finished run is missing."""
+from analysis.verdicts import Nets, Verdict, decide, judge_depth, judge_pairs, over_seeds, pairs
 
 
 @dataclass(frozen=True)
@@ -45,10 +34,6 @@ class Claim:
     judge: Callable[[Nets], Verdict] = field(repr=False)
     page: str = "compare"
     """Which page shows the evidence."""
-
-
-Nets = dict[NetSpec, list[Run]]
-"""Finished runs of one group, trained from scratch, by net; several seeds of one net."""
 
 
 def groups(runs: Sequence[Run]) -> dict[tuple[str, str], list[Run]]:
@@ -108,92 +93,64 @@ def early_error(run: Run) -> float:
     return float(errors.head(max(len(errors) // 4, 1)).mean())
 
 
-def _mean(runs: Sequence[Run], of: Callable[[Run], float]) -> float:
-    return float(np.mean([of(run) for run in runs]))
+def stored_parameters(run: Run) -> int:
+    """Trained numbers in the run's weights file: no BN statistics, no normalisation of the input.
 
+    Raises:
+        RunDamaged: the file is missing or not whole.
+    """
+    from safetensors import SafetensorError, safe_open
 
-def _ladder(nets: Nets, kind: str) -> list[NetSpec]:
-    """The nets of a kind that differ in depth alone: of several such sets the largest, by depth."""
-    sets: dict[tuple, list[NetSpec]] = {}
-    for net in nets:
-        if net.kind == kind:
-            sets.setdefault((net.family, net.width, net.shortcut), []).append(net)
-    return sorted(max(sets.values(), key=len, default=[]), key=lambda net: net.depth)
+    from analysis.errors import RunDamaged
 
-
-def _deeper(nets: Nets, kind: str, of: Callable[[Run], float], words: str, sign: int) -> Verdict:
-    """Whether `of` grows (sign 1) or falls (-1) from a kind's shallowest net to its deepest."""
-    ladder = _ladder(nets, kind)
-    if len(ladder) < 2:
-        return Verdict("missing", wanted=_rungs(kind, ladder))
-    values = [_mean(nets[net], of) for net in ladder]
-    lines = tuple(
-        words.format(net=net, value=value) for net, value in zip(ladder, values, strict=True)
-    )
-    return Verdict("holds" if sign * (values[-1] - values[0]) > 0 else "fails", lines)
-
-
-def _rungs(kind: str, have: Sequence[NetSpec]) -> tuple[NetSpec, ...]:
-    name = "plain" if kind == "plain" else "resnet"
-    wanted = [NetSpec.parse(f"{name}-{depth}") for depth in (20, 56)]
-    if have:
-        wanted = [net for net in wanted if net.depth != have[0].depth][-1:]
-    return tuple(wanted)
-
-
-def _pairs(nets: Nets) -> list[tuple[NetSpec, NetSpec]]:
-    """(plain, residual with option A) of equal depth and width."""
-    residual = sorted((n for n in nets if n.kind == "residual"), key=lambda net: net.depth)
-    return [(n.counterpart(), n) for n in residual if n.counterpart() in nets and n.shortcut == "A"]
-
-
-def _against_plain(nets: Nets, of: Callable[[Run], float], words: str) -> Verdict:
-    """Whether `of` is smaller in the residual net of every pair."""
-    pairs = _pairs(nets)
-    if not pairs:
-        lone = [net.counterpart() for net in nets][:1]
-        pair = (NetSpec.parse("plain-20"), NetSpec.parse("resnet-20"))
-        return Verdict("missing", wanted=tuple(lone) or pair)
-    values = [[_mean(nets[net], of) for net in pair] for pair in pairs]
-    lines = tuple(
-        words.format(plain=plain, residual=residual, a=a, b=b)
-        for (plain, residual), (a, b) in zip(pairs, values, strict=True)
-    )
-    return Verdict("holds" if all(b < a for a, b in values) else "fails", lines)
+    apart = ("running_mean", "running_var", "num_batches_tracked")
+    try:
+        with safe_open(run.weights_path, framework="np") as file:
+            names = [n for n in file.keys() if not n.startswith("normalizer.")]  # noqa: SIM118
+            shapes = [file.get_slice(n).get_shape() for n in names if not n.endswith(apart)]
+    except (OSError, SafetensorError) as error:
+        raise RunDamaged(f"{run.weights_path} is not whole: {error}") from error
+    return sum(prod(shape) for shape in shapes)
 
 
 def _degradation(nets: Nets) -> Verdict:
-    return _deeper(nets, "plain", train_error, _("{net}: training error {value:.2f} %"), 1)
+    return judge_depth(nets, "plain", train_error, _("{net}: training error {value:.2f} %"), 1)
 
 
 def _gain(nets: Nets) -> Verdict:
-    return _deeper(nets, "residual", test_error, _("{net}: test error {value:.2f} %"), -1)
+    return judge_depth(nets, "residual", test_error, _("{net}: test error {value:.2f} %"), -1)
 
 
 def _smaller(nets: Nets) -> Verdict:
-    words = _("mean response: {plain} {a:.3f}, {residual} {b:.3f}")
-    return _against_plain(nets, mean_response, words)
+    return judge_pairs(nets, mean_response, _("mean response: {plain} {a}, {residual} {b}"), 3)
 
 
 def _deeper_smaller(nets: Nets) -> Verdict:
-    return _deeper(nets, "residual", mean_response, _("{net}: mean response {value:.3f}"), -1)
+    return judge_depth(
+        nets, "residual", mean_response, _("{net}: mean response {value:.3f}"), -1, 3
+    )
 
 
 def _free(nets: Nets) -> Verdict:
-    pairs = _pairs(nets) or [(NetSpec.parse("plain-34"), NetSpec.parse("resnet-34"))]
+    """Parameters as the runs' weights have them; without runs, as the 34-layer nets have them."""
+    found = pairs(nets)
     words = _("{plain} and {residual}: {a:,} and {b:,} parameters, {c:,} and {d:,} multiply-adds")
-    lines, equal = [], True
-    for plain, residual in pairs:
-        a, b = plan.parameters(plain), plan.parameters(residual)
+    lines, equal, ids = [], True, []
+    for plain, residual in found or [(NetSpec.parse("plain-34"), NetSpec.parse("resnet-34"))]:
+        both = [nets[plain][0], nets[residual][0]] if found else []
+        a, b = [stored_parameters(run) for run in both] or [
+            plan.parameters(net) for net in (plain, residual)
+        ]
         c, d = plan.multiply_adds(plain), plan.multiply_adds(residual)
         lines.append(words.format(plain=plain, residual=residual, a=a, b=b, c=c, d=d))
         equal &= (a, c) == (b, d)
-    return Verdict("holds" if equal else "fails", tuple(lines))
+        ids += [run.id for run in both]
+    return Verdict("holds" if equal else "fails", tuple(lines), runs=tuple(ids))
 
 
 def _faster(nets: Nets) -> Verdict:
-    words = _("training error over the first quarter: {plain} {a:.2f} %, {residual} {b:.2f} %")
-    return _against_plain(nets, early_error, words)
+    words = _("training error over the first quarter: {plain} {a} %, {residual} {b} %")
+    return judge_pairs(nets, early_error, words)
 
 
 def _options(nets: Nets) -> Verdict:
@@ -208,13 +165,20 @@ def _options(nets: Nets) -> Verdict:
         every = [plain.counterpart().name.removesuffix("-B") + end for end in ("", "-B", "-C")]
         wanted = [plain, *(NetSpec.parse(name, plain.classes) for name in every)]
         return Verdict("missing", wanted=tuple(net for net in wanted if net not in nets))
-    errors = {option: _mean(nets[net], test_error) for option, net in sorted(options.items())}
-    base = _mean(nets[plain], test_error)
+    chosen = [plain, *(net for _option, net in sorted(options.items()))]
+    values = [over_seeds(nets[net], test_error) for net in chosen]
     words = _("{net}: test error {value:.2f} %")
-    lines = [words.format(net=plain, value=base)]
-    lines += [words.format(net=options[option], value=value) for option, value in errors.items()]
-    spread = max(errors.values()) - min(errors.values())
-    return Verdict("holds" if spread < base - max(errors.values()) else "fails", tuple(lines))
+    lines = [
+        words.format(net=net, value=value.mean) + value.words(2)
+        for net, value in zip(chosen, values, strict=True)
+    ]
+    base, *errors = [value.mean for value in values]
+    apart, below = max(errors) - min(errors), base - max(errors)
+    words = _("A, B and C lie {apart:.2f} apart, the worst of them {below:.2f} below the plain net")
+    lines.append(words.format(apart=apart, below=below))
+    state = decide([below - apart], max(value.spread for value in values))
+    ids = tuple(run.id for net in chosen for run in nets[net])
+    return Verdict(state, tuple(lines), runs=ids)
 
 
 def _overfits(nets: Nets) -> Verdict:
@@ -222,12 +186,22 @@ def _overfits(nets: Nets) -> Verdict:
     wanted = tuple(net for net in (base, deep) if net not in nets)
     if wanted:
         return Verdict("missing", wanted=wanted)
-    train = {net: _mean(nets[net], train_error) for net in (base, deep)}
-    test = {net: _mean(nets[net], test_error) for net in (base, deep)}
-    words = _("{net}: training error {a:.2f} %, test error {b:.2f} %")
-    lines = tuple(words.format(net=net, a=train[net], b=test[net]) for net in (base, deep))
-    fits = train[deep] <= train[base] + 0.1
-    return Verdict("holds" if fits and test[deep] > test[base] else "fails", lines)
+    train = {net: over_seeds(nets[net], train_error) for net in (base, deep)}
+    test = {net: over_seeds(nets[net], test_error) for net in (base, deep)}
+    words = _("{net}: training error {a} %, test error {b} %")
+    lines = tuple(
+        words.format(
+            net=net,
+            a=f"{train[net].mean:.2f}{train[net].words(2)}",
+            b=f"{test[net].mean:.2f}{test[net].words(2)}",
+        )
+        for net in (base, deep)
+    )
+    state = decide([test[deep].mean - test[base].mean], max(test[deep].spread, test[base].spread))
+    if train[deep].mean > train[base].mean + 0.1:
+        state = "fails"
+    ids = tuple(run.id for net in (base, deep) for run in nets[net])
+    return Verdict(state, lines, runs=ids)
 
 
 CLAIMS = (
@@ -235,43 +209,50 @@ CLAIMS = (
         "degradation", "1, 4.1, 4.2",
         lambda: _("Deeper plain nets have a higher training error (degradation)."),
         lambda: _("Fig. 1: plain-56 above plain-20 on CIFAR-10; Fig. 4: plain-34 above plain-18."),
-        lambda: _("The deepest plain net's training error is above the shallowest one's."),
+        lambda: _("From the shallowest to the deepest the training error rises by more than the "
+                  "spread between seeds, and from no depth to the next falls by more."),
         _degradation,
     ),
     Claim(
         "depth-gain", "4.1, 4.2",
         lambda: _("Residual nets gain from depth."),
         lambda: _("Table 6: 8.75, 7.51, 7.17, 6.97, 6.43 % at 20, 32, 44, 56, 110 layers."),
-        lambda: _("The deepest residual net's test error is below the shallowest one's."),
+        lambda: _("From the shallowest to the deepest the test error falls by more than the spread "
+                  "between seeds, and from no depth to the next rises by more."),
         _gain,
     ),
     Claim(
         "small-responses", "4.2",
         lambda: _("Residual nets have smaller layer responses than plain ones."),
         lambda: _("Fig. 7: ResNet-20, -56 and -110 below plain-20 and -56."),
-        lambda: _("Mean response over the 3x3 layers: smaller in the residual net of every pair."),
+        lambda: _("Mean response over the 3x3 layers: in some pair smaller in the residual net by "
+                  "more than the spread between seeds, in no pair larger by more."),
         _smaller,
     ),
     Claim(
         "deeper-smaller", "4.2",
         lambda: _("Deeper residual nets have smaller responses."),
         lambda: _("Fig. 7: ResNet-110 below ResNet-56 below ResNet-20."),
-        lambda: _("The deepest residual net's mean response is below the shallowest one's."),
+        lambda: _("From the shallowest to the deepest the mean response over the 3x3 layers falls "
+                  "by more than the spread between seeds, and from no depth to the next rises by "
+                  "more."),
         _deeper_smaller,
     ),
     Claim(
         "no-extra-cost", "3.3",
         lambda: _("Option A costs no extra parameters and no extra multiply-adds."),
         lambda: _("Fig. 3: 3.6 billion multiply-adds for both 34-layer nets."),
-        lambda: _("Both counts are equal in every pair, counted from the nets themselves."),
+        lambda: _("Both counts are equal in every pair: parameters in the runs' weights, "
+                  "multiply-adds from the layers."),
         _free, "complexity",
     ),
     Claim(
         "early-convergence", "4.1",
         lambda: _("Residual nets converge faster at the early stage."),
         lambda: _("Fig. 4: ResNet-18 below plain-18 early on, with similar errors at the end."),
-        lambda: _("Running training error, averaged over the first quarter of the epochs: lower "
-                  "in the residual net of every pair."),
+        lambda: _("Running training error, averaged over the first quarter of the epochs: in "
+                  "some pair lower in the residual net by more than the spread between seeds, in "
+                  "no pair higher by more."),
         _faster,
     ),
     Claim(
@@ -279,7 +260,7 @@ CLAIMS = (
         lambda: _("Shortcut options A, B and C differ little."),
         lambda: _("Table 3 (ImageNet, top-1): plain-34 28.54, A 25.03, B 24.52, C 24.19 %."),
         lambda: _("The test errors of A, B and C lie closer together than the worst of them lies "
-                  "below the plain net's."),
+                  "below the plain net's, by more than the spread between seeds."),
         _options,
     ),
     Claim(
@@ -287,7 +268,7 @@ CLAIMS = (
         lambda: _("ResNet-1202 overfits rather than fails to train."),
         lambda: _("Training error below 0.1 %; test error 7.93 %, ResNet-110's 6.43 %."),
         lambda: _("Its training error is at most 0.1 points above ResNet-110's, its test error "
-                  "is higher."),
+                  "is higher by more than the spread between seeds."),
         _overfits,
     ),
 )  # fmt: skip

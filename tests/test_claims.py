@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from analysis.claims import CLAIMS, comparable_with_paper, evaluate
 from analysis.runs import files, load_run
@@ -43,7 +45,9 @@ def test_each_comparison_holds_and_fails(claim, state, tmp_path):
     runs = [made(tmp_path, first, **a), made(tmp_path, second, **b)]
     verdicts = {c.id: v for c, v in evaluate(runs)}
     assert verdicts[claim].state == state
-    assert len(verdicts[claim].evidence) in (1, 2)
+    assert set(verdicts[claim].runs) == {run.id for run in runs}
+    lines = " ".join(verdicts[claim].evidence)
+    assert ("Against it: " in lines) == (state == "fails")
 
 
 @pytest.mark.parametrize(("worst", "state"), [(9.5, "holds"), (11.5, "fails")])
@@ -52,6 +56,17 @@ def test_options_must_be_closer_than_they_are_to_the_plain_net(worst, state, tmp
     errors = {"plain-8": 12.0, "resnet-8": 9.0, "resnet-8-B": 9.2, "resnet-8-C": worst}
     runs = [made(tmp_path, net, test=error) for net, error in errors.items()]
     assert {c.id: v for c, v in evaluate(runs)}["options"].state == state
+
+
+def test_options_within_the_spread_between_seeds_are_undecided(tmp_path):
+    """2.5 points below the plain net against 0.5 apart: seeds 3 apart are more than that."""
+    errors = {"plain-8": 12.0, "resnet-8": 9.0, "resnet-8-B": 9.2, "resnet-8-C": 9.5}
+    runs = [made(tmp_path, net, test=error) for net, error in errors.items()]
+    runs.append(made(tmp_path, "plain-8", test=12.0, seed=1))
+    assert {c.id: v for c, v in evaluate(runs)}["options"].state == "holds"
+    runs.append(made(tmp_path, "plain-8", test=15.0, seed=2))
+    runs.append(made(tmp_path, "plain-8", test=9.0, seed=3))
+    assert {c.id: v for c, v in evaluate(runs)}["options"].state == "undecided"
 
 
 @pytest.mark.parametrize(
@@ -64,11 +79,80 @@ def test_1202_layers_must_fit_and_generalise_worse(train, test, state, tmp_path)
     assert {c.id: v for c, v in evaluate(runs)}["overfits"].state == state
 
 
-def test_option_a_is_free_by_counting(tmp_path):
+def verdict_of(claim, runs):
+    return {c.id: v for c, v in evaluate(runs)}[claim]
+
+
+@pytest.mark.parametrize(
+    ("errors", "state"),
+    [
+        ((5.0, 6.0, 7.0, 9.0), "holds"),
+        ((5.0, 6.0, 6.0, 9.0), "holds"),
+        ((9.0, 7.0, 6.0, 5.0), "fails"),
+        ((5.0, 7.0, 6.0, 9.0), "undecided"),
+        ((5.0, 9.0, 6.0, 4.0), "undecided"),
+        ((5.0, 5.0, 5.0, 5.0), "undecided"),
+    ],
+)
+def test_degradation_looks_at_every_depth(errors, state, tmp_path):
+    """Up all the way, level once, down all the way, down in between, up in between, level."""
+    nets = ("plain-8", "plain-14", "plain-20", "plain-26")
+    runs = [made(tmp_path, net, train=e) for net, e in zip(nets, errors, strict=True)]
+    assert verdict_of("degradation", runs).state == state
+
+
+def test_what_goes_against_a_claim_is_named(tmp_path):
+    """The test error falls to 14 layers and rises to 20: the step is in the evidence."""
+    errors = {"resnet-8": 9.0, "resnet-14": 7.0, "resnet-20": 8.0}
+    verdict = verdict_of("depth-gain", [made(tmp_path, n, test=e) for n, e in errors.items()])
+    assert verdict.state == "undecided"
+    assert verdict.evidence[-2:] == (
+        "resnet-20 minus resnet-8: -1.00",
+        "Against it: resnet-14 → resnet-20",
+    )
+
+
+@pytest.mark.parametrize(("deep", "state"), [(7.5, "undecided"), (9.0, "holds")])
+def test_a_gap_within_the_spread_between_seeds_decides_nothing(deep, state, tmp_path):
+    """Seeds of plain-8 at 5 and 7: plain-14 must be more than 2 points above their mean of 6."""
+    runs = [made(tmp_path, "plain-8", train=5.0), made(tmp_path, "plain-8", train=7.0, seed=1)]
+    verdict = verdict_of("degradation", [*runs, made(tmp_path, "plain-14", train=deep)])
+    assert verdict.state == state
+    assert verdict.evidence[0] == "plain-8: training error 6.00 % (2 seeds, 2.00 apart)"
+    within = "No larger than the spread between seeds (2.00): plain-8 → plain-14"
+    assert (within in verdict.evidence) == (state == "undecided")
+
+
+@pytest.mark.parametrize(
+    ("responses", "state"),
+    [((0.9, 0.8), "holds"), ((1.2, 1.3), "fails"), ((0.9, 1.3), "undecided")],
+)
+def test_pairs_must_agree(responses, state, tmp_path):
+    """Two residual nets against plain ones at 1: both below, both above, one of each."""
+    runs = [made(tmp_path, net, response=1.0) for net in ("plain-8", "plain-14")]
+    nets = zip(("resnet-8", "resnet-14"), responses, strict=True)
+    runs += [made(tmp_path, net, response=response) for net, response in nets]
+    assert verdict_of("small-responses", runs).state == state
+
+
+def test_option_a_is_free_by_counting():
     """Needs no run; the numbers are those of the nets."""
-    verdict = {c.id: v for c, v in evaluate([])}["no-extra-cost"]
+    verdict = verdict_of("no-extra-cost", [])
     assert verdict.state == "holds"
     assert "plain-34 and resnet-34: " in verdict.evidence[0]
+
+
+@pytest.mark.parametrize(("extra", "state"), [(0, "holds"), (32, "fails")])
+def test_option_a_costs_what_the_weights_on_disk_have(extra, state, tmp_path):
+    """A projection's 32 weights in the residual run's file, and the claim fails; BN's do not."""
+    runs = [made(tmp_path, net) for net in ("plain-8", "resnet-8")]
+    tensors = {"head.fc.bias": np.zeros(10), "stem.bn.running_mean": np.zeros(16)}
+    if extra:
+        tensors["stage2.block1.shortcut.conv.weight"] = np.zeros((extra, 1, 1, 1))
+    save_file(tensors, runs[1].weights_path)
+    verdict = verdict_of("no-extra-cost", runs)
+    assert verdict.state == state
+    assert f"10 and {10 + extra} parameters" in verdict.evidence[0]
 
 
 def test_without_runs_the_missing_nets_are_named():
@@ -82,13 +166,17 @@ def test_without_runs_the_missing_nets_are_named():
 
 
 def test_seeds_are_averaged_and_other_groups_left_out(tmp_path):
-    """5 and 9 make 7, above 6; a run on other images says nothing."""
-    runs = [made(tmp_path, "plain-8", train=5.0), made(tmp_path, "plain-8", train=9.0, seed=1)]
-    runs += [made(tmp_path, "plain-14", train=6.0)]
+    """5 and 6 make 5.5, far above 2; a run on other images says nothing."""
+    runs = [made(tmp_path, "plain-8", train=5.0), made(tmp_path, "plain-8", train=6.0, seed=1)]
+    runs += [made(tmp_path, "plain-14", train=2.0)]
     runs += [made(tmp_path, "plain-20", train=99.0, fingerprint="bb")]
-    verdict = {c.id: v for c, v in evaluate(runs)}["degradation"]
+    verdict = verdict_of("degradation", runs)
     assert verdict.state == "fails"
-    assert verdict.evidence == ("plain-8: training error 7.00 %", "plain-14: training error 6.00 %")
+    assert verdict.evidence[:3] == (
+        "plain-8: training error 5.50 % (2 seeds, 1.00 apart)",
+        "plain-14: training error 2.00 %",
+        "plain-14 minus plain-8: -3.50",
+    )
 
 
 def test_only_whole_cifar10_under_the_papers_recipe_meets_table_6(tmp_path):

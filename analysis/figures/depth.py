@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import pandas as pd
@@ -11,12 +13,15 @@ import plotly.graph_objects as go
 from analysis.claims import groups, test_error, train_error
 from analysis.figures import theme
 from analysis.runs import Run
+from analysis.spec import NetSpec
 from analysis.text import _
 
 COLUMNS = (
     "kind", "family", "width", "shortcut", "depth", "net", "measure", "error", "low", "high",
     "seeds",
 )  # fmt: skip
+
+PAPER_DEPTHS = {"cifar": (20, 32, 44, 56), "imagenet": (18, 34)}
 
 
 def depth_info(runs: Sequence[Run]) -> pd.DataFrame:
@@ -46,20 +51,52 @@ def depth_info(runs: Sequence[Run]) -> pd.DataFrame:
 def gap_info(info: pd.DataFrame) -> pd.DataFrame:
     """The degradation gap: deeper minus next shallower *training* error; above 0 is degradation.
 
-    Columns: kind, shallow, deep (nets), gap (percentage points, signed).
+    Columns: kind, shallow, deep (nets), gap (of the means, percentage points, signed), spread
+    (largest minus least of the seeds of one of the two nets, the larger; NaN: one seed each).
     """
     rows = []
-    for _names, nets in info[info["measure"] == "train"].groupby(
-        ["kind", "family", "width", "shortcut"]
-    ):
-        nets = nets.sort_values("depth")
-        for (_i, shallow), (_j, deep) in zip(
-            nets[:-1].iterrows(), nets[1:].iterrows(), strict=True
-        ):
+    sets = info[info["measure"] == "train"].groupby(["kind", "family", "width", "shortcut"])
+    for _names, nets in sets:
+        for shallow, deep in pairwise(nets.sort_values("depth").to_dict("records")):
+            both = [net["high"] - net["low"] for net in (shallow, deep) if net["seeds"] > 1]
             rows.append(
-                (shallow["kind"], shallow["net"], deep["net"], deep["error"] - shallow["error"])
+                (
+                    shallow["kind"], shallow["net"], deep["net"],
+                    deep["error"] - shallow["error"], max(both, default=math.nan),
+                )
+            )  # fmt: skip
+    return pd.DataFrame(rows, columns=["kind", "shallow", "deep", "gap", "spread"])
+
+
+def gap_words(gaps: pd.DataFrame) -> list[str]:
+    """A sentence for each row of `gap_info`: the gap with its sign, and whether it counts."""
+    found = []
+    for gap in gaps.to_dict("records"):
+        words = _("{deep} minus {shallow}: {gap:+.2f} points of training error").format(**gap)
+        if math.isnan(gap["spread"]):
+            words += _(" (one seed each)")
+        elif abs(gap["gap"]) > gap["spread"]:
+            words += _(" (seeds are {spread:.2f} apart)").format(spread=gap["spread"])
+        else:
+            words += _(" (no more than the {spread:.2f} between seeds)").format(
+                spread=gap["spread"]
             )
-    return pd.DataFrame(rows, columns=["kind", "shallow", "deep", "gap"])
+        found.append(words)
+    return found
+
+
+def missing_nets(info: pd.DataFrame) -> list[str]:
+    """Nets that would complete the figure, plain and residual, shallowest first.
+
+    They have the paper's depths (Table 6 to 56 layers; 18 and 34) of the family and width of which
+    there are most depths.
+    """
+    family, width = "cifar", 16
+    if len(info):
+        family, width = info.groupby(["family", "width"])["depth"].nunique().idxmax()  # ty: ignore[not-iterable]
+    plain = [NetSpec("plain", depth, family, int(width), None) for depth in PAPER_DEPTHS[family]]
+    names = [net.name for one in plain for net in (one, one.counterpart())]
+    return [name for name in names if name not in set(info["net"])]
 
 
 def plot_depth(info: pd.DataFrame) -> go.Figure:

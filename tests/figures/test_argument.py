@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.figures.complexity import plot_speed, speed_info
-from analysis.figures.depth import depth_info, gap_info, plot_depth
+from analysis.figures.depth import depth_info, gap_info, gap_words, missing_nets, plot_depth
 from analysis.figures.diagram import diagram_info, plot_diagram
 from analysis.figures.identity import plot_layers, plot_losses
 from analysis.runs import load_run, open_writer
@@ -28,13 +28,39 @@ def test_depth_has_means_ranges_and_signed_gaps(tmp_path):
     info = depth_info(runs)
     row = info[(info["net"] == "plain-8") & (info["measure"] == "train")].iloc[0]
     assert (row["error"], row["low"], row["high"], row["seeds"]) == (5.0, 4.0, 6.0, 2)
-    assert gap_info(info).values.tolist() == [
+    gaps = gap_info(info)
+    assert gaps[["kind", "shallow", "deep", "gap"]].values.tolist() == [
         ["plain", "plain-8", "plain-14", 3.0],
         ["residual", "resnet-8", "resnet-14", -1.5],
     ]
+    assert gap_words(gaps) == [
+        "plain-14 minus plain-8: +3.00 points of training error (seeds are 2.00 apart)",
+        "resnet-14 minus resnet-8: -1.50 points of training error (one seed each)",
+    ]
     figure = plot_depth(info)
     assert len(figure.data) == 4
+    bars = next(trace for trace in figure.data if trace.name == "plain, training").error_y
+    assert (bars.visible, list(bars.array), list(bars.arrayminus)) == (True, [1, 0], [1, 0])
     assert figure.layout.yaxis.title.text == "Error (%)"
+
+
+def test_a_gap_within_the_spread_says_so(tmp_path):
+    """Seeds 2 apart, depths 1 apart."""
+    runs = [made(tmp_path, "plain-8", 4.0), made(tmp_path, "plain-8", 6.0, seed=1)]
+    words = gap_words(gap_info(depth_info([*runs, made(tmp_path, "plain-14", 6.0)])))
+    assert words == [
+        "plain-14 minus plain-8: +1.00 points of training error (no more than the 2.00 between "
+        "seeds)"
+    ]
+
+
+def test_the_missing_nets_complete_the_papers_depths(tmp_path):
+    """Of the family and width there are; without runs the CIFAR nets of Table 6."""
+    runs = [made(tmp_path, net, 4.0) for net in ("plain-34-w8", "resnet-18-w8")]
+    assert missing_nets(depth_info(runs)) == ["plain-18-w8", "resnet-34-w8"]
+    assert missing_nets(depth_info([])) == [
+        f"{kind}-{depth}" for depth in (20, 32, 44, 56) for kind in ("plain", "resnet")
+    ]
 
 
 def test_without_runs_the_figure_says_why():

@@ -1,0 +1,180 @@
+"""How claims are judged: numbers of nets over their seeds, and the rules that compare them.
+
+A gap counts where it is larger than the spread between seeds: the largest minus the least value of
+one net, of all nets compared the largest such spread; 0 where every net has one seed. `claims` has
+the claims themselves. No torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+
+from analysis.runs import Run
+from analysis.spec import NetSpec
+from analysis.text import _
+
+State = Literal["holds", "fails", "undecided", "missing"]
+
+Nets = dict[NetSpec, list[Run]]
+"""Finished runs of one group, trained from scratch, by net; several seeds of one net."""
+
+Measure = Callable[[Run], float]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the runs say of one claim."""
+
+    state: State
+    evidence: tuple[str, ...] = ()
+    """The numbers behind it, a sentence each."""
+    wanted: tuple[NetSpec, ...] = ()
+    """Nets of which a finished run is missing."""
+    runs: tuple[str, ...] = ()
+    """Ids of the runs behind it."""
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """One number of one net, over its seeds."""
+
+    mean: float
+    spread: float
+    """Largest minus least; 0 for one seed."""
+    n: int
+
+    def words(self, places: int) -> str:
+        """What follows a number in the evidence: nothing for one seed."""
+        if self.n < 2:
+            return ""
+        words = _(" ({n} seeds, {spread} apart)")
+        return words.format(n=self.n, spread=f"{self.spread:.{places}f}")
+
+
+def over_seeds(runs: Sequence[Run], of: Measure) -> Seeds:
+    """Mean and spread of a number over runs of one net."""
+    values = [of(run) for run in runs]
+    return Seeds(float(np.mean(values)), max(values) - min(values), len(values))
+
+
+def decide(steps: Sequence[float], spread: float, whole: float | None = None) -> State:
+    """Whether gaps that should be positive are.
+
+    Holds: some gap beyond the spread is positive, none negative. Fails: the other way round.
+    Undecided: both, or none beyond the spread.
+
+    Args:
+        steps: gaps, each of which should be positive.
+        spread: between seeds; a gap that is not larger counts as neither.
+        whole: the gap from first to last, which must itself point the way of the verdict.
+    """
+    gaps = np.array([*steps] if whole is None else [*steps, whole])
+    rising, falling = gaps > spread, gaps < -spread
+    if rising.any() and not falling.any() and (whole is None or rising[-1]):
+        return "holds"
+    if falling.any() and not rising.any() and (whole is None or falling[-1]):
+        return "fails"
+    return "undecided"
+
+
+def judge_depth(
+    nets: Nets, kind: str, of: Measure, words: str, sign: int, places: int = 2
+) -> Verdict:
+    """Whether a number grows (sign 1) or falls (-1) with the depth of a kind's nets, step by step.
+
+    Args:
+        nets: what there is.
+        kind: plain or residual.
+        of: the number.
+        words: a sentence for each net, with {net} and {value}.
+        sign: which way it should go.
+        places: decimals of the spread and the gap.
+    """
+    rungs = ladder(nets, kind)
+    if len(rungs) < 2:
+        return Verdict("missing", wanted=_missing_rungs(kind, rungs))
+    values = [over_seeds(nets[net], of) for net in rungs]
+    lines = [
+        words.format(net=net, value=value.mean) + value.words(places)
+        for net, value in zip(rungs, values, strict=True)
+    ]
+    steps = [sign * (b.mean - a.mean) for a, b in pairwise(values)]
+    spread = max(value.spread for value in values)
+    whole = sign * (values[-1].mean - values[0].mean)
+    names = [f"{a} → {b}" for a, b in pairwise(rungs)]
+    gap = _("{deep} minus {shallow}: {gap}").format(
+        deep=rungs[-1], shallow=rungs[0], gap=f"{sign * whole:+.{places}f}"
+    )
+    lines += [gap, *_exceptions(names, steps, spread, places)]
+    return Verdict(decide(steps, spread, whole), tuple(lines), runs=_ids(nets, rungs))
+
+
+def judge_pairs(nets: Nets, of: Measure, words: str, places: int = 2) -> Verdict:
+    """Whether a number is smaller in the residual net of the pairs of equal layers.
+
+    `words` has {plain}, {a}, {residual} and {b}: the nets and their numbers.
+    """
+    found = pairs(nets)
+    if not found:
+        lone = [net.counterpart() for net in nets][:1]
+        wanted = (NetSpec.parse("plain-20"), NetSpec.parse("resnet-20"))
+        return Verdict("missing", wanted=tuple(lone) or wanted)
+    lines, steps, spread = [], [], 0.0
+    for plain, residual in found:
+        a, b = over_seeds(nets[plain], of), over_seeds(nets[residual], of)
+        seeds = f"{a.mean:.{places}f}{a.words(places)}", f"{b.mean:.{places}f}{b.words(places)}"
+        lines.append(words.format(plain=plain, residual=residual, a=seeds[0], b=seeds[1]))
+        steps.append(a.mean - b.mean)
+        spread = max(spread, a.spread, b.spread)
+    names = [f"{plain}, {residual}" for plain, residual in found]
+    lines += _exceptions(names, steps, spread, places)
+    both = [net for pair in found for net in pair]
+    return Verdict(decide(steps, spread), tuple(lines), runs=_ids(nets, both))
+
+
+def _exceptions(
+    names: Sequence[str], steps: Sequence[float], spread: float, places: int
+) -> list[str]:
+    """Which comparisons go against a claim, and which are within the spread between seeds."""
+    against = [name for name, step in zip(names, steps, strict=True) if step < -spread]
+    level = [name for name, step in zip(names, steps, strict=True) if abs(step) <= spread]
+    lines = []
+    if against:
+        lines.append(_("Against it: {names}").format(names="; ".join(against)))
+    if level:
+        words = _("No larger than the spread between seeds ({spread}): {names}")
+        lines.append(words.format(spread=f"{spread:.{places}f}", names="; ".join(level)))
+    return lines
+
+
+def ladder(nets: Nets, kind: str) -> list[NetSpec]:
+    """The nets of a kind that differ in depth alone: of several such sets the largest, by depth."""
+    sets: dict[tuple, list[NetSpec]] = {}
+    for net in nets:
+        if net.kind == kind:
+            sets.setdefault((net.family, net.width, net.shortcut), []).append(net)
+    return sorted(max(sets.values(), key=len, default=[]), key=lambda net: net.depth)
+
+
+def _missing_rungs(kind: str, have: Sequence[NetSpec]) -> tuple[NetSpec, ...]:
+    """Depth 20 and 56, or the one of the two that goes with the net there is."""
+    if not have:
+        name = "plain" if kind == "plain" else "resnet"
+        return NetSpec.parse(f"{name}-20"), NetSpec.parse(f"{name}-56")
+    wanted = {"cifar": (20, 56), "imagenet": (18, 34)}[have[0].family]
+    return (replace(have[0], depth=[d for d in wanted if d != have[0].depth][-1]),)
+
+
+def pairs(nets: Nets) -> list[tuple[NetSpec, NetSpec]]:
+    """(plain, residual with option A) of equal depth and width, by depth."""
+    residual = sorted((n for n in nets if n.kind == "residual"), key=lambda net: net.depth)
+    return [(n.counterpart(), n) for n in residual if n.counterpart() in nets and n.shortcut == "A"]
+
+
+def _ids(nets: Nets, chosen: Sequence[NetSpec]) -> tuple[str, ...]:
+    return tuple(run.id for net in chosen for run in nets[net])
