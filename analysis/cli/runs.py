@@ -23,10 +23,10 @@ def list_command(
     runs: RunsFolder = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array, for programs.")] = False,
 ) -> None:
-    """List the bundled runs and yours; damaged ones with the reason."""
-    from analysis.runs import Run, list_runs
+    """List the bundled runs and yours, and recordings; damaged ones with the reason."""
+    from analysis.runs import Run, SavedRecording, list_recordings, list_runs
 
-    found = list_runs(folders(runs))
+    found = [*list_runs(folders(runs)), *list_recordings(folders(runs))]
     if as_json:
         print(json.dumps([_summary(run) for run in found], indent=1, ensure_ascii=False))
         return
@@ -40,6 +40,10 @@ def list_command(
             status = run.status
             errors = f"{_percent(status.train_error)} {_percent(status.test_error)}"
             about = f"{run.state:11} {status.epoch:>4}/{status.epochs_total:<4} {errors}"
+            if run.has_no_history:
+                about += f"  ({run.recipe}: no training history)"
+        elif isinstance(run, SavedRecording):
+            about = f"recording   of layer responses of {run.net}: no net, no history"
         else:
             about = f"damaged: {run.reason}"
         print(f"{run.id:{width}}  {about}")
@@ -50,8 +54,10 @@ def _percent(value: float | None) -> str:
 
 
 def _summary(run) -> dict[str, Any]:
-    from analysis.runs import DamagedRun
+    from analysis.runs import DamagedRun, SavedRecording
 
+    if isinstance(run, SavedRecording):
+        return _recording(run)
     if isinstance(run, DamagedRun):
         return {"id": run.id, "path": str(run.path), "state": "damaged", "reason": run.reason}
     status = run.status
@@ -74,14 +80,41 @@ def _summary(run) -> dict[str, Any]:
     }
 
 
-def show(run: RunName, runs: RunsFolder = None) -> None:
-    """Show what a run is, how it went and what its layers respond."""
-    from analysis.runs import find_run
+def _recording(run) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "path": str(run.path),
+        "state": run.recipe,
+        "reason": "layer responses only: no net, no history",
+        "net": run.net,
+        "module": run.info.module,
+        "data": run.data_title,
+        "n_images": run.n_images,
+        "parameters": run.info.parameters,
+        "created": run.info.created,
+    }
 
-    found = find_run(run, folders(runs))
-    summary = _summary(found)
-    summary |= {"created": found.config.created, "command": found.config.command}
-    summary |= {"machine": found.status.machine, "versions": found.status.versions}
+
+def _whole_story(run) -> dict[str, Any]:
+    from analysis.runs import Run
+
+    if not isinstance(run, Run):
+        return _summary(run)
+    return {
+        **_summary(run),
+        "created": run.config.created,
+        "command": run.config.command,
+        "machine": run.status.machine,
+        "versions": run.status.versions,
+    }
+
+
+def show(run: RunName, runs: RunsFolder = None) -> None:
+    """Show what a run or a recording is, how it went and what its layers respond."""
+    from analysis.runs import find_comparable
+
+    found = find_comparable(run, folders(runs))
+    summary = _whole_story(found)
     for name, value in summary.items():
         if value not in (None, "", {}):
             if isinstance(value, dict):
@@ -89,6 +122,8 @@ def show(run: RunName, runs: RunsFolder = None) -> None:
             large = name in ("parameters", "multiply_adds")
             print(f"{name:18} {value:,}" if large else f"{name:18} {value}")
     history, responses = found.history(), found.responses()
+    if found.has_no_history and history.empty:
+        print("\nNo training history: it was not trained here.")
     if len(history):
         print("\nHistory (errors in percent):")
         columns = ["epoch", "lr", "train_loss", "train_error", "test_error", "seconds"]
@@ -134,7 +169,9 @@ def record(
 
 
 def compare(
-    run: Annotated[list[str], typer.Argument(help="Two or more runs.", metavar="RUN RUN ...")],
+    run: Annotated[
+        list[str], typer.Argument(help="Runs and recordings, two or more.", metavar="RUN RUN ...")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path(
         "compare.html"
     ),
@@ -142,8 +179,8 @@ def compare(
 ) -> None:
     """Write one self-contained HTML report: error curves, layer responses, summary."""
     from analysis.report import write_report
-    from analysis.runs import find_run
+    from analysis.runs import find_comparable
 
-    found = [find_run(name, folders(runs)) for name in run]
+    found = [find_comparable(name, folders(runs)) for name in run]
     write_report(found, output)
     print(f"Written: {output}")

@@ -5,7 +5,7 @@ a person can save, the second turns that table into a figure and computes nothin
 nothing of torch, Streamlit, files or pages, and set no width.
 """
 
-from analysis.figures.curves import error_curves_info, plot_error_curves
+from analysis.figures.curves import error_curves_info, plot_error_curves, without_history
 from analysis.figures.responses import mean_responses, plot_responses, responses_info
 from analysis.figures.summary import comparability, summary_info, summary_table, summary_words
 from analysis.figures.theme import RunStyle, empty_figure, restyle, run_styles
@@ -24,4 +24,5 @@ __all__ = [
     "summary_info",
     "summary_table",
     "summary_words",
+    "without_history",
 ]

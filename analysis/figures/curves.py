@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from analysis.figures import theme
 from analysis.figures.theme import RunStyle
-from analysis.runs import Run
+from analysis.runs import Comparable
 from analysis.text import _
 
 XAxis = Literal["epoch", "iteration", "wall"]
@@ -38,7 +38,7 @@ def arrangements() -> dict[Arrangement, str]:
     return {"overlay": _("Together"), "panels": _("Plain | residual")}
 
 
-def error_curves_info(runs: Sequence[Run]) -> pd.DataFrame:
+def error_curves_info(runs: Sequence[Comparable]) -> pd.DataFrame:
     """A row a run and epoch: where in training it is, and the two errors.
 
     Columns: run, net, kind, label, variant (how it is drawn); epoch, iteration, wall_seconds (s);
@@ -56,6 +56,15 @@ def error_curves_info(runs: Sequence[Run]) -> pd.DataFrame:
     return theme.stack(parts, COLUMNS)
 
 
+def without_history(runs: Sequence[Comparable]) -> list[str]:
+    """What the figures call the runs that never have a curve: imported, constructed, recorded."""
+    return [
+        style.label
+        for run, style in zip(runs, theme.run_styles(runs), strict=True)
+        if run.has_no_history and run.history().empty
+    ]
+
+
 def plot_error_curves(
     info: pd.DataFrame,
     x: XAxis = "epoch",
@@ -63,6 +72,7 @@ def plot_error_curves(
     smoothing: float = 0.0,
     arrangement: Arrangement = "overlay",
     highlight: str | None = None,
+    without: Sequence[str] = (),
 ) -> go.Figure:
     """Training error (thick) and test error (thin) of every run.
 
@@ -77,10 +87,11 @@ def plot_error_curves(
         smoothing: weight of the past in a bias-corrected exponential moving average, 0 to below 1.
         arrangement: `overlay`, or `panels`: plain nets left, residual nets right, one error axis.
         highlight: id of the run to show in full; the others fade.
+        without: labels of the nets that have no history, named where their curves would be.
     """
     title = _("Training error and test error")
     if info.empty:
-        return theme.empty_figure(_("None of these runs has completed an epoch yet."), title)
+        return theme.empty_figure(_nothing_to_draw(without), title)
     seconds, unit = _time_unit(info["wall_seconds"].max())
     panels = arrangement == "panels"
     traces: list[dict[str, Any]] = []
@@ -96,7 +107,9 @@ def plot_error_curves(
         "wall": _("Time since the start ({unit})").format(unit=unit),
     }[x]
     labels = [style.label for style in theme.styles_of(info)]
-    layout = theme.layout(title, _subtitle(smoothing), labels, 540, **_axes(x_title, scale))
+    layout = theme.layout(
+        title, _subtitle(smoothing, without), labels, 540, **_axes(x_title, scale)
+    )
     if panels:
         _part(layout)
     return go.Figure({"data": traces, "layout": layout})
@@ -140,12 +153,25 @@ def _time_unit(longest: float) -> tuple[float, str]:
     return (60.0, "min") if longest <= 3 * 3600 else (3600.0, "h")
 
 
-def _subtitle(smoothing: float) -> str:
-    words = _("Thick: training, running on augmented batches. Thin: test.")
-    if smoothing <= 0:
-        return words
-    average = _("Smoothed by an exponential moving average of weight {weight:.2f}.")
-    return words + "<br>" + average.format(weight=smoothing)
+def _nothing_to_draw(without: Sequence[str]) -> str:
+    if not without:
+        return _("None of these runs has completed an epoch yet.")
+    words = _("No curves: {runs} came here trained, without a training history.")
+    return words.format(runs=_few(without))
+
+
+def _subtitle(smoothing: float, without: Sequence[str]) -> str:
+    lines = [_("Thick: training, running on augmented batches. Thin: test.")]
+    if smoothing > 0:
+        average = _("Smoothed by an exponential moving average of weight {weight:.2f}.")
+        lines.append(average.format(weight=smoothing))
+    if without:
+        lines.append(_("Without a training history: {runs}.").format(runs=_few(without)))
+    return "<br>".join(lines)
+
+
+def _few(labels: Sequence[str], at_most: int = 4) -> str:
+    return ", ".join(labels[:at_most]) + (", ..." if len(labels) > at_most else "")
 
 
 def _axes(x_title: str, scale: Scale) -> dict[str, Any]:

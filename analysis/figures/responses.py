@@ -14,7 +14,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.figures import theme
-from analysis.runs import Run
+from analysis.runs import Comparable
 from analysis.text import _
 
 Choice = Literal["auto", "measured", "closed_form"]
@@ -33,9 +33,9 @@ def sources() -> dict[Choice, str]:
 
 
 def responses_info(
-    runs: Sequence[Run], source: Choice = "auto", epoch: int | None = None
+    runs: Sequence[Comparable], source: Choice = "auto", epoch: int | None = None
 ) -> pd.DataFrame:
-    """A row a run and 3x3 layer, in original order.
+    """A row a run and 3x3 layer, in original order; of a module without any, a row a layer.
 
     Columns: run, net, kind, label, variant (how it is drawn); epoch and source that the numbers
     are from; layer (module path), order (on the main path), index (among the 3x3 layers, from 1:
@@ -44,14 +44,15 @@ def responses_info(
     Args:
         runs: any number.
         source: `measured`, `closed_form`, or `auto`: measured where a run has it at that epoch.
-        epoch: each run's last recorded epoch that is not after this one; None: its last.
+        epoch: each run's last recorded epoch that is not after this one; None: its last. Nets
+            that were not trained here have one only.
 
     Raises:
         RunDamaged: a run's responses are not whole.
     """
     styles = theme.run_styles(runs)
     parts = [
-        (style, _one_epoch(run.responses(), source, epoch))
+        (style, _one_epoch(run.responses(), source, None if run.has_no_history else epoch))
         for run, style in zip(runs, styles, strict=True)
     ]
     return theme.stack(parts, COLUMNS)
@@ -61,6 +62,8 @@ def _one_epoch(table: pd.DataFrame, source: Choice, epoch: int | None) -> dict[s
     """The columns of an info table for one run, from its 3x3 layers at one epoch."""
     epochs = table["epoch"].to_numpy()
     known = (table["kernel"].to_numpy() == 3) & (table["conv"].to_numpy() != 0)
+    if not known.any():  # a recorded module of other layers: all of them rather than none
+        known = np.ones(len(table), bool)
     if epoch is not None:
         known &= epochs <= epoch
     if source != "auto":
@@ -88,9 +91,19 @@ def mean_responses(info: pd.DataFrame) -> pd.Series:
     return info.groupby("run", sort=False)["std"].mean().rename("mean_response")
 
 
-def recorded_epochs(runs: Sequence[Run]) -> list[int]:
-    """The epochs at which any of the runs has responses, ascending."""
-    return sorted({int(epoch) for run in runs for epoch in run.responses()["epoch"].unique()})
+def recorded_epochs(runs: Sequence[Comparable]) -> list[int]:
+    """The epochs at which any of the runs has responses, ascending.
+
+    Nets that were not trained here have one set of responses, whatever epoch is chosen.
+    """
+    return sorted(
+        {
+            int(epoch)
+            for run in runs
+            if not run.has_no_history
+            for epoch in run.responses()["epoch"].unique()
+        }
+    )
 
 
 def plot_responses(info: pd.DataFrame, highlight: str | None = None) -> go.Figure:
@@ -147,7 +160,10 @@ def _subtitle(info: pd.DataFrame) -> str:
         words = _("In closed form from BN parameters")
     else:
         words = _("Measured where a run has it, else in closed form")
-    first, last = int(info["epoch"].min()), int(info["epoch"].max())
+    trained = info.loc[info["epoch"] > 0, "epoch"]  # 0: nobody knows, or it was not trained
+    if trained.empty:
+        return words + "."
+    first, last = int(trained.min()), int(trained.max())
     if first == last:
         return words + _("; after epoch {epoch}.").format(epoch=last)
     return words + _("; after epochs {first} to {last}.").format(first=first, last=last)

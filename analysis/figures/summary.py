@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.figures import theme
 from analysis.figures.responses import Choice, mean_responses, responses_info
-from analysis.runs import Run
+from analysis.runs import Comparable, Run, SavedRecording
 from analysis.text import _
 
 COLUMNS = (
@@ -33,7 +33,7 @@ COLUMNS = (
 )
 
 
-def summary_info(runs: Sequence[Run], source: Choice = "auto") -> pd.DataFrame:
+def summary_info(runs: Sequence[Comparable], source: Choice = "auto") -> pd.DataFrame:
     """A row a run: what the net is, how it was trained, how it ended.
 
     Errors are percent after the last complete epoch: train_error running on augmented batches,
@@ -62,10 +62,17 @@ def summary_info(runs: Sequence[Run], source: Choice = "auto") -> pd.DataFrame:
                 "not_comparable": reasons[run.id],
             }
         )
-    return pd.DataFrame(rows, columns=[*theme.STYLE_COLUMNS, *COLUMNS])
+    table = pd.DataFrame(rows, columns=[*theme.STYLE_COLUMNS, *COLUMNS])
+    return table.astype({name: "Int64" for name in _COUNTS if table[name].isna().any()})
 
 
-def _net_and_training(run: Run) -> dict[str, Any]:
+_COUNTS = ("depth", "parameters", "multiply_adds", "epochs", "n_train", "n_test", "seed")
+"""Whole numbers also where a recorded module has none."""
+
+
+def _net_and_training(run: Comparable) -> dict[str, Any]:
+    if isinstance(run, SavedRecording):
+        return _recorded(run)
     images = run.config.images
     return {
         "depth": run.config.net.depth,
@@ -73,13 +80,27 @@ def _net_and_training(run: Run) -> dict[str, Any]:
         "parameters": run.parameters,
         "multiply_adds": run.multiply_adds,
         **_final_errors(run),
-        "epochs": run.status.epoch,
+        "epochs": None if run.has_no_history and not run.status.epoch else run.status.epoch,
         "recipe": run.recipe,
         "data": run.data_title,
         "n_train": images.n_train if images else 0,
         "n_test": images.n_test if images else 0,
         "seed": run.config.seed,
         "state": run.state,
+    }
+
+
+def _recorded(run: SavedRecording) -> dict[str, Any]:
+    """What is known of a module of which there are responses alone."""
+    words = dict.fromkeys(("shortcut", "state"), "")
+    return {
+        **dict.fromkeys(_COUNTS),
+        **dict.fromkeys(("train_error", "train_error_clean", "test_error"), float("nan")),
+        **words,
+        "parameters": run.info.parameters,
+        "n_test": run.n_images or None,
+        "recipe": run.recipe,
+        "data": run.data_title,
     }
 
 
@@ -94,7 +115,7 @@ def _final_errors(run: Run) -> dict[str, float]:
     return errors
 
 
-def comparability(runs: Sequence[Run]) -> dict[str, str]:
+def comparability(runs: Sequence[Comparable]) -> dict[str, str]:
     """By run id, why it is not directly comparable with the first run; empty where it is.
 
     Runs compare directly where they saw the same images (fingerprint of pixels and labels) under
@@ -103,7 +124,10 @@ def comparability(runs: Sequence[Run]) -> dict[str, str]:
     return {run.id: _difference(runs[0], run) for run in runs}
 
 
-def _difference(first: Run, run: Run) -> str:
+def _difference(first: Comparable, run: Comparable) -> str:
+    if isinstance(first, SavedRecording) or isinstance(run, SavedRecording):
+        same = first.id == run.id
+        return "" if same else _("a recording: nothing is known of its training")
     (images, recipe), (other_images, other_recipe) = first.comparison_key, run.comparison_key
     reasons = []
     if images != other_images:
@@ -167,6 +191,10 @@ _MILLIONS = ("parameters", "multiply_adds")
 _PLAIN = ("epochs", "depth", "shortcut", "recipe", "data", "seed", "state", "not_comparable")
 
 
+def _millions(value: float) -> str:
+    return "" if pd.isna(value) else f"{value / 1e6:.2f} M"
+
+
 def summary_words(info: pd.DataFrame) -> pd.DataFrame:
     """The summary as text to read: rounded, millions as M, a dash for what is not known.
 
@@ -177,9 +205,9 @@ def summary_words(info: pd.DataFrame) -> pd.DataFrame:
     for name, places in _PLACES.items():
         words[name] = info[name].map(lambda value, n=places: f"{value:.{n}f}")
     for name in _MILLIONS:
-        words[name] = info[name].map(lambda value: f"{value / 1e6:.2f} M")
+        words[name] = info[name].map(_millions)
     for name in _PLAIN:
-        words[name] = info[name].astype(str)
+        words[name] = info[name].map(lambda value: "" if pd.isna(value) else str(value))
     table = pd.DataFrame(words).replace({"nan": "\u2013", "": "\u2013"})
     if not info["not_comparable"].any():
         table = table.drop(columns="not_comparable")

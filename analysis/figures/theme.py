@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.runs import Run
+from analysis.runs import Comparable, SavedRecording
 from analysis.spec import Kind, NetSpec
 from analysis.text import _
 
@@ -30,6 +30,8 @@ COLOURS: dict[Kind, tuple[str, ...]] = {
     "plain": ("#c28800", "#dd6c02", "#dd410d", "#d9273b", "#c62468", "#96603d"),
     "residual": ("#0ba493", "#0187df", "#069dc1", "#3762ea", "#7f4ce6", "#9842c4"),
 }
+RECORDED = "#7d848c"
+"""Of modules that are no nets of ours; dashes tell them apart."""
 SYMBOLS = ("circle", "square", "triangle-up", "diamond", "star", "pentagon")
 """By shade, like the colour; plain nets have open markers, residual nets filled ones."""
 
@@ -55,7 +57,7 @@ class RunStyle:
     """The run's id."""
     net: str
     """The net's short name."""
-    kind: Kind
+    kind: Kind | Literal["other"]
     label: str
     """In legends: the net, and what tells it from others of the same net."""
     variant: int
@@ -64,7 +66,7 @@ class RunStyle:
     @property
     def colour(self) -> str:
         """The net's, as `#rrggbb`."""
-        return net_colour(self.net)
+        return RECORDED if self.kind == "other" else net_colour(self.net)
 
     @property
     def dash(self) -> str:
@@ -74,7 +76,16 @@ class RunStyle:
     @property
     def symbol(self) -> str:
         """The net's marker."""
+        if self.kind == "other":
+            return "x"
         return SYMBOLS[_shade(NetSpec.parse(self.net))] + ("-open" if self.kind == "plain" else "")
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """In legends: plain nets before residual ones, each by depth; recorded modules last."""
+        if self.kind == "other":
+            return 2, 0
+        return int(self.kind == "residual"), NetSpec.parse(self.net).depth
 
 
 def net_colour(net: str) -> str:
@@ -87,22 +98,19 @@ def _shade(spec: NetSpec) -> int:
     return sum(spec.depth > depth for depth in DEPTHS)
 
 
-def run_styles(runs: Sequence[Run]) -> list[RunStyle]:
+def run_styles(runs: Sequence[Comparable]) -> list[RunStyle]:
     """A style for each run, in the order given; which run of a net is dashed goes by id."""
     labels = _labels(runs)
     seen: dict[str, int] = {}
     variants = {}
     for run in sorted(runs, key=lambda run: run.id):
-        colour = net_colour(run.net)
+        colour = RECORDED if run.kind == "other" else net_colour(run.net)
         variants[run.id] = seen.get(colour, 0)
         seen[colour] = variants[run.id] + 1
-    return [
-        RunStyle(run.id, run.net, run.config.net.kind, labels[run.id], variants[run.id])
-        for run in runs
-    ]
+    return [RunStyle(run.id, run.net, run.kind, labels[run.id], variants[run.id]) for run in runs]
 
 
-def _labels(runs: Sequence[Run]) -> dict[str, str]:
+def _labels(runs: Sequence[Comparable]) -> dict[str, str]:
     """The net's name where that is enough; else with recipe, data, seed or id, whatever differs."""
     labels = {}
     for run in runs:
@@ -116,16 +124,16 @@ def _labels(runs: Sequence[Run]) -> dict[str, str]:
     return {run.id: run.id if taken.count(labels[run.id]) > 1 else labels[run.id] for run in runs}
 
 
-def _recipe(run: Run) -> str:
+def _recipe(run: Comparable) -> str:
     return run.recipe
 
 
-def _data(run: Run) -> str:
+def _data(run: Comparable) -> str:
     return run.data_title
 
 
-def _seed(run: Run) -> str:
-    return _("seed {seed}").format(seed=run.config.seed)
+def _seed(run: Comparable) -> str:
+    return "" if isinstance(run, SavedRecording) else _("seed {seed}").format(seed=run.config.seed)
 
 
 STYLE_COLUMNS = ("run", "net", "kind", "label", "variant")
@@ -154,10 +162,10 @@ def stack(
 
 
 def styles_of(info: pd.DataFrame) -> list[RunStyle]:
-    """The styles in an info table: plain nets before residual ones, each by depth."""
+    """The styles in an info table, in the legend's order."""
     rows = info.drop_duplicates("run")[list(STYLE_COLUMNS)]
     styles = [RunStyle(*row) for row in rows.itertuples(index=False)]
-    return sorted(styles, key=lambda style: (style.kind, NetSpec.parse(style.net).depth))
+    return sorted(styles, key=lambda style: style.place)
 
 
 class Look(NamedTuple):

@@ -17,6 +17,7 @@ from analysis.importing.reading import ForeignFile, read_checkpoint
 from analysis.importing.recognition import Recognised, recognise
 from analysis.importing.verification import Claim, claim_of, epoch_of
 from analysis.runs import files, load_run
+from analysis.runs.recordings import RECORDING
 from analysis.weights import NORMALIZER
 
 
@@ -82,6 +83,10 @@ def _weights_of(path: Path) -> tuple[Path, str | None]:
     if path.is_dir() and (path / files.CONFIG).exists():
         run = load_run(path)
         return run.weights_path, run.net
+    if (path / RECORDING).exists():
+        raise ImportRefused(
+            f"{path.name} is a recording of layer responses: it has no weights; Compare opens it"
+        )
     return path, None
 
 

@@ -152,6 +152,10 @@ class Recording:
 
     responses: pd.DataFrame
     refinement: pd.DataFrame
+    module: str = ""
+    """The class that was recorded."""
+    parameters: int | None = None
+    """Its trained numbers."""
 
 
 @contextmanager  # ty: ignore[deprecated]
@@ -180,4 +184,9 @@ def record(net: nn.Module, images: Tensor | Iterable[Tensor], epoch: int = 0) ->
     with Recorder(net) as recorder, evaluating(net):
         for batch in batches:
             net(batch.to(device))
-    return Recording(recorder.responses(epoch), recorder.refinement(epoch))
+    return Recording(
+        recorder.responses(epoch),
+        recorder.refinement(epoch),
+        type(net).__name__,
+        sum(parameter.numel() for parameter in net.parameters() if parameter.requires_grad),
+    )

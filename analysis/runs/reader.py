@@ -1,4 +1,4 @@
-"""Finding, checking and reading runs. A damaged one is listed with its reason, never raised."""
+"""Listing, checking and reading runs. A damaged one is listed with its reason, never raised."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from analysis.errors import RunDamaged, RunError
 from analysis.runs import files
 from analysis.runs.format import RunConfig, RunStatus, State
 from analysis.runs.liveness import is_locked
-from analysis.spec import Recipe
+from analysis.spec import Kind, Recipe
 
 BUNDLED = Path(__file__).resolve().parents[2] / "checkpoints"
 """The runs that come with Residual Lens; read-only."""
@@ -44,6 +44,11 @@ class Run:
     def net(self) -> str:
         """The net's short name."""
         return self.config.net.name
+
+    @property
+    def kind(self) -> Kind:
+        """`plain` or `residual`."""
+        return self.config.net.kind
 
     @property
     def recipe(self) -> str:
@@ -101,6 +106,11 @@ class Run:
     def from_scratch(self) -> bool:
         """Whether its weights began with the initialisation: no import, no construction."""
         return self.config.recipe is not None and not self.config.origin
+
+    @property
+    def has_no_history(self) -> bool:
+        """Whether it never has one: its weights came from elsewhere and were not trained here."""
+        return self.config.recipe is None
 
     @property
     def _origin_recipe(self) -> Recipe | None:
@@ -206,32 +216,6 @@ def load_or_damaged(path: Path) -> Run | DamagedRun:
         return load_run(path)
     except RunError as error:
         return DamagedRun(path, str(error))
-
-
-def find_run(name: str, folders: Iterable[Path | str] | None = None) -> Run:
-    """The run with this path, id, part of an id, or net name.
-
-    Raises:
-        RunError: none or several fit; the message lists what there is.
-        RunDamaged: the one that fits is damaged.
-    """
-    if (Path(name) / files.CONFIG).exists():
-        return load_run(name)
-    known = list_runs(folders)
-    for fits in (
-        [run for run in known if run.id == name],
-        [run for run in known if isinstance(run, Run) and run.net == name],
-        [run for run in known if name in run.id],
-    ):
-        if len(fits) == 1:
-            return load_run(fits[0].path)
-        if fits:
-            listed = "\n  ".join(run.id for run in fits)
-            raise RunError(f"{name!r} fits several runs; give the whole id:\n  {listed}")
-    listed = (
-        "\n  ".join(run.id for run in known) or "none yet: `python -m analysis train` makes one"
-    )
-    raise RunError(f"no run {name!r}. There are:\n  {listed}")
 
 
 def read_table(path: Path, table: str) -> pd.DataFrame:

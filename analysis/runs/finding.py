@@ -1,0 +1,87 @@
+"""The run or the recording that a person means by a path, an id, a part of one, or a net's name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from analysis.errors import RunDamaged, RunError
+from analysis.runs import files
+from analysis.runs.reader import DamagedRun, Run, list_runs, load_run
+from analysis.runs.recordings import (
+    RECORDING,
+    Comparable,
+    SavedRecording,
+    list_recordings,
+    load_recording,
+)
+
+Entry = TypeVar("Entry", Run | DamagedRun, Run | DamagedRun | SavedRecording)
+
+
+def find_run(name: str, folders: Iterable[Path | str] | None = None) -> Run:
+    """The run with this path, id, part of an id, or net name.
+
+    Raises:
+        RunError: none or several fit, or it is a recording; the message lists what there is.
+        RunDamaged: the one that fits is damaged.
+    """
+    if (Path(name) / files.CONFIG).exists():
+        return load_run(name)
+    places = None if folders is None else list(folders)
+    runs = list_runs(places)
+    found = _named(name, runs)
+    if found is not None:
+        return load_run(found.path)
+    try:
+        recording = find_comparable(name, places)
+    except RunError:
+        raise _nothing(name, runs) from None
+    raise RunError(
+        f"{recording.id} is a recording of layer responses: there is no net in it that could be "
+        "run or trained, and no history. Compare, `show` and `compare` open it"
+    )
+
+
+def find_comparable(name: str, folders: Iterable[Path | str] | None = None) -> Comparable:
+    """The same among runs and recordings, which have their title for a net's name.
+
+    Raises:
+        RunError: none or several fit; the message lists what there is.
+        RunDamaged: the one that fits is damaged.
+    """
+    if (Path(name) / files.CONFIG).exists():
+        return load_run(name)
+    if (Path(name) / RECORDING).exists():
+        return load_recording(name)
+    places = None if folders is None else list(folders)
+    known = [*list_runs(places), *list_recordings(places)]
+    found = _named(name, known)
+    if found is None:
+        raise _nothing(name, known)
+    if isinstance(found, DamagedRun):
+        raise RunDamaged(f"{found.id} is damaged: {found.reason}")
+    return load_run(found.path) if isinstance(found, Run) else found
+
+
+def _named(name: str, known: Sequence[Entry]) -> Entry | None:
+    """The only one that fits best; None where none does. Raises RunError where several do."""
+    for fits in (
+        [entry for entry in known if entry.id == name],
+        [entry for entry in known if not isinstance(entry, DamagedRun) and entry.net == name],
+        [entry for entry in known if name in entry.id],
+    ):
+        if len(fits) == 1:
+            return fits[0]
+        if fits:
+            listed = "\n  ".join(entry.id for entry in fits)
+            raise RunError(f"{name!r} fits several runs; give the whole id:\n  {listed}")
+    return None
+
+
+def _nothing(name: str, known: Sequence[Entry]) -> RunError:
+    listed = (
+        "\n  ".join(entry.id for entry in known) or "none yet: `python -m analysis train` makes one"
+    )
+    return RunError(f"no run {name!r}. There are:\n  {listed}")
