@@ -10,19 +10,30 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from analysis.runs import DamagedRun, Run, load_or_damaged, run_paths
+from analysis.runs import DamagedRun, Run, SavedRecording, load_or_damaged, run_paths
 from analysis.runs.files import CONFIG, MODEL, STATUS, table_file
 from analysis.runs.reader import read_table
+from analysis.runs.recordings import RECORDING, recording_or_damaged, recording_paths
 
 Stamp = tuple[int, int]
 
 
-class CachedRun(Run):
-    """A run whose tables are read from disk once for each change of the file."""
+class _CachedTables:
+    """Tables are read from disk once for each change of the file."""
+
+    path: Path
 
     def _table(self, table: str) -> pd.DataFrame:
         path = self.path / table_file(table)
         return _read_table(str(path), table, _stamp(path))
+
+
+class CachedRun(_CachedTables, Run):
+    """A run with cached tables."""
+
+
+class CachedRecording(_CachedTables, SavedRecording):
+    """A recording with cached tables."""
 
 
 def list_runs() -> tuple[list[Run], list[DamagedRun]]:
@@ -38,6 +49,18 @@ def list_runs() -> tuple[list[Run], list[DamagedRun]]:
             # A fresh object: whether a process is at work on it is not to be cached.
             whole.append(CachedRun(run.path, run.config, run.status))
     return whole, damaged
+
+
+def list_recordings() -> tuple[list[SavedRecording], list[DamagedRun]]:
+    """Recorded modules, and those that are damaged."""
+    found = [_load_recording(str(p), _stamp(p / RECORDING)) for p in recording_paths()]
+    whole = [CachedRecording(r.path, r.info) for r in found if isinstance(r, SavedRecording)]
+    return list(whole), [r for r in found if isinstance(r, DamagedRun)]
+
+
+@st.cache_resource(max_entries=512, show_spinner=False)
+def _load_recording(path: str, stamp: Stamp) -> SavedRecording | DamagedRun:
+    return recording_or_damaged(Path(path))
 
 
 @st.cache_resource(max_entries=4096, show_spinner=False)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import streamlit as st
 
 from analysis.errors import LensError
 from analysis.figures import comparability, run_styles
-from analysis.runs import DamagedRun, Run
+from analysis.runs import Comparable, DamagedRun, Run, SavedRecording
 from analysis.text import _
 
+Entry = TypeVar("Entry", Run, Comparable)
 
-def stop_without_runs(runs: Sequence[Run], damaged: Sequence[DamagedRun]) -> None:
+
+def stop_without_runs(runs: Sequence[Comparable], damaged: Sequence[DamagedRun]) -> None:
     """End the page with what to do, where there is no run to show."""
     if runs:
         return
@@ -31,7 +34,7 @@ def list_damaged(damaged: Sequence[DamagedRun]) -> None:
             st.markdown(f"`{run.path}`: {run.reason}")
 
 
-def only_readable(runs: Sequence[Run]) -> list[Run]:
+def only_readable(runs: Sequence[Entry]) -> list[Entry]:
     """The runs whose tables are whole; the others are named with what is wrong."""
     readable = []
     for run in runs:
@@ -44,7 +47,7 @@ def only_readable(runs: Sequence[Run]) -> list[Run]:
     return readable
 
 
-def warn_not_comparable(runs: Sequence[Run]) -> None:
+def warn_not_comparable(runs: Sequence[Comparable]) -> None:
     """Name the runs that differ from the first in images or recipe, and how."""
     labels = {style.run: style.label for style in run_styles(runs)}
     words = _("**{run}**: {reason}")
@@ -58,14 +61,34 @@ def warn_not_comparable(runs: Sequence[Run]) -> None:
         st.warning("\n".join(lines), title=title, icon=":material/rule:")
 
 
-def name_unfinished(runs: Sequence[Run]) -> None:
+def name_unfinished(runs: Sequence[Comparable]) -> None:
     """Say of which runs the training is not complete."""
     labels = {style.run: style.label for style in run_styles(runs)}
     words = _("{run}: {state} after {epoch} of {total} epochs")
     lines = [
         words.format(run=labels[run.id], state=run.state, epoch=run.status.epoch, total=total)
         for run in runs
-        if run.state != "finished" and (total := run.status.epochs_total)
+        if isinstance(run, Run) and run.state != "finished" and (total := run.status.epochs_total)
     ]
     if lines:
         st.caption("; ".join(lines) + ".")
+
+
+def name_without_history(runs: Sequence[Comparable]) -> None:
+    """Say which of them were not trained here, and what there is of each nevertheless."""
+    labels = {style.run: style.label for style in run_styles(runs)}
+    untrained = [run for run in runs if run.has_no_history and run.history().empty]
+    recorded = [labels[run.id] for run in untrained if isinstance(run, SavedRecording)]
+    others = [labels[run.id] for run in untrained if not isinstance(run, SavedRecording)]
+    if others:
+        words = _(
+            "{runs}: not trained here, so without a training history or error curves; layer "
+            "responses and the summary show what there is."
+        )
+        st.caption(words.format(runs=", ".join(others)))
+    if recorded:
+        words = _(
+            "{runs}: a recording of layer responses from a module that is no net of the families "
+            "here; it has no errors, no history and no weights, and the other pages can't open it."
+        )
+        st.caption(words.format(runs=", ".join(recorded)))

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import TypeVar
 
 import streamlit as st
 
 from analysis.figures import run_styles
-from analysis.runs import Run
+from analysis.runs import Comparable, Run
 from analysis.text import _
 from pages.common.state import URL
 
+Entry = TypeVar("Entry", Run, Comparable)
 
-def pick_runs(runs: Sequence[Run], key: str) -> list[Run]:
+
+def pick_runs(runs: Sequence[Entry], key: str) -> list[Entry]:
     """Any number of runs, in the order picked; at first the pair of `default_pair`."""
     names = run_names(runs)
     by_id = {run.id: run for run in runs}
     chosen = st.multiselect(
         _("Runs"),
         list(by_id),
-        default=[run.id for run in default_pair(runs)],
+        default=[r.id for r in default_pair([r for r in runs if isinstance(r, Run)]) or runs[-1:]],
         format_func=lambda run_id: names.get(run_id, run_id),
         key=key,
         bind=URL,
@@ -31,7 +34,7 @@ def pick_runs(runs: Sequence[Run], key: str) -> list[Run]:
     return [by_id[run_id] for run_id in chosen if run_id in by_id]
 
 
-def pick_highlight(runs: Sequence[Run], key: str) -> str | None:
+def pick_highlight(runs: Sequence[Comparable], key: str) -> str | None:
     """The id of the run that stands out in every figure, if any."""
     if len(runs) < 2:
         return None
@@ -47,7 +50,7 @@ def pick_highlight(runs: Sequence[Run], key: str) -> str | None:
     )
 
 
-def run_names(runs: Sequence[Run]) -> dict[str, str]:
+def run_names(runs: Sequence[Comparable]) -> dict[str, str]:
     """What the picker and the address call each run: its id without the date, where that is clear.
 
     The name depends on the run alone, so that a link still works when other runs come and go.

@@ -6,13 +6,13 @@ import streamlit as st
 
 from analysis import figures
 from analysis.figures import curves, responses
-from analysis.runs import Run
+from analysis.runs import Comparable
 from analysis.text import _
 from pages.common import cached, messages, pickers, show, state
 
 
 @st.fragment
-def error_curves(runs: list[Run], highlight: str | None) -> None:
+def error_curves(runs: list[Comparable], highlight: str | None) -> None:
     """Fig. 6 with its controls."""
     with state.row():
         x = state.choose("compare_x", _("Horizontal axis"), curves.x_axes())
@@ -23,7 +23,9 @@ def error_curves(runs: list[Run], highlight: str | None) -> None:
                 _("Smoothing"), 0.0, 0.95, 0.0, 0.05, key="compare_smoothing", bind=state.URL
             )
     info = figures.error_curves_info(runs)
-    figure = figures.plot_error_curves(info, x, scale, smoothing, arrangement, highlight)
+    figure = figures.plot_error_curves(
+        info, x, scale, smoothing, arrangement, highlight, figures.without_history(runs)
+    )
     reading = _(
         "Follow the thick lines. In the paper (section 4.1, Fig. 6) a deeper plain net ends with a "
         "higher *training* error than a shallower one, its residual twin with a lower one."
@@ -32,7 +34,7 @@ def error_curves(runs: list[Run], highlight: str | None) -> None:
 
 
 @st.fragment
-def layer_responses(runs: list[Run], highlight: str | None) -> None:
+def layer_responses(runs: list[Comparable], highlight: str | None) -> None:
     """Fig. 7 with its controls."""
     with state.row():
         epoch = state.choose_epoch(
@@ -48,7 +50,7 @@ def layer_responses(runs: list[Run], highlight: str | None) -> None:
     show.figure(figures.plot_responses(info, highlight), info, "compare_responses", reading)
 
 
-def summary(runs: list[Run]) -> None:
+def summary(runs: list[Comparable]) -> None:
     """The table under the figures."""
     reading = _(
         "With shortcut option A a plain net and its residual twin have the same parameters and "
@@ -61,7 +63,10 @@ def summary(runs: list[Run]) -> None:
 
 
 st.title(_("Plain nets beside residual nets"))
-everything, damaged = cached.list_runs()
+trained, damaged = cached.list_runs()
+recorded, torn = cached.list_recordings()
+everything: list[Comparable] = [*trained, *recorded]
+damaged += torn
 messages.stop_without_runs(everything, damaged)
 runs_place, highlight_place = st.columns([3, 2], gap="medium")
 with runs_place:
@@ -70,6 +75,7 @@ with highlight_place:
     chosen = pickers.pick_highlight(picked, "compare_highlight")
 messages.warn_not_comparable(picked)
 messages.name_unfinished(picked)
+messages.name_without_history(picked)
 if picked:
     left, right = st.columns(2, gap="medium")
     with left:
