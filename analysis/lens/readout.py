@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,10 +18,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from analysis.data import Images, Normalizer, load_images
-from analysis.errors import DataError
+from analysis.data import Images, Normalizer
 from analysis.lens import store
 from analysis.lens.hooks import watching
+from analysis.lens.own_images import Origin, Progress, images_of
 from analysis.nets import Net
 from analysis.plan import BlockInfo, blocks, layers
 from analysis.responses.recorder import RECORD_BATCH
@@ -31,9 +31,6 @@ TRAIN, TEST = 3000, 1000
 """Images that readouts are fitted on, and that their accuracy is counted on."""
 SHRINKAGE = 0.01
 """Part of the mean variance in the scatter matrix, so that dead channels do no harm."""
-
-Progress = Callable[[int, int], None]
-"""Called with the images done and their total."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +67,8 @@ class Readouts:
     """float32 (places, classes)."""
     accuracy: np.ndarray
     """float64 (places,): percent of the test images that each readout gets right."""
+    origin: Origin | None = None
+    """Of the images; None where they are nobody's data set."""
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All fields, for a file."""
@@ -79,6 +78,7 @@ class Readouts:
             "channels": np.array([len(weights) for weights in self.weights]),
             "biases": self.biases,
             "accuracy": self.accuracy,
+            "origin": np.array(self.origin.text() if self.origin else ""),
         }
 
     @classmethod
@@ -87,7 +87,8 @@ class Readouts:
         ends = np.cumsum(arrays["channels"])[:-1]
         weights = np.split(arrays["weights"], ends)
         names = tuple(str(name) for name in arrays["names"])
-        return cls(names, weights, arrays["biases"], arrays["accuracy"])
+        origin = Origin.parse(str(arrays["origin"]))
+        return cls(names, weights, arrays["biases"], arrays["accuracy"], origin)
 
 
 def fit_readouts(
@@ -235,7 +236,7 @@ def _readings(net: Net, place: Place, pooled: Tensor, readouts: Readouts | None,
 
 def _stamp(run: Run) -> str:
     info = run.config.images
-    parts = "readouts 1", TRAIN, TEST, SHRINKAGE, info.fingerprint if info else ""
+    parts = "readouts 2", TRAIN, TEST, SHRINKAGE, info.fingerprint if info else ""
     return store.stamp_of(run, *parts)
 
 
@@ -246,21 +247,27 @@ def read_readouts(run: Run) -> Readouts | None:
 
 
 def make_readouts(
-    run: Run, net: Net, normalizer: Normalizer, progress: Progress | None = None
+    run: Run,
+    net: Net,
+    normalizer: Normalizer,
+    progress: Progress | None = None,
+    source: tuple[Images, Origin] | None = None,
 ) -> Readouts:
-    """Fit a run's readouts on its own images, and keep them.
+    """Fit a run's readouts, and keep them.
+
+    Args:
+        run: any run with weights.
+        net: its net.
+        normalizer: its net's.
+        progress: called after each batch.
+        source: from `images_of`; None: the run's own.
 
     Raises:
-        DataError: the run names no data set, it can't be had, or it has other classes.
+        DataError: as `images_of`.
+        RunError: they can be kept nowhere.
     """
-    if run.config.data is None:
-        raise DataError(f"{run.id} names no data set, so there is nothing to fit a readout on")
-    images = load_images(run.config.data).subset(train=TRAIN, test=TEST)
-    if len(images.classes) > net.spec.classes:
-        raise DataError(
-            f"{run.config.data} has {len(images.classes)} classes, {run.id} tells "
-            f"{net.spec.classes} apart"
-        )
-    made = fit_readouts(net, images, normalizer, progress)
+    images, origin = source or images_of(run)
+    fitted = fit_readouts(net, images.subset(train=TRAIN, test=TEST), normalizer, progress)
+    made = replace(fitted, origin=origin)
     store.write(run, "readouts", _stamp(run), made.arrays())
     return made

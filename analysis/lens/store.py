@@ -10,13 +10,16 @@ import hashlib
 import os
 import zipfile
 from contextlib import suppress
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 
 from analysis.data import cache_folder
+from analysis.errors import RunError
 from analysis.runs import Run
+from analysis.text import _
 
 FOLDER = "lens"
 """In a run's directory, and in the cache folder."""
@@ -24,16 +27,22 @@ FOLDER = "lens"
 
 def stamp_of(run: Run, *parts: object) -> str:
     """Of the run's weights and whatever else an entry depends on: 16 hex digits."""
-    sha = hashlib.sha256(run.weights_path.read_bytes())
-    sha.update(repr(parts).encode())
-    return sha.hexdigest()[:16]
+    state = run.weights_path.stat()
+    weights = _digest(run.weights_path, state.st_mtime_ns, state.st_size)
+    return hashlib.sha256(weights + repr(parts).encode()).hexdigest()[:16]
+
+
+@lru_cache(maxsize=64)
+def _digest(path: Path, _changed: int, _size: int) -> bytes:
+    # Kept: a page asks at each look, and a net of 85 MB takes a third of a second to hash.
+    return hashlib.sha256(path.read_bytes()).digest()
 
 
 def read(run: Run, name: str, stamp: str) -> dict[str, np.ndarray] | None:
     """The arrays of an entry; None where there is none, or it is torn or of other weights."""
-    for folder in _folders(run):
+    for path in places(run, name):
         try:
-            data = BytesIO((folder / f"{name}.npz").read_bytes())
+            data = BytesIO(path.read_bytes())
             with np.load(data, allow_pickle=False) as found:
                 if str(found["stamp"]) == stamp:
                     return {key: found[key] for key in found.files if key != "stamp"}
@@ -42,20 +51,34 @@ def read(run: Run, name: str, stamp: str) -> dict[str, np.ndarray] | None:
     return None
 
 
-def write(run: Run, name: str, stamp: str, arrays: dict[str, np.ndarray]) -> Path | None:
-    """Keep an entry in the first folder that can be written; None where none can."""
-    for folder in _folders(run):
-        temporary = folder / f".{name}.{os.getpid()}.npz"
+def write(run: Run, name: str, stamp: str, arrays: dict[str, np.ndarray]) -> Path:
+    """Keep an entry in the first place that can be written: whole or not at all.
+
+    Raises:
+        RunError: no place can be written.
+    """
+    for path in places(run, name):
+        temporary = path.with_name(f".{name}.{os.getpid()}.npz")
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             np.savez_compressed(temporary, stamp=np.array(stamp), **arrays)  # type: ignore
-            os.replace(temporary, folder / f"{name}.npz")
+            os.replace(temporary, path)
         except OSError:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
             continue
-        return folder / f"{name}.npz"
-    return None
+        return path
+    raise RunError(
+        _(
+            "What was found of {run} can't be kept: {places} can't be written. Make room or change "
+            "their permissions, or name another folder in RESIDUAL_LENS_CACHE."
+        ).format(run=run.id, places=", ".join(str(path.parent) for path in places(run, name)))
+    )
+
+
+def places(run: Run, name: str) -> list[Path]:
+    """Where an entry is looked for and kept, best first."""
+    return [folder / f"{name}.npz" for folder in _folders(run)]
 
 
 def _folders(run: Run) -> list[Path]:

@@ -7,19 +7,18 @@ the number of images but for one number an image and layer.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from analysis.data import Normalizer, load_images
-from analysis.errors import DataError
+from analysis.data import Images, Normalizer
 from analysis.lens import store
 from analysis.lens.activations import mapped_layers
 from analysis.lens.hooks import watching
+from analysis.lens.own_images import Origin, Progress, images_of, same_images
 from analysis.nets import Net
 from analysis.plan import LayerInfo
 from analysis.responses.recorder import RECORD_BATCH
@@ -29,9 +28,6 @@ IMAGES = 2000
 """Test images of a survey, class-balanced."""
 TOP = 9
 """Exemplars a channel."""
-
-Progress = Callable[[int, int], None]
-"""Called with the images done and their total."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +45,8 @@ class Survey:
     """int64, like `values`: which image has it."""
     positions: np.ndarray
     """int64, like `values`: where, as row * width + column of the map."""
+    origin: Origin | None = None
+    """Of the images; None where they are nobody's data set."""
 
     def percentile(self, layer: str, std: float) -> float:
         """Percent of the surveyed images whose response at a layer is below `std`; ties half."""
@@ -67,12 +65,16 @@ class Survey:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All fields, for a file."""
-        return {**self.__dict__, "layers": np.array(self.layers)}
+        origin = self.origin.text() if self.origin else ""
+        return {
+            **self.__dict__, "layers": np.array(self.layers), "origin": np.array(origin),
+        }  # fmt: skip
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> Survey:
         """What `arrays` gave."""
-        return cls(**{**arrays, "layers": tuple(str(name) for name in arrays["layers"])})  # type: ignore
+        layers = tuple(str(name) for name in arrays["layers"])
+        return cls(**{**arrays, "layers": layers, "origin": Origin.parse(str(arrays["origin"]))})  # type: ignore
 
 
 def survey(
@@ -126,19 +128,16 @@ class _Watched:
         self.positions = torch.cat([self.positions, positions]).gather(0, order)
 
 
-def surveyed_images(run: Run, n: int = IMAGES) -> Tensor:
-    """The test images that a run's survey is of: uint8 (at most n, 3, H, W), always the same.
+def surveyed_images(found: Survey, n: int = IMAGES) -> Tensor:
+    """The test images that a survey is of: uint8 (at most n, 3, H, W), always the same.
 
     Raises:
-        DataError: the run names no data set, it can't be had, or it is not the one trained on.
+        DataError: they can't be had any more, or they have changed.
+        ValueError: the survey is of nobody's data set.
     """
-    spec, info = run.config.data, run.config.images
-    if spec is None:
-        raise DataError(f"{run.id} names no data set, so there is nothing to compare with")
-    images = load_images(spec)
-    if info is not None and info.fingerprint != images.fingerprint:
-        raise DataError(f"{spec} is not the set that {run.id} was trained on: its images differ")
-    return images.subset(test=n).test
+    if found.origin is None:
+        raise ValueError("a survey of images that came from no data set")
+    return same_images(found.origin).subset(test=n).test
 
 
 def read_survey(run: Run, n: int = IMAGES) -> Survey | None:
@@ -148,21 +147,37 @@ def read_survey(run: Run, n: int = IMAGES) -> Survey | None:
 
 
 def make_survey(
-    run: Run, net: Net, normalizer: Normalizer, n: int = IMAGES, progress: Progress | None = None
+    run: Run,
+    net: Net,
+    normalizer: Normalizer,
+    n: int = IMAGES,
+    progress: Progress | None = None,
+    source: tuple[Images, Origin] | None = None,
 ) -> Survey:
-    """Survey a run's net over its own test images, and keep the result.
+    """Survey a run's net over test images, and keep the result.
+
+    Args:
+        run: any run with weights.
+        net: its net.
+        normalizer: its net's.
+        n: test images at most.
+        progress: called after each batch.
+        source: from `images_of`; None: the run's own.
 
     Raises:
-        DataError: as `surveyed_images`.
+        DataError: as `images_of`.
+        RunError: it can be kept nowhere.
     """
-    made = survey(net, surveyed_images(run, n), normalizer, progress)
+    images, origin = source or images_of(run)
+    made = survey(net, images.subset(test=n).test, normalizer, progress)
+    made = replace(made, origin=origin)
     store.write(run, "survey", _stamp(run, n), made.arrays())
     return made
 
 
 def _stamp(run: Run, n: int) -> str:
     info = run.config.images
-    return store.stamp_of(run, "survey 1", n, TOP, info.fingerprint if info else "")
+    return store.stamp_of(run, "survey 2", n, TOP, info.fingerprint if info else "")
 
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)

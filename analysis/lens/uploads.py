@@ -7,6 +7,8 @@ and what is kept is at most KEEP pixels a side. Knows nothing of nets, pages or 
 from __future__ import annotations
 
 import hashlib
+import re
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -74,7 +76,7 @@ def read_image(data: bytes, name: str) -> Picture:
     except DataError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise DataError(_too_large(name, _("more than 89 million"))) from None
+        raise DataError(_too_large(name, _claimed_size(data))) from None
     except (OSError, SyntaxError) as error:
         raise DataError(_unreadable(data, name, error)) from None
     except Exception as error:  # foreign bytes: Pillow's decoders raise nearly anything
@@ -95,8 +97,7 @@ def _check_bytes(data: bytes, name: str) -> None:
                 name=name, size=len(data) // 10**6, most=MAX_BYTES // 10**6
             )
         )
-    head = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if head.startswith((b"<svg", b"<?xml", b"<!doctype svg")):
+    if _is_svg(data):
         raise DataError(
             _(
                 "{name} is an SVG drawing, not pixels, and nothing in it is executed here. "
@@ -109,6 +110,32 @@ def _check_bytes(data: bytes, name: str) -> None:
                 name=name
             )
         )
+
+
+_SVG = re.compile(
+    rb"(?>\xef\xbb\xbf)?+"  # a byte order mark
+    rb"(?>\s++|<\?.*?\?>|<!--.*?-->|<!doctype[^>\[]*+(?>\[.*?\]\s*+)?+>)*+"
+    rb"<(?:[\w-]++:)?svg[\s/>]",
+    re.IGNORECASE | re.DOTALL,
+)
+"""Up to an SVG's first tag. Nothing in it is tried twice, so no file can make it slow."""
+
+
+def _is_svg(data: bytes) -> bool:
+    """Whether the root element is an SVG drawing's, whatever stands before it."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        data = data.decode("utf-16", "ignore").encode()
+    return _SVG.match(data) is not None
+
+
+def _claimed_size(data: bytes) -> str:
+    """Width and height in the header of an image that Pillow refuses to open."""
+    for kind in FORMATS:
+        open_header, accepts = Image.OPEN[kind]
+        if accepts is not None and accepts(data[:16]) is True:
+            with suppress(Exception), open_header(BytesIO(data), "") as image:
+                return f"{image.width} x {image.height}"
+    return _("more than 89 million")
 
 
 def _check_size(image: Image.Image, name: str) -> None:

@@ -1,21 +1,36 @@
 """Every cache of the app. Keys are paths and file stamps, so a run that grows is read again.
 
-What a cache returns is shared by all sessions: tables from here are read, never written to.
+What a cache returns is shared by all sessions: tables, nets and pictures from here are read, never
+written to. Imports no torch: what needs it is imported when it is asked for.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
-from analysis.runs import DamagedRun, Run, SavedRecording, load_or_damaged, run_paths
+from analysis.runs import DamagedRun, Run, SavedRecording, load_or_damaged, load_run, run_paths
 from analysis.runs.files import CONFIG, MODEL, STATUS, table_file
 from analysis.runs.reader import read_table
 from analysis.runs.recordings import RECORDING, recording_or_damaged, recording_paths
 
+if TYPE_CHECKING:
+    from streamlit.runtime.uploaded_file_manager import UploadedFile
+    from torch import Tensor
+
+    from analysis.data import Images, Normalizer
+    from analysis.lens.attribution import Attribution
+    from analysis.lens.survey import Survey
+    from analysis.lens.uploads import Picture
+    from analysis.nets import Net
+
 Stamp = tuple[int, int]
+Lesson = Literal["survey", "readouts"]
+"""What a pass over a data set teaches of a run."""
 
 
 class _CachedTables:
@@ -74,6 +89,121 @@ def _read_table(path: str, table: str, stamp: Stamp) -> pd.DataFrame:
     words = [name for name in ("layer", "source", "block_name") if name in frame]
     # 110 layers by 164 epochs by two sources: 36,000 rows with few words in them.
     return frame.astype(dict.fromkeys(words, "category"))
+
+
+def net_of(run: Run) -> tuple[Net, Normalizer]:
+    """A run's net in evaluation mode and its normalizer: loaded once for all sessions.
+
+    Raises:
+        RunDamaged: it has no whole weights.
+    """
+    return _net(str(run.path), _stamp(run.weights_path))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _net(path: str, stamp: Stamp) -> Any:
+    from analysis.weights import load_net
+
+    return load_net(load_run(Path(path)))
+
+
+def input_of(run: Run, pixels: np.ndarray) -> Tensor:
+    """The net's normalised input (1, 3, H, W) from pixels uint8 (H, W, 3)."""
+    import torch
+
+    return net_of(run)[1].apply(torch.from_numpy(pixels.transpose(2, 0, 1)[None].copy()))
+
+
+def picture_of(file: UploadedFile) -> Picture:
+    """An uploaded file's picture.
+
+    Raises:
+        DataError: it can't be read; said again at each call.
+    """
+    return _picture(file.file_id, file)
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def _picture(file_id: str, _file: UploadedFile) -> Picture:
+    from analysis.lens.uploads import read_image
+
+    return read_image(_file.getvalue(), _file.name)  # at most 1024 x 1024 pixels, 3 MB
+
+
+def images_of(run: Run) -> Images:
+    """A run's own data set, memory-mapped.
+
+    Raises:
+        DataError: it names none, or it can't be had.
+    """
+    return _images(str(run.path), _stamp(run.path / CONFIG))
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _images(path: str, stamp: Stamp) -> Images:
+    from analysis.lens import own_images
+
+    return own_images.images_of(load_run(Path(path)))[0]
+
+
+def learned(run: Run, lesson: Lesson) -> Any:
+    """A run's Survey or Readouts; None where they were not made yet."""
+    from analysis.lens import store
+
+    stamps = tuple(_stamp(place) for place in store.places(run, lesson))
+    if not any(stamp[0] for stamp in stamps):
+        return None
+    return _learned(str(run.path), lesson, _stamp(run.weights_path), stamps)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _learned(path: str, lesson: Lesson, weights: Stamp, stamps: tuple[Stamp, ...]) -> Any:
+    from analysis.lens.readout import read_readouts
+    from analysis.lens.survey import read_survey
+
+    run = load_run(Path(path))
+    return read_survey(run) if lesson == "survey" else read_readouts(run)
+
+
+def surveyed_images(found: Survey) -> Tensor:
+    """The test images that a survey is of: uint8 (N, 3, H, W).
+
+    Raises:
+        DataError: they can't be had any more, or they have changed.
+    """
+    return _surveyed_images(found.origin.text() if found.origin else "", found)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _surveyed_images(origin: str, _found: Survey) -> Tensor:
+    from analysis.lens import survey
+
+    return survey.surveyed_images(_found)
+
+
+def attribution_of(
+    run: Run, pixels: np.ndarray, digest: str, target: int, method: str, layer: str
+) -> Attribution:
+    """An attribution, computed once for all who ask the same.
+
+    Args:
+        run: any run with weights.
+        pixels: uint8 (H, W, 3).
+        digest: of the pixels.
+        target: index of the class.
+        method: one of `analysis.lens.attribution.METHODS`.
+        layer: for the methods that look at one.
+    """
+    key = str(run.path), _stamp(run.weights_path), digest, target, method, layer
+    return _attribution(key, run, pixels)
+
+
+@st.cache_resource(max_entries=200, show_spinner=False)
+def _attribution(key: tuple, _run: Run, _pixels: np.ndarray) -> Attribution:
+    from analysis.lens.attribution import attribute
+
+    *_rest, target, method, layer = key
+    return attribute(net_of(_run)[0], input_of(_run, _pixels), target, method, layer)
 
 
 def _stamp(path: Path) -> Stamp:

@@ -15,7 +15,6 @@ from pages.lens.panels import (
     export,
     forming,
     layers,
-    nets,
     predictions,
 )
 
@@ -25,7 +24,7 @@ def loadable(runs: list[Run]) -> list[Run]:
     whole = []
     for run in runs:
         try:
-            nets.net_of(run)
+            cached.net_of(run)
         except LensError as error:
             st.error(_("{run} is left out: {reason}").format(run=run.id, reason=error))
         else:
@@ -48,7 +47,9 @@ subject = chooser.choose(runs)
 
 from analysis.lens.activations import probe  # noqa: E402  (torch: after the pickers are drawn)
 
-probes = {run.id: probe(nets.net_of(run)[0], nets.input_of(run, subject.pixels)) for run in runs}
+probes = {
+    run.id: probe(cached.net_of(run)[0], cached.input_of(run, subject.pixels)) for run in runs
+}
 PANELS = {
     "predictions": (_("Predictions and layers"), predictions),
     "layers": (_("Activations"), layers),

@@ -49,10 +49,16 @@ def animation(frames: int = 1000) -> bytes:
     return encoded(red, "GIF", save_all=True, append_images=others, duration=10)
 
 
-SVG = (
-    b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg" width="32" height="32">'
+SVG_TAG = (
+    b'<svg xmlns="http://www.w3.org/2000/svg" width="32" height="32">'
     b"<script>alert(1)</script></svg>"
 )
+SVG = b'<?xml version="1.0"?>\n' + SVG_TAG
+PROLOG = (
+    b'\xef\xbb\xbf<?xml version="1.0"?>\n<!-- drawn by <hand> -->\n<?style a?>'
+    b'<!DOCTYPE svg PUBLIC "-//W3C" "x.dtd" [<!ENTITY a "b>">]>\n<!-- ' + b"words " * 200 + b"-->\n"
+)
+"""What may stand before an SVG's first tag."""
 
 
 def refused() -> dict[str, tuple[bytes, str]]:
@@ -64,8 +70,12 @@ def refused() -> dict[str, tuple[bytes, str]]:
         "truncated.jpg": (jpeg[: len(jpeg) // 2], "truncated.jpg is cut short"),
         "drawing.svg": (SVG, "drawing.svg is an SVG drawing"),
         "drawing.png": (SVG, "drawing.png is an SVG drawing"),
-        "bomb.png": (png_header(60_000, 60_000), "bomb.png claims more than 89 million pixels"),
-        "huge.png": (png_header(20_000, 20_000), "huge.png claims more than 89 million pixels"),
+        "spaces.svg": (b" \n" * 2000 + SVG_TAG, "spaces.svg is an SVG drawing"),
+        "comment.svg": (PROLOG + SVG_TAG, "comment.svg is an SVG drawing"),
+        "wide.svg": ((PROLOG + SVG_TAG).decode().encode("utf-16"), "wide.svg is an SVG drawing"),
+        "feed.png": (b'<?xml version="1.0"?>\n<rss><svg/></rss>', "feed.png is not an image"),
+        "bomb.png": (png_header(60_000, 60_000), "bomb.png claims 60000 x 60000 pixels"),
+        "huge.png": (png_header(20_000, 20_000), "huge.png claims 20000 x 20000 pixels"),
         "large.png": (png_header(8_000, 8_000), "large.png claims 8000 x 8000 pixels"),
         "dot.png": (encoded(photo(1, 1)), "dot.png has 1 x 1 pixels: too small"),
     }

@@ -6,7 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from analysis.errors import SpecError
+from analysis.continuation import continue_run, queue_study, study
+from analysis.errors import RunError, SpecError
+from analysis.figures.construction import construction_info
 from analysis.lens.constructed_runs import compare_runs, construct_run
 from analysis.lens.construction import (
     block_differences,
@@ -160,12 +162,41 @@ def test_training_goes_on_from_the_constructed_weights(trained, tmp_path):
     recipe = Recipe.parse(
         "quick", epochs=1, batch_size=50, train_images=200, test_images=100, lr=1e-12, flip=False
     )
-    path = construct_run(trained, 14, tmp_path, recipe=recipe)
+    built = load_run(construct_run(trained, 14, tmp_path))
+    path = continue_run(built, tmp_path, recipe=recipe)
     waiting = load_run(path)
     assert waiting.state == "queued"
     assert waiting.config.origin["from"] == trained.id
+    assert waiting.history()["test_error"].tolist() == [trained.status.test_error]
     run = train_run(path)
     assert run.state == "finished"
     assert run.recipe == f"{recipe.label}, from {trained.net}"
+    assert run.history()["epoch"].tolist() == [0, 1]
     # The BN statistics moved for one epoch; the weights did not.
     assert abs(run.status.test_error - trained.status.test_error) <= 10
+    with pytest.raises(RunError, match="is no constructed net as it was made"):
+        continue_run(run, tmp_path)
+
+
+def test_a_study_is_the_net_trained_on_and_from_scratch(trained, tmp_path):
+    """Both by the shallower net's recipe, on its images; asked for twice, made once."""
+    built = load_run(construct_run(trained, 14, tmp_path))
+    known = [trained, built]
+    paths = queue_study(built, known, tmp_path)
+    on, scratch = (load_run(path) for path in paths)
+    assert [run.status.queued_at is not None for run in (on, scratch)] == [True, True]
+    assert on.config.recipe == scratch.config.recipe == trained.config.recipe
+    assert queue_study(built, [*known, on, scratch], tmp_path) == []
+    done = [train_run(path) for path in paths]
+    found = study(built, [*known, *done])
+    assert [run.id for run in found.trained_on] == [on.id]
+    assert [run.id for run in found.scratch] == [scratch.id]
+    assert found.shallow is not None
+    assert found.shallow.id == trained.id
+    info = construction_info(found)
+    zero = info[(info["series"] == "constructed") & (info["epoch"] == 0)]
+    assert dict(zip(zero["measure"], zero["error"], strict=True)) == {
+        "clean": trained.status.train_error_clean,
+        "test": trained.status.test_error,
+    }
+    assert info[info["series"] == "scratch"]["epoch"].min() == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import tracemalloc
 
 import numpy as np
@@ -105,6 +106,16 @@ def test_refused(name):
 
     assert str(caught.value).startswith(message)
     assert peak < 5_000_000
+
+
+@pytest.mark.parametrize("text", [b"<!--", b"<!-- -->", b"<?", b" ", b"<!doctype [", b"<!doctype "])
+def test_nothing_makes_the_svg_check_slow(text):
+    """Megabytes of what may stand before an SVG are passed once, not once for every part."""
+    start = time.perf_counter()
+    with pytest.raises(DataError, match=r"a\.png is not an image"):
+        read_image(text * (4_000_000 // len(text)), "a.png")
+
+    assert time.perf_counter() - start < 5
 
 
 def test_missing_pixels():

@@ -193,15 +193,15 @@ def test_bounded_memory(runs):
     """200 different uploads, read and passed through a net, keep what the first 40 kept."""
     from analysis.lens.activations import probe
     from analysis.lens.crops import Crop, to_input
-    from pages.lens.panels import chooser, nets
+    from pages.common import cached
 
     run, process = load_run(next(runs.iterdir())), psutil.Process()
     for i in range(200):
         file = io.BytesIO(encoded(photo(800 + i, 700), "BMP"))
         file.name = "a.bmp"
-        pixels = to_input(chooser._read(str(i), file).rgb, Crop())
-        probe(nets.net_of(run)[0], nets.input_of(run, pixels))
-        nets.attribution_of(run, pixels, str(i), 0, "saliency", "")
+        pixels = to_input(cached._picture(str(i), file).rgb, Crop())
+        probe(cached.net_of(run)[0], cached.input_of(run, pixels))
+        cached.attribution_of(run, pixels, str(i), 0, "saliency", "")
         if i == 40:
             gc.collect()
             before = process.memory_info().rss

@@ -11,8 +11,7 @@ from analysis.figures import images, run_styles
 from analysis.figures.inspect import plot_sanity
 from analysis.runs import Run
 from analysis.text import _
-from pages.common import show, state
-from pages.lens.panels import nets
+from pages.common import cached, show, state
 from pages.lens.panels.chooser import Subject
 from pages.lens.panels.forming import pick_class
 
@@ -107,7 +106,7 @@ def _one(
     from analysis.lens.attribution import layered
 
     layer = _layer_at(run, place) if layered(method) else ""
-    found = nets.attribution_of(run, subject.pixels, subject.digest, target, method, layer)
+    found = cached.attribution_of(run, subject.pixels, subject.digest, target, method, layer)
     scale: images.Scale = "signed" if found.signed else "positive"
     over = images.overlaid(subject.pixels, found.values, opacity, scale)
     words = [titles()[method]]
@@ -137,7 +136,7 @@ def _sanity(
 
     for run, style in zip(runs, run_styles(runs), strict=True):
         layer = _layer_at(run, place) if layered(method) else ""
-        net, x = nets.net_of(run)[0], nets.input_of(run, subject.pixels)
+        net, x = cached.net_of(run)[0], cached.input_of(run, subject.pixels)
         table, maps = sanity_check(net, x, target, method, layer)  # type: ignore
         st.markdown(f"**{style.label}**")
         scale: images.Scale = "signed" if maps[0].signed else "positive"

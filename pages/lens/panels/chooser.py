@@ -13,10 +13,10 @@ from analysis.errors import LensError
 from analysis.figures.images import enlarged
 from analysis.lens.crops import Crop, to_input
 from analysis.lens.samples import sample, sample_names, sample_title
-from analysis.lens.uploads import MAX_BYTES, MAX_FILES, Picture, pixel_digest, read_image
+from analysis.lens.uploads import MAX_BYTES, MAX_FILES, Picture, pixel_digest
 from analysis.runs import Run
 from analysis.text import _
-from pages.common import state
+from pages.common import cached, state
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +88,7 @@ def _uploaded() -> Picture | None:
     pictures = {}
     for file in files[:MAX_FILES]:
         try:
-            pictures[file.file_id] = _read(file.file_id, file)
+            pictures[file.file_id] = cached.picture_of(file)
         except LensError as error:
             st.error(str(error), icon=":material/image_not_supported:")
     if not pictures:
@@ -107,16 +107,9 @@ def _uploaded() -> Picture | None:
     return pictures.get(chosen) or next(iter(pictures.values()))
 
 
-@st.cache_resource(max_entries=24, show_spinner=False)
-def _read(file_id: str, _file) -> Picture:
-    # A kept picture has at most 1024 x 1024 pixels, 3 MB; an error is raised again each time.
-    return read_image(_file.getvalue(), _file.name)
-
-
 def _from_data(run: Run) -> tuple[Picture | None, str]:
-
     try:
-        images = _test_images(str(run.path), run)
+        images = cached.images_of(run)
     except LensError as error:
         st.error(str(error))
         return None, ""
@@ -134,16 +127,6 @@ def _from_data(run: Run) -> tuple[Picture | None, str]:
         data=run.data_title, number=number, label=label
     )
     return Picture(name, rgb, (rgb.shape[1], rgb.shape[0])), label
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _test_images(path: str, _run: Run):
-    from analysis.data import load_images
-    from analysis.errors import DataError
-
-    if _run.config.data is None:
-        raise DataError(_("{run} names no data set").format(run=_run.id))
-    return load_images(_run.config.data)
 
 
 def _crop(picture: Picture) -> Crop:

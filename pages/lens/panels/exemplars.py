@@ -13,7 +13,7 @@ from analysis.errors import LensError
 from analysis.figures.images import enlarged
 from analysis.runs import Run
 from analysis.text import _
-from pages.common import state
+from pages.common import cached, state
 from pages.lens.panels import nets
 from pages.lens.panels.chooser import Subject
 from pages.lens.panels.layers import pick_run
@@ -23,10 +23,10 @@ ZOOM = 5
 
 def show_panel(runs: Sequence[Run], subject: Subject, probes: dict[str, Any]) -> None:
     """Nine images for a channel of choice, with the patch that the position sees."""
-    from analysis.lens.survey import IMAGES, surveyed_images
+    from analysis.lens.survey import IMAGES
 
     run = pick_run(runs, "image_net")
-    found = nets.learned(run, "survey")
+    found = cached.learned(run, "survey")
     if found is None:
         why = _("This needs one pass over {count} test images, once for a run.")
         nets.offer_to_learn([run], "survey", _("Survey the test images"), why.format(count=IMAGES))
@@ -40,11 +40,13 @@ def show_panel(runs: Sequence[Run], subject: Subject, probes: dict[str, Any]) ->
             _("Channel"), 0, last, 0, key=f"image_best_channel_{run.net}_{layer}"
         )
     try:
-        pixels = surveyed_images(run)
+        pixels = cached.surveyed_images(found)
     except LensError as error:
         st.error(str(error))
+        nets.say_how([run], _("The survey is kept, but its images can't be had."))
         return
     _gallery(run, found.exemplars(layer, int(channel)), pixels, layer)
+    nets.name_other_images([run], "survey")
 
 
 def _gallery(run: Run, exemplars: list[tuple[int, int, float]], pixels: Any, layer: str) -> None:

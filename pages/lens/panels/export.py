@@ -13,6 +13,7 @@ import streamlit as st
 from analysis.figures import run_styles
 from analysis.runs import Run
 from analysis.text import _
+from pages.common import cached
 from pages.lens.panels import nets
 from pages.lens.panels.chooser import Subject
 
@@ -47,7 +48,7 @@ def activations_file(run: Run, pixels: np.ndarray) -> bytes:
     """An .npz: `pixels`, and every layer's response and activation under its module path."""
     from analysis.lens.activations import all_activations
 
-    arrays = all_activations(nets.net_of(run)[0], nets.input_of(run, pixels))
+    arrays = all_activations(cached.net_of(run)[0], cached.input_of(run, pixels))
     buffer = io.BytesIO()
     np.savez_compressed(buffer, pixels=pixels, **arrays)  # type: ignore
     return buffer.getvalue()

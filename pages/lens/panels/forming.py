@@ -11,7 +11,7 @@ from analysis.figures import run_styles
 from analysis.figures.inspect import forming_info, plot_forming
 from analysis.runs import Run
 from analysis.text import _
-from pages.common import show
+from pages.common import cached, show
 from pages.lens.panels import nets
 from pages.lens.panels.chooser import Subject
 
@@ -23,9 +23,9 @@ def show_panel(runs: Sequence[Run], subject: Subject, probes: dict[str, Any]) ->
     shown = pick_class(runs, probes, "image_forming_class")
     tables = {
         run.id: forming(
-            nets.net_of(run)[0],
-            nets.input_of(run, subject.pixels),
-            nets.learned(run, "readouts"),
+            cached.net_of(run)[0],
+            cached.input_of(run, subject.pixels),
+            cached.learned(run, "readouts"),
         )
         for run in runs
     }
@@ -37,6 +37,7 @@ def show_panel(runs: Sequence[Run], subject: Subject, probes: dict[str, Any]) ->
         "{test} test images is in the CSV. A residual net refines: neighbours say nearly the same."
     ).format(test=TEST)
     show.figure(plot_forming(info), info, "image_forming", reading)
+    nets.name_other_images(runs, "readouts")
     nets.offer_to_learn(
         list(runs),
         "readouts",

@@ -14,8 +14,7 @@ from analysis.figures.inspect import plot_tiles
 from analysis.figures.netmap import netmap_info, plot_netmap
 from analysis.runs import Run
 from analysis.text import _
-from pages.common import show, state
-from pages.lens.panels import nets
+from pages.common import cached, show, state
 from pages.lens.panels.chooser import Subject
 
 
@@ -23,7 +22,7 @@ def show_panel(runs: Sequence[Run], subject: Subject, probes: dict[str, Any]) ->
     """One net's map and layer; then the block's parts; then a row of channels for each stage."""
     run = pick_run(runs, "image_net")
     block = _pick_block(run, probes[run.id])
-    net, x = nets.net_of(run)[0], nets.input_of(run, subject.pixels)
+    net, x = cached.net_of(run)[0], cached.input_of(run, subject.pixels)
     if block != "stem":
         _parts(net, x, block)
     _layer(run, net, x, block, subject)

@@ -12,7 +12,7 @@ from analysis.figures import run_styles
 from analysis.figures.inspect import image_responses_info, plot_image_responses
 from analysis.runs import Run
 from analysis.text import _
-from pages.common import show
+from pages.common import cached, show
 from pages.lens.panels import nets
 from pages.lens.panels.chooser import Subject
 
@@ -54,7 +54,7 @@ def _responses(runs: list[Run], probes: Mapping[str, Any]) -> None:
 
     spreads, layers = {}, {}
     for run in runs:
-        found = nets.learned(run, "survey")
+        found = cached.learned(run, "survey")
         if found is not None:
             spreads[run.id], layers[run.id] = distribution(found), found.layers
     responses = {run.id: probes[run.id].responses for run in runs}
@@ -77,6 +77,7 @@ def _responses(runs: list[Run], probes: Mapping[str, Any]) -> None:
             for label in info["label"].unique()
         ]
         st.caption("; ".join(lines) + ".")
+    nets.name_other_images(runs, "survey")
     nets.offer_to_learn(
         runs,
         "survey",

@@ -1,0 +1,128 @@
+"""`survey`: pass a data set through runs' nets once, so that the Inspect page need not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from analysis.cli.options import RunsFolder, folders
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from analysis.lens.own_images import Origin
+    from analysis.runs import Run
+    from analysis.spec import DataSpec
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's subcommand."""
+    app.command()(survey)
+
+
+def survey(
+    run: Annotated[
+        list[str],
+        typer.Argument(
+            help="One or several runs: ids or paths, unique parts of ids, or nets.",
+            metavar="RUN ...",
+        ),
+    ],
+    data: Annotated[
+        str,
+        typer.Option(
+            help="Images of the same classes, where the run's own lie elsewhere or can't be had: "
+            "cifar10, cifar100, digits, folder:PATH. [default: the run's own]"
+        ),
+    ] = "",
+    resize: Annotated[int | None, typer.Option(help="Resize a folder's images to this.")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Make anew what is there.")] = False,
+    runs: RunsFolder = None,
+) -> None:
+    """Survey a run's net for the Inspect page: one pass over its data set, kept with the run.
+
+    Finds, over test images, how large each layer's response is by image and which images excite
+    each channel most; and fits, on training images, a readout of the classes after each block.
+
+    Each of the two is kept whole or not at all, and what is there is not made again: after an
+    interruption the same command goes on. They go to the folder lens/ of the run; those of bundled
+    runs, and of runs in folders that can't be written, to the cache folder.
+    """
+    from analysis.runs import find_run
+    from analysis.spec import DataSpec
+
+    found = [find_run(name, folders(runs)) for name in run]
+    spec = DataSpec.parse(data, resize=resize) if data else None
+    with _bar() as (bar, say):
+        for one in found:
+            _survey(one, spec, again, bar, say)
+
+
+def _survey(
+    run: Run,
+    spec: DataSpec | None,
+    again: bool,
+    bar: Callable[[str], Callable[[int, int], None]],
+    say: Callable[[str], None],
+) -> None:
+    from analysis.lens import readout, store, survey
+    from analysis.lens.own_images import images_of
+    from analysis.weights import load_net
+
+    source = images_of(run, spec, bar(f"{run.net}: reading images"))
+    origin = source[1]
+    net, normalizer = load_net(run)
+    lessons: list[tuple[str, str, Callable[[Run], Any], Callable[..., Any]]] = [
+        ("survey", "responses and exemplars", survey.read_survey, survey.make_survey),
+        ("readouts", "readouts", readout.read_readouts, readout.make_readouts),
+    ]
+    for name, title, read, make in lessons:
+        there = read(run)
+        if not again and there is not None and _same(there.origin, origin):
+            say(f"{run.id}: {title} are there already; --again makes them anew")
+            continue
+        make(run, net, normalizer, progress=bar(f"{run.net}: {title}"), source=source)
+        where = next(place for place in store.places(run, name) if place.exists())
+        say(f"{run.id}: {title} over {origin.data}: {where}")
+
+
+def _same(one: Origin | None, other: Origin) -> bool:
+    # Not the title: it is only what figures call them.
+    return one is not None and (str(one.data), one.fingerprint) == (
+        str(other.data), other.fingerprint,
+    )  # fmt: skip
+
+
+@contextmanager
+def _bar() -> Generator[Any]:
+    """A bar with the time left on a terminal, none elsewhere: what begins one, what prints."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console()
+    columns = (
+        TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(),
+        TextColumn("images,"), TimeRemainingColumn(compact=True), TextColumn("left"),
+    )  # fmt: skip
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+
+        def of(title: str) -> Callable[[int, int], None]:
+            task: list[Any] = []
+
+            def tell(done: int, total: int) -> None:
+                if not task:
+                    task.append(progress.add_task(title))
+                progress.update(task[0], completed=done, total=total)
+
+            return tell
+
+        yield of, lambda text: console.print(text, highlight=False, soft_wrap=True)

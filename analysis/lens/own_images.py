@@ -1,0 +1,125 @@
+"""Which images is a net surveyed over? The run's own data set, or another with the same classes.
+
+No silent fall-back: images that are not the run's own are taken only when somebody names them, and
+what was made of them says so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from analysis.data import Images, cache_folder, load_images
+from analysis.errors import DataError, SpecError
+from analysis.runs import Run
+from analysis.spec import DataSpec
+from analysis.text import _
+
+Progress = Callable[[int, int], None]
+"""Called with the images done and their total."""
+
+ARCHIVES = {"cifar10": "cifar-10-python.tar.gz", "cifar100": "cifar-100-python.tar.gz"}
+"""As torchvision calls them; in the cache folder once they were downloaded."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the images of a pass came from."""
+
+    data: DataSpec
+    fingerprint: str
+    """Of the images, not of their place."""
+
+    def is_own(self, run: Run) -> bool:
+        """Whether they are what the run was trained on, wherever they lie."""
+        info = run.config.images
+        return info is not None and info.fingerprint == self.fingerprint
+
+    def text(self) -> str:
+        """One line, for a file."""
+        return json.dumps({**self.data.to_dict(), "fingerprint": self.fingerprint})
+
+    @classmethod
+    def parse(cls, text: str) -> Origin | None:
+        """What `text` gave; None where nothing is known."""
+        try:
+            values = json.loads(text)
+            return cls(DataSpec.from_dict(values), str(values["fingerprint"]))
+        except (ValueError, KeyError, TypeError, SpecError):
+            return None
+
+
+def is_at_hand(data: DataSpec | None) -> bool:
+    """Whether the images are on this machine, so that nothing would be downloaded.
+
+    Looks for folders and files only; that the images are whole is `load_images`' business.
+    """
+    if data is None:
+        return False
+    if data.name == "folder":
+        return all((Path(str(data.path)) / split).is_dir() for split in ("train", "test"))
+    folder = cache_folder()
+    return data.name == "digits" or any(
+        path.exists() for path in (folder / data.name / "meta.json", folder / ARCHIVES[data.name])
+    )
+
+
+def images_of(
+    run: Run, data: DataSpec | None = None, progress: Progress | None = None
+) -> tuple[Images, Origin]:
+    """The full data set of a run, or the one named in its place.
+
+    Args:
+        run: any run.
+        data: images of the same classes and size; None: the run's own.
+        progress: called while images are decoded for the first time.
+
+    Raises:
+        DataError: the run names no data set, it can't be had, or the net can't tell its classes.
+    """
+    spec = data or run.config.data
+    if spec is None:
+        raise DataError(_("{run} names no data set: name one of its classes.").format(run=run.id))
+    images = load_images(spec, progress=progress)
+    info = run.config.images
+    if data is None and info is not None and info.fingerprint != images.fingerprint:
+        raise DataError(
+            _("{data} is not the set that {run} was trained on: its images differ.").format(
+                data=spec, run=run.id
+            )
+        )
+    known = info.classes if info else images.classes
+    if images.classes != known or len(images.classes) > run.config.net.classes:
+        raise DataError(
+            _("{data} has other classes than {run}: {theirs}, not {ours}.").format(
+                data=spec, run=run.id, theirs=_some(images.classes), ours=_some(known)
+            )
+        )
+    if images.size != run.config.image_size:
+        raise DataError(
+            _("{data} has images of {theirs} pixels a side, {run} takes {ours}.").format(
+                data=spec, run=run.id, theirs=images.size, ours=run.config.image_size
+            )
+        )
+    return images, Origin(spec, images.fingerprint)
+
+
+def same_images(origin: Origin) -> Images:
+    """The images that an earlier pass was over.
+
+    Raises:
+        DataError: they can't be had any more, or they have changed.
+    """
+    images = load_images(origin.data)
+    if images.fingerprint != origin.fingerprint:
+        raise DataError(
+            _("The images in {data} have changed since the survey.").format(data=origin.data)
+        )
+    return images
+
+
+def _some(classes: tuple[str, ...]) -> str:
+    more = ", ..." if len(classes) > 4 else ""
+    return f"{len(classes)} ({', '.join(classes[:4])}{more})"
