@@ -13,7 +13,7 @@ import sys
 
 import typer
 
-from analysis.cli import argument, exchange, jobs, runs, train
+from analysis.cli import argument, exchange, jobs, runs, survey, train
 from analysis.errors import LensError
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ runs.register(app)
 argument.register(app)
 jobs.register(app)
 exchange.register(app)
+survey.register(app)
 
 
 def main() -> None:
