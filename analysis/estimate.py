@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -176,13 +177,22 @@ def _rate_of(run: Run) -> Rate:
     machine = run.status.machine
     return Rate(
         net=run.net,
-        images_per_second=float(run.status.images_per_second or 0),
+        images_per_second=_typical_rate(run),
         multiply_adds=run.multiply_adds,
         threads=run.config.compute.threads,
         device=run.config.compute.device,
         here=not run.bundled and is_this_machine(machine),
         when=run.status.heartbeat,
     )
+
+
+def _typical_rate(run: Run) -> float:
+    """Median over epochs: the first one compiles, and another may have had to share the machine."""
+    with suppress(RunError):
+        median = run.history()["images_per_second"].median()
+        if math.isfinite(median):
+            return float(median)
+    return float(run.status.images_per_second or 0)
 
 
 def is_this_machine(machine: dict[str, Any]) -> bool:

@@ -6,6 +6,8 @@ import os
 import shlex
 import signal
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -120,23 +122,20 @@ def _command() -> str:
     return shlex.join(["python", "-m", "analysis", *sys.argv[1:]])
 
 
-def _run(path: Path, only_queued: bool = False) -> None:
-    """Train in the foreground; Ctrl-C and SIGTERM end it in order, to be resumed."""
+def _run(path: Path, only_queued: bool = False, again: str = "") -> None:
+    """Train in the foreground; Ctrl-C and SIGTERM end it in order, to be resumed.
+
+    Args:
+        path: the run.
+        only_queued: as `train_run` takes it.
+        again: the command that goes on after a stop; by default `resume`.
+    """
     from analysis.training import train_run
 
-    received: list[int] = []
-
-    def stop(number: int, _frame: object) -> None:
-        if received:  # asked again: don't wait for the next update
-            raise KeyboardInterrupt
-        received.append(number)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
     main = int(os.environ.get("RANK", 0)) == 0
     if main:
         print(f"Run: {path}")
-    with _Bar(path.name, visible=main) as bar:
+    with _stop_asked() as received, _Bar(path.name, visible=main) as bar:
         run = train_run(
             path, bar.update, lambda: bool(received), bar.decoding, bar.line, only_queued
         )
@@ -144,9 +143,27 @@ def _run(path: Path, only_queued: bool = False) -> None:
         if main:
             print(
                 f"Stopped after epoch {run.status.epoch} of {run.status.epochs_total}. Go on with: "
-                f"python -m analysis resume {path}"
+                + (again or f"python -m analysis resume {path}")
             )
         raise typer.Exit(128 + received[0] if received else 0)
+
+
+@contextmanager
+def _stop_asked() -> Generator[list[int]]:
+    """The signals that asked to stop, while it is open; asked again, it ends at once."""
+    received: list[int] = []
+
+    def stop(number: int, _frame: object) -> None:
+        if received:  # asked again: don't wait for the next update
+            raise KeyboardInterrupt
+        received.append(number)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class _Bar:

@@ -1,0 +1,201 @@
+"""`reproduce`: a figure of the paper from one command, training what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from analysis.cli import jobs
+from analysis.cli.options import RunsFolder, folders
+from analysis.cli.train import _Bar, _command, _duration, _run
+
+if TYPE_CHECKING:
+    from analysis.jobs import Request
+    from analysis.reproduce import Experiment, Part
+    from analysis.runs import Run
+    from analysis.spec import DataSpec
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's subcommand."""
+    app.command()(reproduce)
+
+
+def reproduce(
+    figure: Annotated[str, typer.Argument(help="fig6, fig7 or table6.", metavar="FIGURE")],
+    data: Annotated[
+        str,
+        typer.Option(help="cifar10, cifar100, digits, or folder:PATH (train/ and test/ in it)."),
+    ] = "cifar10",
+    recipe: Annotated[
+        str, typer.Option(help="paper: 64k iterations; short: 30 epochs; quick: a minute a net.")
+    ] = "paper",
+    epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.", min=1)] = None,
+    seeds: Annotated[
+        int, typer.Option(help="Seeds of each net, from 0; the paper: 5 for ResNet-110.", min=1)
+    ] = 1,
+    also: Annotated[
+        list[str] | None, typer.Option(help="A further net: resnet-1202. May be repeated.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The file. [default: FIGURE.html]")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what is there and what is to be trained.")
+    ] = False,
+    queue: Annotated[
+        bool, typer.Option("--queue", help="Train what is missing in the background.")
+    ] = False,
+    bundled: Annotated[
+        bool, typer.Option("--bundled", help="Draw the runs that came along; train nothing.")
+    ] = False,
+    data_title: Annotated[str, typer.Option(help="What figures call the data.")] = "",
+    runs: RunsFolder = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, float32, bfloat16.")] = "auto",
+    threads: Annotated[int | None, typer.Option(help="CPU threads.", min=1)] = None,
+) -> None:
+    """Reproduce a figure of the paper: train what is missing, draw what there is.
+
+    With no options that is the paper's own experiment: CIFAR-10, 64k iterations. Stopped at any
+    point, the same command goes on where it was. The figure is drawn anew after every net.
+    """
+    from analysis import reproduce as experiments
+    from analysis.jobs import requests_for
+    from analysis.runs import default_folder
+    from analysis.spec import Compute, DataSpec
+
+    experiment = experiments.experiment(figure)
+    path = output or Path(f"{experiment.name}.html")
+    if bundled:
+        _draw(experiment, experiments.bundled(experiment, _known(runs)), path)
+        return
+    spec = DataSpec.parse(data, data_title)
+    changes = {} if epochs is None else {"epochs": epochs}
+    compute = Compute(device, precision, None, None, threads)  # ty: ignore[invalid-argument-type]
+    nets = [*experiment.nets, *(also or [])]
+    wanted = [
+        request
+        for seed in range(seeds)
+        for request in requests_for(nets, spec, recipe, changes, seed, compute)
+    ]
+    folder = runs or default_folder()
+    found = _parts(wanted, runs, spec)
+    _print_plan(found, folder)
+    if dry_run:
+        return
+    missing = [part for part in found if part.standing != "finished"]
+    if queue:
+        _queue(missing, folder)
+    else:
+        failed = [part for part in missing if not _train(part, folder, experiment, wanted, path)]
+    done = _finished(_parts(wanted, runs, spec))
+    if done:
+        _draw(experiment, done, path)
+    if not queue and failed:
+        names = ", ".join(dict.fromkeys(part.request.net.name for part in failed))
+        print(f"Without {names}; the same command tries again.")
+        raise typer.Exit(6)
+
+
+def _known(runs: Path | None) -> list[Run]:
+    from analysis.runs import Run, list_runs
+
+    return [run for run in list_runs(folders(runs)) if isinstance(run, Run)]
+
+
+def _parts(wanted: Sequence[Request], runs: Path | None, data: DataSpec) -> list[Part]:
+    from analysis.reproduce import parts
+
+    known = _known(runs)
+    return parts(wanted, known, _fingerprint(data, known))
+
+
+def _fingerprint(data: DataSpec, known: Sequence[Run]) -> str:
+    """Of a folder's images, so that runs on a copy of them elsewhere serve as well."""
+    for run in known:
+        if run.config.data == data and run.config.images:
+            return run.config.images.fingerprint
+    if data.name != "folder":
+        return ""
+    from analysis.data import load_images
+
+    with _Bar(str(data), visible=True) as bar:
+        return load_images(data, progress=bar.decoding).fingerprint
+
+
+def _finished(found: Sequence[Part]) -> list[Run]:
+    return [part.run for part in found if part.run is not None and part.standing == "finished"]
+
+
+def _print_plan(found: Sequence[Part], folder: Path) -> None:
+    from analysis.estimate import estimate, known_rates
+
+    rates = known_rates(_known(folder), folder)
+    total, bases = 0.0, set()
+    for part in found:
+        request, run = part.request, part.run
+        words = run.id if run and part.standing == "finished" else part.standing
+        if part.standing != "finished":
+            if run and run.status.epoch:
+                words += f" after epoch {run.status.epoch} of {run.status.epochs_total}"
+            expected = estimate(request, rates)
+            bases.add(expected.basis)
+            if expected.seconds is not None:
+                total += expected.seconds * part.share_left
+                words += f", about {_duration(expected.seconds * part.share_left)} to train"
+        print(f"  {request.net.name:14} seed {request.seed}  {words}")
+    left = sum(part.standing != "finished" for part in found)
+    if left:
+        time = "unknown until one has trained" if "none" in bases else f"about {_duration(total)}"
+        where = ", as fast as where the bundled runs trained" if "elsewhere" in bases else ""
+        print(f"{len(found) - left} of {len(found)} are there; time for the rest: {time}{where}.")
+
+
+def _queue(missing: Sequence[Part], folder: Path) -> None:
+    for part in missing:
+        if part.run is not None and part.standing == "stopped":
+            jobs.queue_again(part.run.path)
+    jobs.queue_up([part.request for part in missing if part.standing == "missing"], folder)
+
+
+def _train(
+    part: Part, folder: Path, experiment: Experiment, wanted: Sequence[Request], path: Path
+) -> bool:
+    """Train a part to its end, then draw all that have finished; False where it did not finish."""
+    from analysis.errors import RunInUse, TrainingFailed
+    from analysis.training import prepare_run
+
+    request = part.request
+    if part.run is not None:
+        run_path = part.run.path
+    else:
+        run_path = prepare_run(
+            folder, request.net, request.recipe, request.data, seed=request.seed,
+            compute=request.compute, command=request.command(folder),
+        )  # fmt: skip
+    try:
+        _run(run_path, again=_command())
+    except (RunInUse, TrainingFailed) as error:
+        print(f"{request.net.name}: {error}")
+        return False
+    done = _finished(_parts(wanted, folder, request.data))
+    _draw(experiment, done, path, quiet=True)
+    return True
+
+
+def _draw(experiment: Experiment, runs: Sequence[Run], path: Path, quiet: bool = False) -> None:
+    from analysis.figures import summary_info
+    from analysis.reproduce import write_figure
+
+    write_figure(experiment, runs, path)
+    if quiet:
+        return
+    columns = ["net", "seed", "train_error_clean", "test_error", "mean_response", "epochs"]
+    table = summary_info(runs)[columns]
+    print("\nErrors in percent, mean of the 3x3 layers' responses (std):")
+    print(table.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
+    print(f"Written: {path}")

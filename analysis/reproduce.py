@@ -1,0 +1,197 @@
+"""The paper's figures from runs of one data set and recipe: which it takes, which are there.
+
+An experiment names its nets; `parts` finds the run of each; `write_figure` draws what has finished.
+Training what is missing is the command line's affair (`analysis.cli.reproduce`). No torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import plotly.graph_objects as go
+
+from analysis import figures
+from analysis.errors import SpecError
+from analysis.figures.depth import depth_info, plot_depth
+from analysis.figures.table6 import table6_info, table6_words
+from analysis.jobs import Request
+from analysis.jobs.queue import is_resumable
+from analysis.report import write_report
+from analysis.runs import Run
+from analysis.text import _
+
+Standing = Literal["finished", "running", "queued", "stopped", "missing"]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One figure or table of the paper and the nets behind it."""
+
+    name: str
+    source: str
+    """Where in the paper."""
+    title: Callable[[], str]
+    nets: tuple[str, ...]
+    draw: Callable[[Sequence[Run]], go.Figure]
+
+
+def _figure_6(runs: Sequence[Run]) -> go.Figure:
+    return figures.plot_error_curves(figures.error_curves_info(runs), arrangement="panels")
+
+
+def _figure_7(runs: Sequence[Run]) -> go.Figure:
+    return figures.plot_responses(figures.responses_info(runs))
+
+
+def _table_6(runs: Sequence[Run]) -> go.Figure:
+    return plot_depth(depth_info(runs))
+
+
+EXPERIMENTS = {
+    experiment.name: experiment
+    for experiment in (
+        Experiment(
+            "fig6",
+            "Fig. 6",
+            lambda: _("Training of plain and residual nets"),
+            ("plain-20", "plain-32", "plain-44", "plain-56", "resnet-20", "resnet-32", "resnet-44",
+             "resnet-56", "resnet-110"),
+            _figure_6,
+        ),
+        Experiment(
+            "fig7",
+            "Fig. 7",
+            lambda: _("Layer responses of plain and residual nets"),
+            ("plain-20", "plain-56", "resnet-20", "resnet-56", "resnet-110"),
+            _figure_7,
+        ),
+        Experiment(
+            "table6",
+            "Table 6",
+            lambda: _("Test error of residual nets"),
+            ("resnet-20", "resnet-32", "resnet-44", "resnet-56", "resnet-110"),
+            _table_6,
+        ),
+    )
+}  # fmt: skip
+"""ResNet-1202 of Fig. 6 and Table 6 is left to whoever asks for it: 11 times ResNet-110's cost."""
+
+
+def experiment(name: str) -> Experiment:
+    """By its name: fig6, fig7, table6. Raises SpecError with the names there are."""
+    found = EXPERIMENTS.get(name.lower())
+    if found is None:
+        raise SpecError(f"{name!r} can't be reproduced; there are {', '.join(EXPERIMENTS)}")
+    return found
+
+
+@dataclass(frozen=True)
+class Part:
+    """One net and seed of an experiment, and the run that has got furthest with it."""
+
+    request: Request
+    run: Run | None
+
+    @property
+    def standing(self) -> Standing:
+        """How far it is; `stopped` goes on where it was."""
+        if self.run is None:
+            return "missing"
+        state = self.run.state
+        return "stopped" if state in ("cancelled", "failed", "interrupted") else state
+
+    @property
+    def share_left(self) -> float:
+        """Of the training: 1 before the first epoch, 0 at the end."""
+        if self.run is None or not self.run.status.epochs_total:
+            return 1.0
+        return 1 - self.run.status.epoch / self.run.status.epochs_total
+
+
+def parts(requests: Iterable[Request], runs: Iterable[Run], fingerprint: str = "") -> list[Part]:
+    """What there is of each request.
+
+    Args:
+        requests: in the order of the figure.
+        runs: all that may serve: the user's and the bundled ones.
+        fingerprint: of the images that the requests name, where known: a run on the same images
+            under another path serves as well.
+    """
+    known = list(runs)
+    return [Part(request, _furthest(request, known, fingerprint)) for request in requests]
+
+
+def _furthest(request: Request, runs: Sequence[Run], fingerprint: str) -> Run | None:
+    """The run of a request that is nearest its end; none of those that can't go on."""
+    fitting = [run for run in runs if _serves(request, run, fingerprint) and _usable(run)]
+    order = {"finished": 3, "running": 2}
+    return max(fitting, key=lambda r: (order.get(r.state, 1), r.status.epoch), default=None)
+
+
+def _serves(request: Request, run: Run, fingerprint: str) -> bool:
+    config = run.config
+    same_images = bool(fingerprint and config.images and config.images.fingerprint == fingerprint)
+    return (
+        run.from_scratch
+        and (config.net, config.recipe) == (request.net, request.recipe)
+        and config.seed == request.seed
+        and (config.data == request.data or same_images)
+    )
+
+
+def _usable(run: Run) -> bool:
+    return run.state == "finished" or (not run.bundled and is_resumable(run))
+
+
+def bundled(experiment: Experiment, runs: Iterable[Run]) -> list[Run]:
+    """The finished bundled runs of an experiment's nets: of the data and recipe with most of them.
+
+    Raises:
+        SpecError: there are none.
+    """
+    groups: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        if run.bundled and run.state == "finished" and run.net in experiment.nets:
+            groups.setdefault(run.comparison_key, []).append(run)
+    found = max(groups.values(), key=len, default=[])
+    if not found:
+        raise SpecError(f"no bundled run is of {experiment.source}; leave --bundled out to train")
+    return _in_order(experiment, found)
+
+
+def _in_order(experiment: Experiment, runs: Iterable[Run]) -> list[Run]:
+    place = {net: index for index, net in enumerate(experiment.nets)}
+    return sorted(runs, key=lambda run: (place.get(run.net, len(place)), run.config.seed))
+
+
+def write_figure(experiment: Experiment, runs: Sequence[Run], path: Path | str) -> None:
+    """The experiment as one HTML file: figure, numbers, how the runs were made.
+
+    Args:
+        experiment: what to draw.
+        runs: finished ones, at least one; a net that is not there yet is left out and named.
+        path: the file, replaced whole.
+
+    Raises:
+        RunDamaged: a table of a run is not whole.
+        RunError: the file can't be written.
+    """
+    first = runs[0]
+    title = f"{experiment.source}: {experiment.title()} ({first.data_title}, {first.recipe})"
+    tables = []
+    if experiment.name == "table6":
+        tables.append((experiment.source, table6_words(table6_info(runs))))
+    write_report(
+        runs, path, title=title, drawn=[experiment.draw(runs)], tables=tables,
+        notes=_missing(experiment, runs),
+    )  # fmt: skip
+
+
+def _missing(experiment: Experiment, runs: Sequence[Run]) -> list[str]:
+    absent = [net for net in experiment.nets if net not in {run.net for run in runs}]
+    if not absent:
+        return []
+    return [_("Not trained yet, so not in the figure: {nets}.").format(nets=", ".join(absent))]
