@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from analysis.cli.options import RunName, RunsFolder, folders
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analysis.runs import Run
+    from analysis.spec import NetSpec
 
 
 def register(app: typer.Typer) -> None:
@@ -26,6 +32,13 @@ def construct(
     ] = "",
     epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.", min=1)] = None,
     lr: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
+    queue: Annotated[
+        bool,
+        typer.Option(
+            "--queue",
+            help="Queue its further training and the same depth from scratch, by RUN's recipe.",
+        ),
+    ] = False,
     no_calibrate: Annotated[
         bool, typer.Option("--no-calibrate", help="Inserted BN: mean 0, variance 1, not data's.")
     ] = False,
@@ -33,30 +46,46 @@ def construct(
 ) -> None:
     """Make a deeper net that computes what a trained one does (section 1), and keep it as a run."""
     from analysis.cli.train import _command, _run
+    from analysis.continuation import continue_run
+    from analysis.errors import SpecError
     from analysis.lens.constructed_runs import compare_runs, construct_run
     from analysis.lens.construction import deeper_spec
     from analysis.runs import default_folder, find_run, load_run
     from analysis.spec import recipe_for
 
-    found = find_run(run, folders(runs))
+    if queue and train:
+        raise SpecError("--queue takes the recipe of the run; leave --train out")
+    found, folder = find_run(run, folders(runs)), runs or default_folder()
     spec = deeper_spec(found.config.net, depth)
     recipe = None
     if train:
-        changes = {"epochs": epochs, "lr": lr}
-        given = {name: value for name, value in changes.items() if value is not None}
+        given = {n: v for n, v in {"epochs": epochs, "lr": lr}.items() if v is not None}
         recipe = recipe_for(train, spec, found.config.data, **given)  # type: ignore
-    path = construct_run(
-        found, depth, runs or default_folder(), recipe=recipe, calibrate=not no_calibrate,
-        command=_command(),
-    )  # fmt: skip
-    if recipe is not None:
-        _run(path)
-        return
-    table, before, after = compare_runs(found, load_run(path))
+    path = construct_run(found, depth, folder, calibrate=not no_calibrate, command=_command())
+    built = load_run(path)
+    table, before, after = compare_runs(found, built)
     print(table.to_string(index=False, float_format=lambda value: f"{value:.3g}"))
     for word, old, new in zip(("training", "test"), before, after, strict=True):
         print(f"{word} error: {found.net} {old:.4f} %, {spec.name} {new:.4f} %")
-    print(f"Run: {path}")
+    print(f"Run: {path}", flush=True)
+    if queue:
+        _queue_study(built, folder)
+    elif recipe is not None:
+        _run(continue_run(built, folder, recipe=recipe, command=_command()))
+
+
+def _queue_study(built: Run, folder: Path) -> None:
+    from analysis import jobs
+    from analysis.cli.train import _command
+    from analysis.continuation import queue_study
+    from analysis.runs import Run, list_runs
+
+    known = [run for run in list_runs(folders(folder)) if isinstance(run, Run)]
+    try:
+        for path in queue_study(built, known, folder, _command()):
+            print(f"Queued: {path}")
+    finally:
+        jobs.start_worker(folder)
 
 
 def identity(
@@ -136,5 +165,17 @@ def claims(
             print(f"  {state:15} {claim.words()} (section {claim.section})")
             for line in verdict.evidence:
                 print(f"{'':18}{line}")
-            for wanted in verdict.wanted:
-                print(f"{'':18}wanted: python -m analysis train --net {wanted.name}")
+            for command in _commands(verdict.wanted, own):
+                print(f"{'':18}wanted: {command}")
+
+
+def _commands(wanted: Sequence[NetSpec], runs: Sequence[Run]) -> list[str]:
+    """The command lines that make nets as comparable runs."""
+    from analysis.errors import LensError
+    from analysis.missing import requests_like
+
+    names = [net.name for net in wanted]
+    try:
+        return [request.command() for request in requests_like(names, runs[0] if runs else None)]
+    except LensError:  # the images are elsewhere
+        return [f"python -m analysis train --net {name} --data folder:PATH" for name in names]

@@ -1,7 +1,7 @@
-"""Constructed nets as runs: finished as they are and measured, or waiting to be trained on.
+"""Constructed nets as runs: finished as they are, and measured.
 
 `construction` makes the nets; here they get a directory, errors and layer responses, so that a
-constructed net is listed, compared and trained as any other.
+constructed net is listed and compared as any other. `analysis.continuation` trains them on.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ from analysis.runs import Run, RunConfig, create_run, load_run, open_writer
 from analysis.runs.files import MODEL
 from analysis.runs.format import new_run_id, now
 from analysis.spec import Recipe
+from analysis.text import _
 from analysis.training.evaluate import evaluate
 from analysis.training.finish import measure
 from analysis.training.hardware import describe_machine, describe_versions
-from analysis.training.prepare import TrainingImages, load_training_images, prepare_run
+from analysis.training.prepare import TrainingImages, load_training_images
 from analysis.weights import load_net, model_tensors
 
 CALIBRATION_IMAGES = 2560
@@ -42,30 +43,26 @@ def construct_run(
     depth: int,
     folder: Path | str,
     *,
-    recipe: Recipe | None = None,
     calibrate: bool = True,
-    seed: int | None = None,
     command: str = "",
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Keep a constructed net as a run: finished as it is, or waiting to be trained on.
+    """Keep a constructed net as a run.
 
-    As it is, its errors and layer responses are measured over the images of the run it came from;
-    its epoch is 0 and its tables say so.
+    Its errors and layer responses are measured over the images of the run it came from; its epoch
+    is 0 and its tables say so.
 
     Args:
         run: the run of the shallower net.
         depth: of the new net.
         folder: where runs go.
-        recipe: train it on with this; None: leave it as constructed.
         calibrate: set the inserted BN layers from training images, so that a plain net is close
             to its shallower one in training mode too.
-        seed: of the new run; by default the old one's.
         command: the command line that makes this run.
         progress: told (images decoded, images) while the data set is read the first time.
 
     Returns:
-        The new run's directory; `train_run` goes on from a waiting one.
+        The new run's directory.
 
     Raises:
         SpecError: as `deeper_spec`.
@@ -81,17 +78,10 @@ def construct_run(
         "kind": "construction", "from": run.id, "net": run.net, "calibrated": calibrate,
         "recipe": _trained_with(run).to_dict(),
     }  # fmt: skip
-    seed = run.config.seed if seed is None else seed
-    if recipe is not None:
-        path = prepare_run(
-            folder, deep_spec, recipe, run.config.data, seed=seed, command=command, origin=origin,  # type: ignore
-        )  # fmt: skip
-        with open_writer(path) as writer:
-            _save(writer, deep, normalizer)
-        return path
     config = RunConfig(
-        net=deep_spec, recipe=None, data=run.config.data, images=run.config.images, seed=seed,
-        compute=run.config.compute, created=now(), command=command, origin=origin,
+        net=deep_spec, recipe=None, data=run.config.data, images=run.config.images,
+        seed=run.config.seed, compute=run.config.compute, created=now(), command=command,
+        origin=origin,
     )  # fmt: skip
     path = create_run(folder, config, new_run_id(config))
     _finish(path, deep, normalizer, images)
@@ -109,7 +99,8 @@ def _finish(path: Path, net: Net, normalizer: Normalizer, images: TrainingImages
     }  # fmt: skip
     found = measure(net, held.test, normalizer, 0)
     with open_writer(path) as writer:
-        _save(writer, net, normalizer)
+        metadata = {"net": net.spec.name, "epoch": "0"}
+        writer.save_tensors(MODEL, model_tensors(net, normalizer), metadata)
         writer.append("history", [row])
         writer.append("responses", found.responses)
         if len(found.refinement):
@@ -119,11 +110,6 @@ def _finish(path: Path, net: Net, normalizer: Normalizer, images: TrainingImages
             started=now(), ended=now(), versions=describe_versions(),
             machine=describe_machine("cpu"),
         )  # fmt: skip
-
-
-def _save(writer, net: Net, normalizer: Normalizer) -> None:
-    metadata = {"net": net.spec.name, "epoch": "0"}
-    writer.save_tensors(MODEL, model_tensors(net, normalizer), metadata)
 
 
 def run_images(run: Run, progress: Callable[[int, int], None] | None = None) -> TrainingImages:
@@ -140,8 +126,10 @@ def _trained_with(run: Run) -> Recipe:
     """The recipe that chose a run's images: its own, or that of the run it was constructed from."""
     if run.config.data is None:
         raise RunError(
-            f"{run.id} names no data set, so a net made of it can't be measured or trained on; "
-            "take a run that was trained here"
+            _(
+                "{run} names no data set, so a net made of it can't be measured or trained on; "
+                "take a run that was trained here"
+            ).format(run=run.id)
         )
     if run.config.recipe is not None:
         return run.config.recipe
@@ -168,7 +156,7 @@ def compare_runs(
         shallower net; the same of the deeper.
     """
     shallow_net, normalizer = load_net(run)
-    deep_net, _ = load_net(load_run(deep.path))
+    deep_net, _own = load_net(load_run(deep.path))
     images = run_images(run).images
     batch = normalizer.apply(images.test[:n_images])
     errors = [

@@ -23,6 +23,7 @@ from analysis.errors import SpecError
 from analysis.nets import Block, Net, ProjectionShortcut, build
 from analysis.responses.recorder import evaluating
 from analysis.spec import NetSpec
+from analysis.text import _
 
 _MANTISSA = 12
 """Bits kept of a calibrated scale, so that its square is a float32 number without rounding."""
@@ -40,19 +41,23 @@ def deeper_spec(spec: NetSpec, depth: int) -> NetSpec:
     try:
         deep = replace(spec, depth=depth)
     except SpecError as error:
-        raise SpecError(f"{spec.name} can't be made {depth} layers deep: {error}") from error
+        words = _("{net} can't be made {depth} layers deep: {reason}")
+        raise SpecError(words.format(net=spec.name, depth=depth, reason=error)) from error
     if depth <= spec.depth:
-        raise SpecError(f"{depth} layers are not more than the {spec.depth} of {spec.name}")
+        words = _("{depth} layers are not more than the {own} of {net}")
+        raise SpecError(words.format(depth=depth, own=spec.depth, net=spec.name))
     if deep.bottleneck != spec.bottleneck:
-        raise SpecError(
-            f"{spec.name} and {deep.name} have different blocks (two 3x3 layers up to depth 34, "
-            "bottlenecks from 50): one can't hold the other"
+        words = _(
+            "{net} and {deep} have different blocks (two 3x3 layers up to depth 34, bottlenecks "
+            "from 50): one can't hold the other"
         )
+        raise SpecError(words.format(net=spec.name, deep=deep.name))
     if spec.bottleneck and spec.kind == "plain":
-        raise SpecError(
-            f"the blocks of {spec.name} narrow to a quarter of their channels, so they can't be "
-            "the identity; take a plain net of two-layer blocks or a residual net"
+        words = _(
+            "the blocks of {net} narrow to a quarter of their channels, so they can't be the "
+            "identity; take a plain net of two-layer blocks or a residual net"
         )
+        raise SpecError(words.format(net=spec.name))
     return deep
 
 
@@ -129,7 +134,7 @@ def _exact_scale(variance: Tensor, eps: float) -> tuple[Tensor, Tensor]:
     _mantissa, exponent = torch.frexp(wanted)
     grain = torch.ldexp(torch.ones_like(wanted), exponent - _MANTISSA)
     scale = torch.ceil(wanted / grain) * grain
-    for _ in range(2**_MANTISSA):
+    for _try in range(2**_MANTISSA):
         kept = (scale**2 - eps).float()
         good = scale.float() * (1 / torch.sqrt(kept + eps)) == 1
         if bool(good.all()):

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import json
+
 import pandas as pd
 
+from analysis.continuation import study
 from analysis.figures.complexity import plot_speed, speed_info
+from analysis.figures.construction import (
+    construction_info,
+    given,
+    kept_words,
+    plot_construction,
+)
 from analysis.figures.depth import depth_info, gap_info, gap_words, missing_nets, plot_depth
 from analysis.figures.diagram import diagram_info, plot_diagram
 from analysis.figures.identity import plot_layers, plot_losses
 from analysis.runs import load_run, open_writer
 from analysis.spec import NetSpec
+from analysis.tables import names
 from tests.tiny import write_run
 
 
@@ -105,3 +115,59 @@ def test_identity_curves_and_floor():
     assert plot_layers(layers, "dirac_distance").layout.yaxis.title.text == (
         "Distance from a Dirac kernel"
     )
+
+
+def constructed(folder, net, built="", **rest):
+    """A run of a net that was made of plain-8: as it was made, or trained on for 3 epochs."""
+    path = write_run(folder, net, **rest)
+    config = json.loads((path / "config.json").read_text())
+    recipe = config["recipe"]
+    shallow = "2026-11-24_plain-8_quick-e3_s0_tiny"
+    config["origin"] = {"kind": "construction", "from": shallow, "net": "plain-8", "recipe": recipe}
+    if built:
+        config["origin"]["built"] = built
+    else:
+        config["recipe"] = None
+        rows = {"epoch": [0], "iteration": [0], "train_error_clean": [5.0], "test_error": [7.0]}
+        table = pd.DataFrame(rows).reindex(columns=names("history"))
+        table.to_csv(path / "history.csv", index=False)
+    (path / "config.json").write_text(json.dumps(config))
+    return load_run(path)
+
+
+def test_the_study_of_a_constructed_net_begins_at_the_shallower_ones_error(tmp_path):
+    """Levels at 5 and 7 %, epoch 0 on them, three epochs of both deeper runs; then the verdict."""
+    shallow = made(tmp_path, "plain-8", 5.0)
+    built = constructed(tmp_path, "plain-14", run_id="built")
+    on = constructed(tmp_path, "plain-14", built="built", run_id="on")
+    scratch = made(tmp_path, "plain-14", 8.0)
+    other = made(tmp_path, "plain-20", 8.0)
+    found = study(built, [shallow, built, on, scratch, other])
+    assert (found.shallow, found.trained_on, found.scratch) == (shallow, [on], [scratch])
+    info = construction_info(found)
+    at = info.set_index(["series", "epoch", "measure"])["error"]
+    assert at["shallow", 3, "clean"] == at["constructed", 0, "clean"] == given(info) == 5.0
+    assert at["shallow", 3, "test"] == at["constructed", 0, "test"] == 7.0
+    assert sorted(at["scratch"].index) == [
+        (1, "running"), (1, "test"), (2, "running"), (2, "test"), (3, "clean"), (3, "running"),
+        (3, "test"),
+    ]  # fmt: skip
+    figure = plot_construction(info)
+    level, *_rest = figure.data
+    assert (list(level.x), list(level.y)) == ([0, 3], [5.0, 5.0])
+    assert [t.name for t in figure.data if t.showlegend] == [
+        "plain-8 at its end, training", "plain-14, constructed", "plain-14, from scratch",
+    ]  # fmt: skip
+    end = on.history()["train_error_clean"].iloc[-1]
+    assert kept_words(info)[:2] == [
+        "Given: 5.00 % training error at epoch 0",
+        f"Trained on: {end:.2f} %, not kept (above what was given): on",
+    ]
+    assert kept_words(info)[2].startswith("From scratch: ")
+
+
+def test_a_constructed_net_alone_has_a_figure_too(tmp_path):
+    """Epoch 0 and no curve, before anything was trained; the shallower run may be gone."""
+    info = construction_info(study(constructed(tmp_path, "plain-14", run_id="built"), []))
+    assert info[["epoch", "measure", "error"]].values.tolist() == [[0, "clean", 5], [0, "test", 7]]
+    assert len(plot_construction(info).data) == 2

@@ -1,0 +1,149 @@
+"""A constructed net trained on, and the same depth from scratch: asking for the two, finding them.
+
+Does the solver keep what it was given (section 1)? Both runs have the shallower net's images and,
+unless told otherwise, its recipe. They are runs like any other, so the queue trains them. No torch.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from analysis import jobs
+from analysis.errors import RunError
+from analysis.runs import Run, RunConfig, create_run, files, open_writer
+from analysis.runs.format import now
+from analysis.spec import RECIPES, Compute, Recipe
+from analysis.text import _
+
+_ALIVE = ("queued", "running", "finished")
+
+
+@dataclass(frozen=True)
+class Study:
+    """What there is of one constructed net."""
+
+    built: Run
+    """As constructed, not trained on."""
+    shallow: Run | None
+    """The run it was made of, where it is still there."""
+    trained_on: list[Run] = field(default_factory=list)
+    scratch: list[Run] = field(default_factory=list)
+    """The same net, images and recipe from the initialisation; several seeds."""
+
+
+def is_built(run: Run) -> bool:
+    """Whether a run is a constructed net as it was made."""
+    return run.config.origin.get("kind") == "construction" and run.config.recipe is None
+
+
+def own_recipe(built: Run) -> Recipe:
+    """The recipe that trained the shallower net, fitted to the depth as the paper does.
+
+    Raises:
+        RunError: it is not known, since the net was imported.
+    """
+    values = built.config.origin.get("recipe")
+    if not isinstance(values, dict) or values.get("name") not in RECIPES:
+        words = _("{run} was made of a net without a recipe; name one with --train")
+        raise RunError(words.format(run=built.id))
+    recipe = Recipe.from_dict(values)
+    net = built.config.net
+    warms = recipe.name == "paper" and net.depth >= 110 and net.family == "cifar"
+    return replace(recipe, warmup_until=80.0 if warms else recipe.warmup_until)
+
+
+def study(built: Run, runs: Sequence[Run]) -> Study:
+    """Everything there is of one constructed net, in any state that is or may become a result."""
+    shallow = next((run for run in runs if run.id == built.config.origin.get("from")), None)
+    recipe = built.comparison_key[1]
+    alive = [run for run in runs if run.config.recipe and run.state in _ALIVE]
+    alike = [run for run in alive if run.config.net == built.config.net and _same_data(run, built)]
+    on = [run for run in alike if run.config.origin.get("built") == built.id]
+    scratch = [r for r in alike if r.from_scratch and r.comparison_key[1] == recipe]
+    return Study(built, shallow, on, scratch)
+
+
+def _same_data(run: Run, built: Run) -> bool:
+    """By the images where both are known; a waiting run has not seen its own yet."""
+    if run.config.images and built.config.images:
+        return run.config.images.fingerprint == built.config.images.fingerprint
+    return run.config.data == built.config.data
+
+
+def continue_run(
+    built: Run, folder: Path | str, *, recipe: Recipe | None = None, command: str = ""
+) -> Path:
+    """A run that trains a constructed net on: it waits, with its weights and its epoch 0.
+
+    Args:
+        built: as constructed.
+        folder: where runs go.
+        recipe: by default the shallower net's.
+        command: the command line that makes this run.
+
+    Returns:
+        The new run's directory, for `train_run` or the queue.
+
+    Raises:
+        RunError: not a constructed net as it was made; the folder can't be written.
+    """
+    if not is_built(built):
+        raise RunError(_("{run} is no constructed net as it was made").format(run=built.id))
+    chosen = recipe or own_recipe(built)
+    origin = {**built.config.origin, "built": built.id}
+    path = create_run(folder, _config(built, chosen, command, origin))
+    with open_writer(path) as writer:
+        files.write_whole(
+            path / files.MODEL, lambda temporary: shutil.copyfile(built.weights_path, temporary)
+        )
+        if recipe is None or _same_images(recipe, origin.get("recipe")):
+            writer.append("history", built.history())
+    return path
+
+
+def _same_images(recipe: Recipe, values: object) -> bool:
+    """Whether a recipe chooses the images that another one chose."""
+    names = ("train_images", "test_images", "validation")
+    known = values if isinstance(values, dict) else {}
+    return all(getattr(recipe, name) == known.get(name) for name in names)
+
+
+def _config(built: Run, recipe: Recipe, command: str = "", origin: dict | None = None) -> RunConfig:
+    return RunConfig(
+        net=built.config.net, recipe=recipe, data=built.config.data, images=None,
+        seed=built.config.seed, compute=Compute(), created=now(), command=command,
+        origin=origin or {},
+    )  # fmt: skip
+
+
+def queue_study(
+    built: Run, runs: Sequence[Run], folder: Path | str, command: str = ""
+) -> list[Path]:
+    """Queue what is missing of a study: the net trained on, and from scratch by the same recipe.
+
+    Nothing starts until `jobs.start_worker`.
+
+    Returns:
+        The new runs; none where both are there, queued or running already.
+
+    Raises:
+        RunError: the recipe is not known, or the folder can't be written.
+    """
+    found = study(built, runs)
+    recipe = own_recipe(built)
+    paths = []
+    if not found.trained_on:
+        paths.append(continue_run(built, folder, command=command))
+    if not found.scratch:
+        paths.append(create_run(folder, _config(built, recipe, command)))
+    for path in paths:
+        jobs.requeue(path)
+    return paths
+
+
+def built_runs(runs: Sequence[Run]) -> list[Run]:
+    """The constructed nets as they were made, newest first."""
+    return sorted((r for r in runs if is_built(r)), key=lambda r: r.config.created, reverse=True)
