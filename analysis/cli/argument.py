@@ -95,6 +95,13 @@ def identity(
     optimizer: Annotated[str, typer.Option(help="sgd (momentum 0.9) or adam.")] = "sgd",
     width: Annotated[int, typer.Option(help="Channels.")] = 16,
     perturbation: Annotated[float, typer.Option(help="rms of H(x) - x over rms of x.")] = 0.0,
+    inputs: Annotated[
+        str,
+        typer.Option(
+            help="random, samples (bundled photographs), or a data set's images: digits, cifar10, "
+            "cifar100, folder:PATH."
+        ),
+    ] = "random",
     signed: Annotated[bool, typer.Option("--signed", help="Inputs of both signs.")] = False,
     no_bn: Annotated[bool, typer.Option("--no-bn", help="Without BN.")] = False,
     no_relu: Annotated[bool, typer.Option("--no-relu", help="Without ReLU.")] = False,
@@ -106,9 +113,15 @@ def identity(
 
     task = IdentityTask(
         layers, width, steps, optimizer, lr, not no_bn, not no_relu, signed, perturbation,  # type: ignore
-        seed=seed,
+        seed=seed, inputs="random" if inputs == "random" else "images",
     )  # fmt: skip
-    fit = fit_identity(task)
+    images = None
+    if inputs not in ("random", "samples"):
+        from analysis.data import load_images
+        from analysis.spec import DataSpec
+
+        images = load_images(DataSpec.parse(inputs)).train
+    fit = fit_identity(task, images=images)
     last = fit.layers[fit.layers["step"] == fit.layers["step"].max()]
     for kind, rows in fit.losses.groupby("kind"):
         first, end = rows["loss"].iloc[0], rows["loss"].iloc[-1]

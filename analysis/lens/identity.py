@@ -2,7 +2,8 @@
 
 A plain net of k conv-BN-ReLU layers and a residual one of the same layers, in blocks of two with
 an identity shortcut, learn the same mapping from the same inputs. Everything follows from the
-task and its seed. Toy nets of their own: they know nothing of NetSpec, data sets or runs.
+task, its seed and, where inputs are real, the images. Toy nets of their own: they know nothing of
+NetSpec, data sets or runs.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from analysis.errors import SpecError
+from analysis.lens.samples import PHOTOGRAPHS, sample
+from analysis.text import _
 
 RECORD_EVERY = 10
 """Steps between rows of the tables."""
@@ -37,7 +40,8 @@ class IdentityTask:
     bn: bool = True
     relu: bool = True
     signed: bool = False
-    """Normal inputs, or their absolute values: what comes from a ReLU is never negative."""
+    """Inputs of both signs, or none below 0, as what comes from a ReLU: of normal numbers the
+    absolute values, of real inputs what a ReLU leaves."""
     perturbation: float = 0.0
     """rms of what H adds to x, over rms of x; H(x) = x + perturbation * g(x), g a fixed random
     3x3 convolution."""
@@ -45,24 +49,32 @@ class IdentityTask:
     """Height and width of the inputs in pixels."""
     batch: int = 8
     seed: int = 0
+    inputs: Literal["random", "images"] = "random"
+    """`random`: normal numbers; `images`: crops of real images through a fixed random 3x3 layer
+    with `width` filters, as a net's first layer would pass them on."""
 
     def __post_init__(self) -> None:
         problems = list(self._problems())
         if problems:
-            raise SpecError("identity fitting: " + "; ".join(problems))
+            raise SpecError(_("identity fitting: {problems}").format(problems="; ".join(problems)))
 
     def _problems(self) -> Iterator[str]:
         if self.layers % 2 or not 2 <= self.layers <= 64:
-            yield f"layers must be even, 2 to 64, not {self.layers}"
+            yield _("layers must be even, 2 to 64, not {value}").format(value=self.layers)
         for name, most in (("width", 256), ("steps", 100_000), ("size", 64), ("batch", 1024)):
-            if not 1 <= getattr(self, name) <= most:
-                yield f"{name} must be 1 to {most}, not {getattr(self, name)}"
+            if not 1 <= (value := getattr(self, name)) <= most:
+                words = _("{name} must be 1 to {most}, not {value}")
+                yield words.format(name=name, most=most, value=value)
         if self.optimizer not in ("sgd", "adam"):
-            yield f"optimizer must be sgd or adam, not {self.optimizer!r}"
+            words = _("optimizer must be sgd or adam, not {value}")
+            yield words.format(value=repr(self.optimizer))
         if not 0 < self.lr <= 10:
-            yield f"lr must be above 0 and at most 10, not {self.lr}"
+            yield _("lr must be above 0 and at most 10, not {value}").format(value=self.lr)
         if not 0 <= self.perturbation <= 10:
-            yield f"perturbation must be 0 to 10, not {self.perturbation}"
+            words = _("perturbation must be 0 to 10, not {value}")
+            yield words.format(value=self.perturbation)
+        if self.inputs not in ("random", "images"):
+            yield _("inputs must be random or images, not {value}").format(value=repr(self.inputs))
 
 
 class Fitter(nn.Module):
@@ -73,10 +85,11 @@ class Fitter(nn.Module):
         self.residual, self.relu = residual, task.relu
         self.convs = nn.ModuleList(
             nn.Conv2d(task.width, task.width, 3, padding=1, bias=not task.bn)
-            for _ in range(task.layers)
+            for _layer in range(task.layers)
         )
         self.norms = nn.ModuleList(
-            nn.BatchNorm2d(task.width) if task.bn else nn.Identity() for _ in range(task.layers)
+            nn.BatchNorm2d(task.width) if task.bn else nn.Identity()
+            for _layer in range(task.layers)
         )
         for conv in self.convs:
             nn.init.kaiming_normal_(conv.weight, nonlinearity="relu" if task.relu else "linear")  # ty: ignore[invalid-argument-type]
@@ -124,7 +137,10 @@ def dirac_distance(kernel: Tensor) -> float:
 
 
 def fit_identity(
-    task: IdentityTask, progress: Callable[[int, Fit], None] | None = None, every: int = 50
+    task: IdentityTask,
+    progress: Callable[[int, Fit], None] | None = None,
+    every: int = 50,
+    images: Tensor | None = None,
 ) -> Fit:
     """Train a plain and a residual net side by side.
 
@@ -132,21 +148,23 @@ def fit_identity(
         task: what to fit.
         progress: told (steps done, the tables so far) after every `every` steps; may raise to stop.
         every: steps between calls of progress.
+        images: uint8 (N, 3, H, W), for a task with real inputs; by default `sample_tiles()`.
 
     Raises:
-        SpecError: the loss became infinite or not a number; the message says what to change.
+        SpecError: images smaller than the task's crops, or the loss became infinite or not a
+            number; the message says what to change.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(task.seed)
         target = _target(task)
         nets = {kind: Fitter(task, kind == "residual") for kind in ("plain", "residual")}
-    inputs = torch.Generator().manual_seed(task.seed + 1)
+    draw = _random_inputs(task) if task.inputs == "random" else _real_inputs(task, images)
     optimizers = {kind: _optimizer(task, net) for kind, net in nets.items()}
     losses: list[tuple] = []
     layers: list[tuple] = []
     negative: list[float] = []
     for step in range(task.steps + 1):
-        x = _inputs(task, inputs)
+        x = draw()
         wanted = target(x)
         scale = wanted.square().mean()
         if step % RECORD_EVERY == 0:
@@ -174,9 +192,58 @@ def _fit(
     )
 
 
-def _inputs(task: IdentityTask, generator: torch.Generator) -> Tensor:
-    x = torch.randn(task.batch, task.width, task.size, task.size, generator=generator)
-    return x if task.signed else x.abs()
+def _random_inputs(task: IdentityTask) -> Callable[[], Tensor]:
+    generator = torch.Generator().manual_seed(task.seed + 1)
+
+    def draw() -> Tensor:
+        x = torch.randn(task.batch, task.width, task.size, task.size, generator=generator)
+        return x if task.signed else x.abs()
+
+    return draw
+
+
+def _real_inputs(task: IdentityTask, images: Tensor | None) -> Callable[[], Tensor]:
+    """Crops of images through a random 3x3 layer: (batch, width, size, size), mean square near 1.
+
+    Each image's own mean is taken away; what the layer passes is scaled by the root of its mean
+    square over the first images, and without signed inputs a ReLU follows.
+    """
+    pixels = sample_tiles() if images is None else images
+    side = task.size + 2  # the layer has no padding, so that no edge is made up
+    if min(pixels.shape[-2:]) < side:
+        words = _("the images have {have} pixels; crops of {need} are taken: choose a smaller size")
+        raise SpecError(words.format(have=min(pixels.shape[-2:]), need=side))
+    generator = torch.Generator().manual_seed(task.seed + 1)
+    kernel = torch.randn(task.width, 3, 3, 3, generator=generator)
+
+    def crop() -> Tensor:
+        index = torch.randint(len(pixels), (task.batch,), generator=generator).tolist()
+        room = pixels.shape[-1] - side + 1
+        corners = torch.randint(room, (task.batch, 2), generator=generator).tolist()
+        crops = [
+            pixels[i, :, top : top + side, left : left + side]
+            for i, (top, left) in zip(index, corners, strict=True)
+        ]
+        x = torch.stack(crops).float()
+        return F.conv2d(x - x.mean((1, 2, 3), keepdim=True), kernel)
+
+    scale = torch.cat([crop() for _first in range(16)]).square().mean().sqrt().clamp(min=1e-6)
+
+    def draw() -> Tensor:
+        x = crop() / scale
+        return x if task.signed else x.relu()
+
+    return draw
+
+
+def sample_tiles(side: int = 32) -> Tensor:
+    """The bundled photographs cut into squares, uint8 (N, 3, side, side)."""
+    tiles = []
+    for name in PHOTOGRAPHS:
+        rgb = torch.from_numpy(sample(name).rgb.copy()).permute(2, 0, 1)
+        grid = rgb.unfold(1, side, side).unfold(2, side, side)
+        tiles.append(grid.permute(1, 2, 0, 3, 4).reshape(-1, 3, side, side))
+    return torch.cat(tiles)
 
 
 def _target(task: IdentityTask) -> Callable[[Tensor], Tensor]:
@@ -210,8 +277,10 @@ def _layer_rows(net: Fitter) -> list[tuple[int, float, float]]:
 def _finite(loss: Tensor, task: IdentityTask, kind: str, step: int) -> float:
     value = float(loss.detach())
     if value != value or value == float("inf"):
-        raise SpecError(
-            f"the {kind} net's loss became infinite or not a number at step {step} with lr "
-            f"{task.lr:g}; try a smaller one, or BN"
+        words = _(
+            "the {kind} net's loss became infinite or not a number at step {step} with lr {lr:g}; "
+            "try a smaller one, or BN"
         )
+        name = _("plain") if kind == "plain" else _("residual")
+        raise SpecError(words.format(kind=name, step=step, lr=task.lr))
     return value

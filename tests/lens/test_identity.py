@@ -10,7 +10,15 @@ import torch
 from torch import nn
 
 from analysis.errors import SpecError
-from analysis.lens.identity import Fitter, IdentityTask, dirac_distance, fit_identity
+from analysis.lens.identity import (
+    Fitter,
+    IdentityTask,
+    _real_inputs,
+    dirac_distance,
+    fit_identity,
+    sample_tiles,
+)
+from analysis.lens.samples import sample
 
 TINY = IdentityTask(layers=2, width=4, steps=20, size=4, batch=4)
 
@@ -52,6 +60,43 @@ def test_the_floor_is_what_relu_cuts(signed, relu, floor):
     """Half of a symmetric input's square is negative; no net that ends in ReLU can give it."""
     task = IdentityTask(layers=2, width=4, steps=40, size=8, batch=8, signed=signed, relu=relu)
     assert fit_identity(task).floor == pytest.approx(floor, abs=0.03)
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_real_inputs_are_crops_behind_a_random_layer(signed):
+    """Without signs none is negative; with them their mean square is near 1; the seed decides."""
+    task = IdentityTask(layers=2, width=6, size=5, batch=64, signed=signed, inputs="images")
+    first, again = (_real_inputs(task, None)() for _time in range(2))
+    assert torch.equal(first, again)
+    assert first.shape == (64, 6, 5, 5)
+    if signed:
+        assert float(first.square().mean()) == pytest.approx(1, rel=0.5)
+    else:
+        assert float(first.min()) == 0
+
+
+def test_the_images_given_are_those_fitted():
+    """One image gives other losses than the samples; equal images give equal ones to the bit."""
+    task = IdentityTask(layers=2, width=4, steps=20, size=4, batch=4, inputs="images")
+    image = torch.randint(0, 256, (1, 3, 8, 8), generator=torch.Generator().manual_seed(0))
+    fits = [fit_identity(task, images=i) for i in (image.byte(), image.byte(), None)]
+    losses = [fit.losses["loss"].tolist() for fit in fits]
+    assert losses[0] == losses[1] != losses[2]
+
+
+def test_images_smaller_than_a_crop_are_refused():
+    """A crop of 8 pixels and the layer's border need 10."""
+    task = IdentityTask(layers=2, width=4, inputs="images")
+    with pytest.raises(SpecError, match="the images have 9 pixels; crops of 10 are taken"):
+        fit_identity(task, images=torch.zeros(2, 3, 9, 9, dtype=torch.uint8))
+
+
+def test_sample_tiles_are_the_photographs():
+    """Two of 427 x 640: 13 x 20 whole tiles each, and the first one is the picture's corner."""
+    tiles = sample_tiles()
+    assert (tuple(tiles.shape), tiles.dtype) == ((520, 3, 32, 32), torch.uint8)
+    corner = torch.from_numpy(sample("china").rgb[:32, :32].copy()).permute(2, 0, 1)
+    assert torch.equal(tiles[0], corner)
 
 
 def test_eight_layers_at_500_steps_take_seconds_and_residual_layers_fit_better():
