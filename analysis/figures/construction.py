@@ -31,8 +31,7 @@ def construction_info(study: Study) -> pd.DataFrame:
         RunDamaged: a run's history is not whole.
     """
     rows: list[tuple] = []
-    if study.shallow is not None:
-        rows += _last(study.shallow)
+    rows += _shallow(study)
     for run in study.trained_on or [study.built]:
         rows += _of_history("constructed", run, study.built)
         if run is not study.built:
@@ -42,9 +41,16 @@ def construction_info(study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS)).dropna(subset="error", ignore_index=True)
 
 
-def _last(run: Run) -> list[tuple]:
-    own = ("shallow", run.id, run.net, run.config.seed, run.status.epoch)
-    return [(*own, "clean", train_error(run)), (*own, "test", test_error(run))]
+def _shallow(study: Study) -> list[tuple]:
+    """The shallower net's last errors: as measured beside the constructed net, else as recorded."""
+    run, origin = study.shallow, study.built.config.origin
+    errors = origin.get("errors") or {}
+    if not errors and run is not None:
+        errors = {"train": train_error(run), "test": test_error(run)}
+    seed, epoch = (run.config.seed, run.status.epoch) if run else (study.built.config.seed, 0)
+    own = ("shallow", str(origin.get("from")), str(origin.get("net")), seed, epoch)
+    words = {"train": "clean", "test": "test"}
+    return [(*own, words[name], error) for name, error in errors.items() if name in words]
 
 
 def _of_history(series: str, run: Run, of: Run) -> list[tuple]:

@@ -50,7 +50,8 @@ def construct_run(
     """Keep a constructed net as a run.
 
     Its errors and layer responses are measured over the images of the run it came from; its epoch
-    is 0 and its tables say so.
+    is 0 and its tables say so. The shallower net's errors are measured again beside it, in float32:
+    its run may have them in bfloat16, by which a few images change sides.
 
     Args:
         run: the run of the shallower net.
@@ -77,6 +78,7 @@ def construct_run(
     origin = {
         "kind": "construction", "from": run.id, "net": run.net, "calibrated": calibrate,
         "recipe": _trained_with(run).to_dict(),
+        "errors": dict(zip(("train", "test"), _errors(shallow, images, normalizer), strict=True)),
     }  # fmt: skip
     config = RunConfig(
         net=deep_spec, recipe=None, data=run.config.data, images=run.config.images,
@@ -86,6 +88,15 @@ def construct_run(
     path = create_run(folder, config, new_run_id(config))
     _finish(path, deep, normalizer, images)
     return path
+
+
+def _errors(net: Net, images: TrainingImages, normalizer: Normalizer) -> tuple[float, float]:
+    """(training, test) error in percent."""
+    held = images.images
+    return (
+        evaluate(net, held.train, held.train_labels, normalizer)[1],
+        evaluate(net, held.test, held.test_labels, normalizer)[1],
+    )
 
 
 def _finish(path: Path, net: Net, normalizer: Normalizer, images: TrainingImages) -> None:
@@ -153,19 +164,15 @@ def compare_runs(
 
     Returns:
         `block_differences` over the first test images; (training, test) error in percent of the
-        shallower net; the same of the deeper.
+        shallower net; the same of the deeper; both as `construct_run` measured them.
     """
     shallow_net, normalizer = load_net(run)
     deep_net, _own = load_net(load_run(deep.path))
-    images = run_images(run).images
-    batch = normalizer.apply(images.test[:n_images])
-    errors = [
-        tuple(
-            evaluate(net, pixels, labels, normalizer)[1]
-            for pixels, labels in (
-                (images.train, images.train_labels), (images.test, images.test_labels),
-            )
-        )
-        for net in (shallow_net, deep_net)
-    ]  # fmt: skip
-    return block_differences(shallow_net, deep_net, batch), errors[0], errors[1]  # type: ignore
+    batch = normalizer.apply(run_images(run).images.test[:n_images])
+    known = deep.config.origin["errors"]
+    after = float(deep.status.train_error_clean or 0), float(deep.status.test_error or 0)
+    return (
+        block_differences(shallow_net, deep_net, batch),
+        (known["train"], known["test"]),
+        after,
+    )

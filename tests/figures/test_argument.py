@@ -124,6 +124,7 @@ def constructed(folder, net, built="", **rest):
     recipe = config["recipe"]
     shallow = "2026-11-24_plain-8_quick-e3_s0_tiny"
     config["origin"] = {"kind": "construction", "from": shallow, "net": "plain-8", "recipe": recipe}
+    config["origin"]["errors"] = {"train": 5.0, "test": 7.0}
     if built:
         config["origin"]["built"] = built
     else:
@@ -169,5 +170,6 @@ def test_the_study_of_a_constructed_net_begins_at_the_shallower_ones_error(tmp_p
 def test_a_constructed_net_alone_has_a_figure_too(tmp_path):
     """Epoch 0 and no curve, before anything was trained; the shallower run may be gone."""
     info = construction_info(study(constructed(tmp_path, "plain-14", run_id="built"), []))
-    assert info[["epoch", "measure", "error"]].values.tolist() == [[0, "clean", 5], [0, "test", 7]]
-    assert len(plot_construction(info).data) == 2
+    rows = [["clean", 5], ["test", 7]]
+    assert info[["measure", "error"]].values.tolist() == rows + rows
+    assert len(plot_construction(info).data) == 4

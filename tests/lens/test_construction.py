@@ -137,6 +137,7 @@ def test_a_constructed_run_has_the_errors_of_its_origin(trained, tmp_path):
     table, shallow, deep = compare_runs(trained, run)
     assert shallow == deep
     assert deep == (run.status.train_error_clean, run.status.test_error)
+    assert run.config.origin["errors"] == {"train": shallow[0], "test": shallow[1]}
     assert table["difference"].max() == 0
     assert (run.state, run.status.epoch, run.net) == ("finished", 0, f"{run.config.net.name}")
     assert run.recipe == f"built from {trained.net}"
@@ -167,7 +168,7 @@ def test_training_goes_on_from_the_constructed_weights(trained, tmp_path):
     waiting = load_run(path)
     assert waiting.state == "queued"
     assert waiting.config.origin["from"] == trained.id
-    assert waiting.history()["test_error"].tolist() == [trained.status.test_error]
+    assert waiting.history()["test_error"].tolist() == [built.status.test_error]
     run = train_run(path)
     assert run.state == "finished"
     assert run.recipe == f"{recipe.label}, from {trained.net}"
@@ -196,7 +197,9 @@ def test_a_study_is_the_net_trained_on_and_from_scratch(trained, tmp_path):
     info = construction_info(found)
     zero = info[(info["series"] == "constructed") & (info["epoch"] == 0)]
     assert dict(zip(zero["measure"], zero["error"], strict=True)) == {
-        "clean": trained.status.train_error_clean,
-        "test": trained.status.test_error,
+        "clean": built.status.train_error_clean,
+        "test": built.status.test_error,
     }
+    levels = info[info["series"] == "shallow"].set_index("measure")["error"]
+    assert levels.to_dict() == dict(zip(zero["measure"], zero["error"], strict=True))
     assert info[info["series"] == "scratch"]["epoch"].min() == 1
