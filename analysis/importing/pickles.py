@@ -9,18 +9,24 @@ for more memory than the file holds, is refused before torch sees it.
 from __future__ import annotations
 
 import pickletools
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
 
 from analysis.errors import ImportRefused
+from analysis.importing.names import STORAGES, WEIGHTS_ALONE, is_known, needs_code
 from analysis.importing.stubs import (
-    ITEM_SIZES,
+    NUMPY_SCALARS,
     Attributed,
     Opaque,
     StorageStub,
     TensorStub,
+    check_state,
+    numpy_dtype,
+    numpy_number,
+    opaque,
     tensor_stub,
 )
 
@@ -28,18 +34,6 @@ MAX_PICKLE = 4 * 2**20
 """Bytes of pickle that are looked at; ResNet-1202 with its optimiser has 2.2 MB."""
 MAX_KEYS = 20_000
 """Entries of all dictionaries together; ResNet-1202 with its optimiser has 11,000."""
-_STORAGES = {
-    "FloatStorage": "float32", "DoubleStorage": "float64", "HalfStorage": "float16",
-    "BFloat16Storage": "bfloat16", "LongStorage": "int64", "IntStorage": "int32",
-    "ShortStorage": "int16", "CharStorage": "int8", "ByteStorage": "uint8", "BoolStorage": "bool",
-    "ComplexFloatStorage": "complex64", "ComplexDoubleStorage": "complex128",
-}  # fmt: skip
-_REBUILD = {"_rebuild_tensor_v2", "_rebuild_tensor", "_rebuild_parameter"}
-
-WEIGHTS_ALONE = (
-    "If you trust it, save its weights alone where it was made: "
-    "torch.save(net.state_dict(), 'weights.pth')"
-)
 
 
 @dataclass
@@ -63,10 +57,10 @@ def outline(data: BytesIO) -> Outline:
             machine.step(opcode.name, argument)
     except _UnknownNameError as unknown:
         data.seek(start)
-        raise ImportRefused(_needs_code(data, str(unknown))) from None
+        raise ImportRefused(needs_code(data, str(unknown))) from None
     except ImportRefused:
         raise
-    except (ValueError, IndexError, KeyError, TypeError, RecursionError, OverflowError) as error:
+    except _TORN as error:
         raise ImportRefused(
             f"its pickle is torn or not from torch.save ({error or type(error).__name__}); "
             "get the file again"
@@ -74,37 +68,13 @@ def outline(data: BytesIO) -> Outline:
     return Outline(machine.result, machine.storages)
 
 
+_TORN = (
+    ValueError, IndexError, KeyError, TypeError, RecursionError, OverflowError, struct.error,
+)  # fmt: skip
+
+
 class _UnknownNameError(Exception):
     """A name that the pickle wants imported and that is not on our list."""
-
-
-def _needs_code(data: BytesIO, first: str) -> str:
-    names = [first]
-    try:
-        for opcode, argument, _ in pickletools.genops(data):
-            module, _, name = str(argument).partition(" ")
-            if opcode.name == "GLOBAL" and not _is_known(module, name):
-                names.append(f"{module}.{name}")
-    except ValueError:
-        pass
-    listed = list(dict.fromkeys(names))
-    more = f" and {len(listed) - 5} more" if len(listed) > 5 else ""
-    return (
-        f"loading it would import and may run {', '.join(listed[:5])}{more}; nothing in a file is "
-        f"executed here. {WEIGHTS_ALONE}"
-    )
-
-
-def _is_known(module: str, name: str) -> bool:
-    if module == "collections":
-        return name == "OrderedDict"
-    if module == "torch._utils":
-        return name in _REBUILD
-    if module == "torch":
-        return name in _STORAGES or name in ITEM_SIZES or name in ("Size", "device")
-    if module == "torch.nn.parameter":
-        return name == "Parameter"
-    return (module, name) == ("_codecs", "encode")
 
 
 class _Machine:
@@ -200,7 +170,7 @@ class _Machine:
         self._global(str(module), str(name))
 
     def _global(self, module: str, name: str) -> None:
-        if not _is_known(module, name):
+        if not is_known(module, name):
             raise _UnknownNameError(f"{module}.{name}")
         self.stack.append(_Global(f"{module}.{name}"))
 
@@ -210,13 +180,25 @@ class _Machine:
             raise ValueError("calls what is no function")
         self.stack.append(self._call(function.name, arguments))
 
+    def newobj(self) -> None:
+        """A parameter as torch before 0.4 wrote it: torchvision's first files."""
+        arguments, made = self.stack.pop(), self.stack.pop()
+        match made, arguments:
+            case _Global("torch.nn.parameter.Parameter"), (TensorStub() as tensor,):
+                self.stack.append(tensor)
+            case _:
+                raise ImportRefused(f"it makes an object that is no parameter. {WEIGHTS_ALONE}")
+
     def _call(self, name: str, arguments: tuple) -> Any:
         match name:
             case "collections.OrderedDict":
-                made = Attributed()
-                for key, value in arguments[0] if arguments else ():
-                    self._put(made, key, value)
-                return made
+                return self._dict(arguments[0] if arguments else ())
+            case "collections.Counter":
+                return self._dict(dict(*arguments).items())
+            case "numpy.dtype":
+                return numpy_dtype(arguments)
+            case name if name in NUMPY_SCALARS:
+                return numpy_number(arguments)
             case "torch._utils._rebuild_tensor_v2" | "torch._utils._rebuild_tensor":
                 return tensor_stub(*arguments[:4])
             case "torch._utils._rebuild_parameter":
@@ -224,11 +206,20 @@ class _Machine:
                     raise ValueError("a parameter of no tensor")
                 return arguments[0]
             case "torch.Size" | "torch.device" | "_codecs.encode":
-                return Opaque(name)
+                return opaque(name, arguments)
         raise ImportRefused(f"it calls {name}, which a state dict does not. {WEIGHTS_ALONE}")
+
+    def _dict(self, items: Any) -> Attributed:
+        made = Attributed()
+        for key, value in items:
+            self._put(made, key, value)
+        return made
 
     def build(self) -> None:
         state, target = self.stack.pop(), self.stack[-1]
+        if isinstance(target, Opaque | TensorStub):
+            check_state(target, state)
+            return
         if not isinstance(target, Attributed) or not isinstance(state, dict):
             raise ImportRefused(
                 f"it sets attributes of what is no OrderedDict: a whole object. {WEIGHTS_ALONE}"
@@ -240,7 +231,7 @@ class _Machine:
             case ("storage", _Global(name), str(key), _, int(numel), *view) if (
                 numel >= 0 and not any(view)
             ):
-                dtype = _STORAGES[name.removeprefix("torch.")]
+                dtype = STORAGES[name.removeprefix("torch.")]
                 stub = StorageStub(key, dtype, numel)
                 if self.storages.setdefault(stub.key, stub) != stub:
                     raise ImportRefused(f"it describes its storage {key} twice, differently")
@@ -281,6 +272,7 @@ _OPERATIONS: dict[str, Callable[[_Machine], None]] = {
     "MEMOIZE": _Machine.memoize,
     "STACK_GLOBAL": _Machine.stack_global,
     "REDUCE": _Machine.reduce,
+    "NEWOBJ": _Machine.newobj,
     "BUILD": _Machine.build,
     "BINPERSID": _Machine.persistent,
     "STOP": _Machine.stop,

@@ -10,18 +10,20 @@ from __future__ import annotations
 import hashlib
 import math
 import pickle
+import threading
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from analysis.errors import ImportRefused
 from analysis.importing.archives import MAX_FILE, check_file
 from analysis.importing.pickles import MAX_KEYS
-from analysis.importing.stubs import Attributed, TensorStub
+from analysis.importing.stubs import NUMBER_CODES, NUMPY_SCALARS, Attributed, TensorStub
 
 WRAPPERS = (
     "state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params",
@@ -154,7 +156,8 @@ def _read_torch(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of old formats: torch's, and no concern of the user
-            loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+            with _ONE_AT_A_TIME, torch.serialization.safe_globals(_numpy_numbers()):
+                loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
             state = _at(loaded, where)
             tensors = {
                 str(key): value.detach().clone(memory_format=torch.contiguous_format)
@@ -168,6 +171,20 @@ def _read_torch(
             f"torch won't load it without running code: {str(error)[:200]}"
         ) from None
     return tensors | _normalizer(loaded, state), _facts(loaded) if where else {}
+
+
+_ONE_AT_A_TIME = threading.Lock()
+"""torch's list of safe names is one for all threads."""
+
+
+def _numpy_numbers() -> list[Any]:
+    """What torch may call to make a numpy number; `pickles` has checked with which arguments."""
+    make = np.float64(0).__reduce__()[0]  # numpy's own name for it changed with version 2
+    return [
+        *((make, name) for name in NUMPY_SCALARS),
+        np.dtype,
+        *(type(np.dtype(code)) for code in NUMBER_CODES),
+    ]
 
 
 def _normalizer(loaded: Any, state: Any) -> dict[str, Tensor]:
@@ -186,7 +203,7 @@ def _normalizer(loaded: Any, state: Any) -> dict[str, Tensor]:
 def _facts(root: dict[Any, Any]) -> dict[str, int | float | str]:
     facts: dict[str, int | float | str] = {}
     for key, value in root.items():
-        if isinstance(value, Tensor) and value.numel() == 1:
+        if isinstance(value, np.generic) or (isinstance(value, Tensor) and value.numel() == 1):
             value = value.item()
         plain = isinstance(value, int | float) and math.isfinite(value)
         if plain or (isinstance(value, str) and len(value) <= 200):

@@ -1,8 +1,12 @@
-"""What stands for a tensor until sizes are checked: its storage, dtype and shape, no numbers."""
+"""What stands for a tensor until sizes are checked: its storage, dtype and shape, no numbers.
+
+And plain numbers that were numpy's: `best_acc` often is one.
+"""
 
 from __future__ import annotations
 
 import math
+import struct
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +59,56 @@ class Opaque:
     """Something harmless that we have no use for: a dtype, a device, bytes."""
 
     name: str
+    value: Any = None
+
+
+NUMPY_SCALARS = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
+"""Where numpy's numbers are made: before version 2, and since."""
+NUMBER_CODES = {
+    "f2": "<e", "f4": "<f", "f8": "<d", "i1": "<b", "i2": "<h", "i4": "<i", "i8": "<q",
+    "u1": "<B", "u2": "<H", "u4": "<I", "u8": "<Q", "b1": "<?",
+}  # fmt: skip
+_DTYPE_STATES = [(3, order, None, None, None, -1, -1, 0) for order in "<|"]
+
+
+def opaque(name: str, arguments: tuple) -> Opaque:
+    """A call whose result is data that we carry along at most: sizes, devices, bytes."""
+    if name != "_codecs.encode":
+        return Opaque(name)
+    match arguments:
+        case (str(text), "latin1"):
+            return Opaque(name, text.encode("latin1"))
+    raise ValueError("bytes in an unknown encoding")
+
+
+def numpy_dtype(arguments: tuple) -> Opaque:
+    """The dtype of a plain number: `("f8", False, True)`."""
+    match arguments:
+        case (str(code), bool() | 0 | 1, bool() | 0 | 1) if code in NUMBER_CODES:
+            return Opaque("numpy.dtype", code)
+    raise ImportRefused("it holds a numpy dtype that is not of a plain number")
+
+
+def check_state(target: Any, state: Any) -> None:
+    """Of what was made with plain values: a numpy dtype, or a parameter of torch before 0.4.
+
+    Raises:
+        ValueError: the values are not those that numpy and torch write.
+    """
+    if isinstance(target, Opaque) and target.name == "numpy.dtype" and state in _DTYPE_STATES:
+        return
+    match target, state:
+        case TensorStub(), (bool(), bool(), None | Attributed()):
+            return
+    raise ValueError("sets attributes of what has none")
+
+
+def numpy_number(arguments: tuple) -> int | float | bool:
+    """The number in a numpy scalar, taken from its bytes without numpy."""
+    match arguments:
+        case (Opaque("numpy.dtype", code), Opaque("_codecs.encode", bytes(data))):
+            return struct.unpack(NUMBER_CODES[code], data)[0]
+    raise ValueError("a numpy scalar that is no plain number")
 
 
 def tensor_stub(storage: Any, offset: Any, shape: Any, stride: Any) -> TensorStub:
