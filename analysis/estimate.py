@@ -23,7 +23,7 @@ from typing import Any, Literal
 import psutil
 
 from analysis import plan
-from analysis.errors import RunError, TrainingFailed
+from analysis.errors import RunError, SpecError, TrainingFailed
 from analysis.jobs import Request
 from analysis.runs import Run
 from analysis.runs.files import write_json
@@ -98,9 +98,18 @@ def estimate(request: Request, rates: Iterable[Rate]) -> Estimate:
 
 
 def count_images(request: Request) -> tuple[int, int]:
-    """(training, test) images that the recipe takes; a folder's files are counted."""
+    """(training, test) images that the recipe takes; a folder's files are counted.
+
+    Raises:
+        SpecError: validation leaves nothing to train on.
+    """
     n_train, n_test = _COUNTS.get(request.data.name) or _count_files(request.data)
     recipe = request.recipe
+    if n_train and recipe.validation >= min(n_train, recipe.train_images or n_train):
+        raise SpecError(
+            f"{recipe.validation} images held out for validation leave none to train on: "
+            f"{request.data} has {n_train}"
+        )
     n_train = min(n_train, recipe.train_images or n_train) - recipe.validation
     return max(n_train, 1), max(min(n_test, recipe.test_images or n_test), 1)
 

@@ -16,12 +16,14 @@ from analysis.runs import (
     DamagedRun,
     Run,
     delete_run,
+    files,
     find_run,
     list_runs,
     load_run,
     open_writer,
 )
 from analysis.runs.files import append_text, write_json, write_whole
+from analysis.runs.liveness import _is_locked_by_another_account
 from tests.tiny import write_run
 
 
@@ -187,6 +189,23 @@ def test_running_with_a_process_is_running(tmp_path: Path):
     holder.kill()
     holder.communicate()
     assert load_run(path).state == "interrupted"
+
+
+def test_a_lock_file_of_another_account_tells_as_well(tmp_path: Path):
+    """Where it can be read but not written, a shared lock is asked for."""
+    path = write_run(tmp_path, state="running")
+    with open_writer(path):
+        assert _is_locked_by_another_account(path / files.LOCK)
+    assert not _is_locked_by_another_account(path / files.LOCK)
+    assert not _is_locked_by_another_account(path / "absent")
+
+
+def test_a_damaged_table_says_of_which_run(tmp_path: Path):
+    """With ten runs on a page, the file's name alone would not do."""
+    path = write_run(tmp_path)
+    (path / "history.csv").write_text("epoch,nonsense\n1,2\n")
+    with pytest.raises(RunDamaged, match=f"{path.name}: history.csv"):
+        load_run(path).history()
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path):

@@ -134,10 +134,9 @@ def cancel(run: RunName, runs: RunsFolder = None) -> None:
 
 def queue_up(requests: list[Request], folder: Path) -> None:
     """Queue trainings and say so; for `train --queue`."""
-    from analysis import estimate, jobs
+    from analysis import jobs
 
-    found = [estimate.estimate(request, []) for request in requests]
-    estimate.check_room(found, folder, jobs.at_a_time(folder))
+    check_room(requests, folder, jobs.at_a_time(folder))
     try:
         done = jobs.enqueue(requests, folder)
     finally:  # what got into the queue before an error is worked off
@@ -146,6 +145,14 @@ def queue_up(requests: list[Request], folder: Path) -> None:
         print(f"Queued: {path}")
     for request, path in done.already:
         print(f"{request.net.name} is queued or running already, with the same seed: {path}")
+
+
+def check_room(requests: list[Request], folder: Path, at_a_time: int) -> None:
+    """Raises what `analysis.estimate` says where disk, memory or images do not suffice."""
+    from analysis import estimate
+
+    found = [estimate.estimate(request, []) for request in requests]
+    estimate.check_room(found, folder, at_a_time)
 
 
 def queue_again(path: Path) -> None:

@@ -88,6 +88,8 @@ def reproduce(
     if dry_run:
         return
     missing = [part for part in found if part.standing != "finished"]
+    new = [part.request for part in missing if part.standing == "missing"]
+    jobs.check_room(new, folder, at_a_time=1)
     if queue:
         _queue(missing, folder)
     else:

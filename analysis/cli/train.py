@@ -78,9 +78,11 @@ def train(
     given = {name: value for name, value in changes.items() if value is not None}
     compute = Compute(device, precision, False if no_compile else None, None, threads)  # ty: ignore[invalid-argument-type]
     request = requests_for([net], data_spec, recipe, given, seed, compute, name)[0]
+    folder = runs or default_folder()
     if queue:
-        jobs.queue_up([request], runs or default_folder())
+        jobs.queue_up([request], folder)
         return
+    jobs.check_room([request], folder, at_a_time=1)
     from analysis.training import prepare_run
     from analysis.training.distributed import World
     from analysis.training.hardware import resolve
@@ -90,7 +92,7 @@ def train(
         path = None
         if world.main:
             path = prepare_run(
-                runs or default_folder(), request.net, request.recipe, data_spec,
+                folder, request.net, request.recipe, data_spec,
                 seed=seed, compute=compute, command=_command(), run_id=name or None,
             )  # fmt: skip
         _run(Path(world.same_path(str(path) if path else None)), only_queued=True)

@@ -43,7 +43,7 @@ def start_worker(folder: Path | str) -> bool:
     """
     folder = Path(folder).resolve()
     with queue_lock(folder):
-        lock = _take(folder / WORKER_LOCK)
+        lock = _take_patiently(folder / WORKER_LOCK)
         if lock is None:
             return False
         try:
@@ -83,6 +83,16 @@ def _take(path: Path) -> int | None:
         os.close(descriptor)
         return None
     return descriptor
+
+
+def _take_patiently(path: Path) -> int | None:
+    """As `_take`, past a page that looks with `worker_alive`: it has the lock for microseconds."""
+    for _ in range(3):
+        lock = _take(path)
+        if lock is not None:
+            return lock
+        time.sleep(0.02)
+    return None
 
 
 def _spawn(

@@ -6,6 +6,8 @@ lock knows neither.
 
 from __future__ import annotations
 
+import fcntl
+import os
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -29,8 +31,23 @@ def is_locked(path: Path) -> bool:
     except Timeout:
         return True
     except OSError:
-        return False
+        return _is_locked_by_another_account(path / files.LOCK)
     lock.release()
+    return False
+
+
+def _is_locked_by_another_account(file: Path) -> bool:
+    """The same of a lock file that can be read only, or not even that."""
+    try:
+        descriptor = os.open(file, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
     return False
 
 

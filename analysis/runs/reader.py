@@ -136,7 +136,10 @@ class Run:
         return tuple(_mtime(self.path / name) for name in names)
 
     def _table(self, table: str) -> pd.DataFrame:
-        return read_table(self.path / files.table_file(table), table)
+        try:
+            return read_table(self.path / files.table_file(table), table)
+        except RunDamaged as error:
+            raise RunDamaged(f"{self.id}: {error}") from error
 
 
 @dataclass(frozen=True)

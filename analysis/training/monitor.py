@@ -138,11 +138,7 @@ class Monitor:
         if self.world.size == 1 and now - self._looked < _LOOK_EVERY:
             return
         self._looked = now
-        asked = self.writer is not None and self.writer.cancel_asked()
-        asked = asked or (self._should_stop is not None and self._should_stop())
-        if self.phase == "training" and self.world.size > 1:
-            asked = bool(float(self.world.total(torch.tensor(float(asked)))))
-        if asked:
+        if self._asked_to_stop():
             raise Stopped
         progress = self._now()
         if self.writer is not None and now - self._beat > _HEARTBEAT_EVERY:
@@ -155,6 +151,14 @@ class Monitor:
             )  # fmt: skip
         if self._progress is not None and self.world.main:
             self._progress(progress)
+
+    def _asked_to_stop(self) -> bool:
+        """Whether somebody asked; several processes agree on it, or one would wait for ever."""
+        if self.phase != "training" and self.world.size > 1:
+            return False  # each evaluates as many batches as it has; they meet at the next update
+        asked = self.writer is not None and self.writer.cancel_asked()
+        asked = asked or (self._should_stop is not None and self._should_stop())
+        return bool(float(self.world.total(torch.tensor(float(asked)))))
 
     def _now(self) -> Progress:
         done = self._epoch * self.length.steps_per_epoch + self._step

@@ -170,6 +170,24 @@ def test_no_room_is_said_before_the_start(tmp_path: Path):
     estimate.check_room([estimate.estimate(request, [])], tmp_path, 1)
 
 
+def test_a_validation_split_that_leaves_nothing_is_refused_before_there_is_a_run():
+    """Digits have 1437 training images."""
+    request = _requests("resnet-8", changes={"validation": 1437})[0]
+    with pytest.raises(SpecError, match="leave none to train on: digits has 1437"):
+        estimate.estimate(request, [])
+
+
+def test_a_run_s_typical_rate_is_its_median(tmp_path: Path):
+    """An epoch that compiled, or shared the machine, does not spoil the estimate of the next."""
+    path = write_run(tmp_path, "plain-8", epochs=3)
+    history = load_run(path).history().assign(images_per_second=[10.0, 1000.0, 1100.0])
+    history.to_csv(path / "history.csv", index=False)
+    with open_writer(path) as writer:
+        writer.set_status(images_per_second=30.0)
+    rates = estimate.known_rates([load_run(path)], tmp_path)
+    assert [rate.images_per_second for rate in rates] == [1000.0]
+
+
 def test_time_is_scaled_by_multiply_adds_and_says_so():
     """Half the work, twice the rate; the same net is not scaled."""
     request = _requests("plain-20", changes={"epochs": 1})[0]
