@@ -1,4 +1,8 @@
-"""Loss and top-1 error of a net on images, in evaluation mode, counted over images."""
+"""Loss and top-1 error of a net on images, in evaluation mode, counted over images.
+
+In float32 whatever the training's precision, so that the weights on disk give the recorded errors
+again to the last image.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,6 @@ def evaluate(
     normalizer: Normalizer,
     *,
     world: World | None = None,
-    bfloat16: bool = False,
     channels_last: bool = False,
     tick: Callable[[], None] | None = None,
 ) -> tuple[float, float]:
@@ -34,19 +37,18 @@ def evaluate(
         labels: (N,) class indices.
         normalizer: of the input.
         world: with several processes each takes a part.
-        bfloat16: autocast the convolutions.
         channels_last: memory layout of the batches.
         tick: called after each batch; may raise to stop.
     """
     world = world or World()
     device = next(net.parameters()).device
     totals = torch.zeros(2, dtype=torch.float64)
-    with evaluating(net), torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
+    with evaluating(net):
         for indices in world.share(torch.arange(len(images))).split(EVALUATION_BATCH):
             batch = normalizer.apply(
                 images.index_select(0, indices).to(device), channels_last=channels_last
             )
-            logits = net.forward(batch).float()
+            logits = net.forward(batch)
             wanted = labels[indices].to(device)
             loss = F.cross_entropy(logits, wanted, reduction="sum")
             wrong = (logits.argmax(1) != wanted).sum()

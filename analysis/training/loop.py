@@ -81,7 +81,8 @@ def train_run(
         try:
             if writer:
                 _start(writer)
-            config, images = _images(path, writer, world, data_progress)
+            decoding = _stoppable(data_progress, writer, should_stop)
+            config, images = _images(path, writer, world, decoding)
             monitor = Monitor(writer, world, progress, should_stop, log)
             _Trainer(config, images, writer, world, monitor).run(path)
         except Stopped:
@@ -95,12 +96,28 @@ def train_run(
             _set_status(writer, state="failed", reason=str(error), ended=now())
             raise
         except (MemoryError, RuntimeError) as error:
-            if not _is_want_of_memory(error):
+            failure = _known_failure(load_run(path).config, error)
+            if failure is None:
                 raise
-            failure = _too_large(load_run(path).config, error)
             _set_status(writer, state="failed", reason=str(failure), ended=now())
             raise failure from error
     return load_run(path)
+
+
+def _known_failure(config: RunConfig, error: Exception) -> TrainingFailed | None:
+    """What to tell of an error of torch that a person can do something about."""
+    if _is_want_of_memory(error):
+        return _too_large(config, error)
+    if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+        return TrainingFailed(
+            f"torch.compile can't compile {config.net.name} here: {_first_line(error)} "
+            "Train it with --no-compile."
+        )
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
 
 
 def _is_want_of_memory(error: Exception) -> bool:
@@ -112,10 +129,9 @@ def _is_want_of_memory(error: Exception) -> bool:
 
 def _too_large(config: RunConfig, error: Exception) -> TrainingFailed:
     device = config.compute.device
-    first = str(error).strip().partition("\n")[0]
     elsewhere = "" if device == "cpu" else ", or --device cpu"
     return TrainingFailed(
-        f"{config.net.name} does not fit in the memory of {device}: {first}. "
+        f"{config.net.name} does not fit in the memory of {device}: {_first_line(error)}. "
         f"Use a smaller --batch-size or a smaller net{elsewhere}."
     )
 
@@ -136,6 +152,22 @@ def _set_status(writer: RunWriter | None, **changes) -> None:
         return
     with suppress(RunError):  # a full disk: it then shows as interrupted, what it had is whole
         writer.set_status(**changes)
+
+
+def _stoppable(
+    progress: Callable[[int, int], None] | None,
+    writer: RunWriter | None,
+    should_stop: Callable[[], bool] | None,
+) -> Callable[[int, int], None]:
+    """The progress of reading images that stops where somebody asked to."""
+
+    def told(done: int, total: int) -> None:
+        if (should_stop and should_stop()) or (writer and writer.cancel_asked()):
+            raise Stopped
+        if progress:
+            progress(done, total)
+
+    return told
 
 
 def _images(
@@ -337,7 +369,7 @@ class _Trainer:
 
     def _evaluate(self, images: Tensor, labels: Tensor) -> tuple[float, float]:
         return evaluate(
-            self.net, images, labels, self.normalizer, world=self.world, bfloat16=self.bfloat16,
+            self.net, images, labels, self.normalizer, world=self.world,
             channels_last=self.channels_last, tick=self.monitor.tick,
         )  # fmt: skip
 

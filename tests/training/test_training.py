@@ -13,9 +13,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+import torch._inductor.config
 
 from analysis.data import load_images
-from analysis.errors import DataError, RunError
+from analysis.errors import DataError, RunError, TrainingFailed
 from analysis.responses import closed_form
 from analysis.runs import Run, files, find_run, load_run, open_writer
 from analysis.runs.files import RESUME
@@ -283,6 +284,33 @@ def test_non_finite_loss_stops_with_a_clear_record(tmp_path: Path):
     )
     assert (run.status.state, run.status.reason) == ("failed", str(caught.value))
     assert all(torch.isfinite(t).all() for t in read_tensors(run.weights_path)[0].values())
+
+
+def test_reading_images_can_be_stopped(tmp_path: Path, monkeypatch):
+    """Ctrl-C while a data set is decoded the first time cancels, and can be gone on with."""
+    path = prepared(tmp_path)
+    told = []
+
+    def asked() -> bool:
+        return bool(told)
+
+    monkeypatch.setenv("RESIDUAL_LENS_CACHE", str(tmp_path / "cache"))
+    run = train_run(path, should_stop=asked, data_progress=lambda *at: told.append(at))
+    assert (run.state, run.status.epoch) == ("cancelled", 0)
+    assert train_run(path).state == "finished"
+
+
+def test_a_failing_compiler_is_a_clear_message(tmp_path: Path, monkeypatch):
+    """No working C++ compiler: what to do is said, and the run is failed, not torn."""
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
+    path = prepared(tmp_path, compute=Compute("cpu", "float32", compile=True))
+    no_compiler = torch._inductor.config.patch({"cpp.cxx": (None, "/bin/false")})
+    with (
+        no_compiler,
+        pytest.raises(TrainingFailed, match=r"torch\.compile can't compile .* --no-compile"),
+    ):
+        train_run(path)
+    assert load_run(path).state == "failed"
 
 
 def test_other_classes_than_the_nets_are_refused(tmp_path: Path):
