@@ -1,6 +1,7 @@
 """What a net costs on paper: parameters, multiply-adds, activation memory; by layer and in all.
 
-From the layer plan alone: no torch, nothing measured (`analysis.lens.complexity` measures). VGG-19
+From the layer plan alone: no torch. `analysis.lens.complexity` measures; the table of what it found
+is kept and read here. VGG-19
 is here as the paper's yardstick (Fig. 3, left: "19.6 billion FLOPs").
 """
 
@@ -8,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
 from analysis import plan
-from analysis.errors import SpecError
+from analysis.errors import RunDamaged, SpecError
+from analysis.runs.files import disk_error, write_whole
 from analysis.spec import NetSpec
+from analysis.text import _
 
 VGG19 = "vgg-19"
 VGG19_STAGES = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))
@@ -60,7 +64,8 @@ def spec_of(name: str) -> NetSpec | None:
     try:
         spec = NetSpec.parse(name)
     except SpecError as error:
-        raise SpecError(f"{error} For comparison there is also {VGG19}.") from error
+        words = _("{problem} For comparison there is also {net}.")
+        raise SpecError(words.format(problem=error, net=VGG19)) from error
     return NetSpec.parse(name, 1000) if spec.stem == "imagenet" else spec
 
 
@@ -106,8 +111,29 @@ def _vgg19() -> list[Cost]:
     return costs
 
 
-def activation_bytes(spec: NetSpec) -> int:
-    """Memory that training keeps of one image for the backward pass, in float32.
+def activation_bytes(name: str) -> int:
+    """Memory that training keeps of one image for the backward pass, in float32. Raises SpecError.
+
+    VGG-19 is torchvision's: no BN, ReLUs in place, dropout between the linear layers.
+    """
+    spec = spec_of(name)
+    return FLOAT_BYTES * (_vgg19_floats() if spec is None else _net_floats(spec))
+
+
+def _vgg19_floats() -> int:
+    """In units of a float32: each ReLU's output, pooled maps and their indices in int64, features.
+
+    Of the two hidden linear layers the output of ReLU, that of dropout, and its mask.
+    """
+    convs = [cost for cost in _vgg19() if cost.kernel == 3]
+    floats = 3 * 224**2 + sum(cost.c_out * cost.map_size**2 for cost in convs)
+    last = {cost.map_size: cost.c_out for cost in convs}
+    floats += sum(3 * filters * (size // 2) ** 2 for size, filters in last.items())
+    return floats + VGG19_STAGES[-1][0] * 7**2 + 3 * sum(VGG19_LINEAR[:-1])
+
+
+def _net_floats(spec: NetSpec) -> int:
+    """In units of a float32.
 
     Each convolution's output (BN's backward needs its input) and each ReLU's output (which is the
     next layer's input); the image; the pooled features. Sums, BN outputs and zero-padding are not
@@ -121,7 +147,7 @@ def activation_bytes(spec: NetSpec) -> int:
     if spec.stem == "imagenet":
         pooled = layers[0].c_out * (layers[0].map_size // 2) ** 2
         floats += 3 * pooled  # the max-pool's output, and its indices in int64
-    return FLOAT_BYTES * floats
+    return floats
 
 
 def complexity_info(names: Sequence[str]) -> pd.DataFrame:
@@ -129,7 +155,7 @@ def complexity_info(names: Sequence[str]) -> pd.DataFrame:
 
     Columns: net, title, kind (plain, residual, vgg), depth, image_size (pixels), parameters,
     multiply_adds (of one image), vgg19_share (multiply-adds over those of VGG-19),
-    activation_bytes (of one image, training; missing for VGG-19, which has no BN).
+    activation_bytes (of one image, training).
 
     Raises:
         SpecError: a name is no net's.
@@ -149,7 +175,7 @@ def complexity_info(names: Sequence[str]) -> pd.DataFrame:
                 "parameters": sum(cost.parameters for cost in costs),
                 "multiply_adds": multiply_adds,
                 "vgg19_share": multiply_adds / yardstick,
-                "activation_bytes": activation_bytes(spec) if spec else None,
+                "activation_bytes": activation_bytes(name),
             }
         )
     return pd.DataFrame(rows)
@@ -158,3 +184,61 @@ def complexity_info(names: Sequence[str]) -> pd.DataFrame:
 def layers_info(name: str) -> pd.DataFrame:
     """A row a weighted layer: layer, kernel, c_in, c_out, map_size, parameters, multiply_adds."""
     return pd.DataFrame([vars(cost) for cost in layer_costs(name)])
+
+
+TIME_COLUMNS = (
+    "net", "image_size", "mode", "batch", "median_ms", "low_ms", "high_ms", "images_per_second",
+    "repeats", "device", "threads", "machine", "torch",
+)  # fmt: skip
+"""Of a table of measured times: a row a net, mode and batch size, see `lens.complexity`."""
+MODES = ("inference", "training")
+_NUMBERS = ("batch", "median_ms", "low_ms", "high_ms", "images_per_second", "threads")
+
+
+def read_times(path: Path) -> pd.DataFrame:
+    """Measured times from their file, checked.
+
+    Raises:
+        RunDamaged: not such a table; the message says what is wrong and what to do.
+    """
+    try:
+        table = pd.read_csv(path)
+        problem = _problem_of_times(table)
+    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
+        problem = str(error)
+    if problem:
+        words = _("{file} is no table of measured times: {problem}. Measure again or delete it.")
+        raise RunDamaged(words.format(file=path, problem=problem))
+    return table
+
+
+def _problem_of_times(table: pd.DataFrame) -> str:
+    """What is wrong with a table of times; empty: nothing."""
+    missing = [name for name in TIME_COLUMNS if name not in table.columns]
+    if missing:
+        return _("it has no column {names}").format(names=", ".join(missing))
+    if table.empty:
+        return _("it has no rows")
+    for name in _NUMBERS:
+        numbers = pd.to_numeric(table[name], errors="coerce")
+        wrong = table.loc[~(numbers > 0) | (numbers == float("inf")), name]
+        if len(wrong):
+            return _("{value} in column {name}").format(value=repr(wrong.iloc[0]), name=name)
+    wrong = table.loc[~table["mode"].isin(MODES), "mode"]
+    if len(wrong):
+        return _("{value} in column {name}").format(value=repr(wrong.iloc[0]), name="mode")
+    for net in table["net"].unique():
+        try:
+            spec_of(str(net))
+        except SpecError:
+            return _("{value} in column {name}").format(value=repr(net), name="net")
+    return ""
+
+
+def write_times(table: pd.DataFrame, path: Path) -> None:
+    """Keep measured times, whole or not at all. Raises RunError: no space, no permission."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise disk_error(path, error) from error
+    write_whole(path, lambda temporary: table.to_csv(temporary, index=False))

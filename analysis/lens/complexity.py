@@ -15,18 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from analysis.complexity import VGG19, image_size, spec_of
+from analysis.complexity import MODES, TIME_COLUMNS, VGG19, image_size, spec_of
 from analysis.nets import build
 from analysis.training.hardware import describe_machine
 
 WARM_UP = 2
 MIN_REPEATS, MAX_REPEATS = 5, 100
-MODES = ("inference", "training")
-
-COLUMNS = (
-    "net", "image_size", "mode", "batch", "median_ms", "low_ms", "high_ms", "images_per_second",
-    "repeats", "device", "threads", "machine", "torch",
-)  # fmt: skip
 
 
 def build_timed(name: str) -> nn.Module:
@@ -87,13 +81,13 @@ def measure_times(
         )  # fmt: skip
     if progress:
         progress(len(cases), len(cases), "")
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(rows, columns=list(TIME_COLUMNS))
 
 
 def time_batch(net: nn.Module, batch: Tensor, mode: str, seconds: float) -> np.ndarray:
     """Seconds of each timed repeat, float64 (repeats,); the net's weights may change by it."""
     step = _training_step(net, batch) if mode == "training" else _inference_step(net, batch)
-    for _ in range(WARM_UP):
+    for _round in range(WARM_UP):
         step()
     times: list[float] = []
     began = time.perf_counter()

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 import torch
 
 from analysis.complexity import (
     CIFAR_NETS,
     PAPER_NETS,
+    TIME_COLUMNS,
     activation_bytes,
     complexity_info,
     layers_info,
-    spec_of,
+    read_times,
+    write_times,
 )
-from analysis.errors import SpecError
-from analysis.lens.complexity import COLUMNS, build_timed, measure_times, saved_bytes
+from analysis.errors import RunDamaged, SpecError
+from analysis.lens.complexity import build_timed, measure_times, saved_bytes
 
 PAPER = {
     "vgg-19": 19.6, "plain-34-imagenet": 3.6, "resnet-34-imagenet": 3.6,
@@ -63,14 +66,64 @@ def test_layers_add_up():
 def test_activation_memory_is_what_autograd_keeps(name):
     """The closed form against the bytes of the tensors saved for the backward pass."""
     net = build_timed(name)
-    assert saved_bytes(net, torch.randn(4, 3, 32, 32)) == 4 * activation_bytes(spec_of(name))
+    assert saved_bytes(net, torch.randn(4, 3, 32, 32)) == 4 * activation_bytes(name)
 
 
 def test_activation_memory_with_the_imagenet_stem():
     """With a max-pool and its indices."""
     net = build_timed("resnet-18-w8-imagenet")
     found = saved_bytes(net, torch.randn(2, 3, 224, 224))
-    assert found == 2 * activation_bytes(spec_of("resnet-18-w8-imagenet"))
+    assert found == 2 * activation_bytes("resnet-18-w8-imagenet")
+
+
+def test_activation_memory_of_vgg19():
+    """75 MiB an image: what autograd keeps of torchvision's, masks of dropout and all."""
+    found = saved_bytes(build_timed("vgg-19"), torch.randn(1, 3, 224, 224))
+    assert found == activation_bytes("vgg-19") == 78_573_568
+    assert complexity_info(["vgg-19"])["activation_bytes"].tolist() == [found]
+
+
+ROW = ("resnet-20", 32, "inference", 1, 10.0, 9.0, 12.0, 100.0, 5, "cpu", 1, "a CPU", "2")
+
+
+def test_measured_times_are_kept_and_read_back(tmp_path):
+    """In a folder that is made for them."""
+    table = pd.DataFrame([ROW], columns=list(TIME_COLUMNS))
+    path = tmp_path / "runs" / "times.csv"
+    write_times(table, path)
+    assert read_times(path)[["net", "median_ms"]].values.tolist() == [["resnet-20", 10.0]]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "No columns to parse from file"),
+        ("net,mode\nresnet-20,training\n", "it has no column image_size, batch, median_ms"),
+        (",".join(TIME_COLUMNS) + "\n", "it has no rows"),
+        ("\x00\x01\x02,\n", "it has no column net"),
+    ],
+)
+def test_a_damaged_file_of_times_says_so(text, problem, tmp_path):
+    """Empty, cut off, without rows, not text at all."""
+    (tmp_path / "times.csv").write_text(text)
+    with pytest.raises(RunDamaged, match=r"times\.csv is no table of measured times: ") as error:
+        read_times(tmp_path / "times.csv")
+    assert problem in str(error.value)
+    assert str(error.value).endswith("Measure again or delete it.")
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("median_ms", "soon"), ("batch", -1), ("mode", "guessing"), ("net", "vgg-16"),
+     ("images_per_second", float("inf")), ("low_ms", None)],
+)  # fmt: skip
+def test_a_wrong_cell_of_the_times_is_named(column, value, tmp_path):
+    """Words for numbers, numbers that can't be, modes and nets that are none."""
+    table = pd.DataFrame([ROW, ROW], columns=list(TIME_COLUMNS)).astype(object)
+    table.loc[1, column] = value
+    table.to_csv(tmp_path / "times.csv", index=False)
+    with pytest.raises(RunDamaged, match=f"in column {column}"):
+        read_times(tmp_path / "times.csv")
 
 
 def test_times_have_a_spread_and_their_conditions():
@@ -80,7 +133,7 @@ def test_times_have_a_spread_and_their_conditions():
         ["plain-8-w4", "resnet-8-w4"], batches=(1, 4), seconds=0.02,
         progress=lambda *at: told.append(at),
     )  # fmt: skip
-    assert tuple(table.columns) == COLUMNS
+    assert tuple(table.columns) == TIME_COLUMNS
     assert list(zip(table["net"], table["mode"], table["batch"], strict=True)) == [
         (net, mode, batch)
         for net in ("plain-8-w4", "resnet-8-w4")
