@@ -28,6 +28,7 @@ from analysis.importing.verification import (
     check_classes,
     check_forward,
     check_numbers,
+    check_pool,
     compare_with_claim,
     measure_error,
 )
@@ -43,7 +44,7 @@ from analysis.weights import model_tensors
 RECORDED_IMAGES = 256
 """Test images over which responses are measured on import."""
 TRIAL_IMAGES = 256
-"""Test images that decide between plain and option A where keys can't tell."""
+"""Test images that decide where keys can't tell: plain or option A, a pool in the stem or none."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,8 @@ def _import(
     check_forward(made)
     measured = recording = None
     if images is not None:
+        if spec.stem == "cifar" and found.net.layout.name == "torchvision":
+            check_pool(made, images.subset(test=TRIAL_IMAGES), normalizer)
         measured = measure_error(made, images, normalizer, tick)
         warnings += compare_with_claim(measured, found.claim, spec.classes)
         recorded = images.subset(test=RECORDED_IMAGES).test

@@ -6,17 +6,23 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from analysis import plan
 from analysis.errors import ImportRefused, SpecError
 from analysis.importing.layouts import LEAVES, Layout, layout_of, our_module, split_key
+from analysis.importing.refusals import (
+    Shape,
+    guess_by,
+    listed,
+    no_such_depth,
+    reason_of,
+    refuse_other_blocks,
+    refuse_other_nets,
+    shape_words,
+)  # fmt: skip
 from analysis.spec import BOTTLENECK_DEPTHS, IMAGENET_BLOCKS, MAX_DEPTH, NetSpec
 
-Shape = tuple[int, ...]
-
 _IN_A_STAGE = re.compile(r"(layer\d|stage\d|conv\d_x|block\d)[\d.]")
-_NAMED = 6
 
 
 @dataclass(frozen=True)
@@ -48,8 +54,9 @@ def recognise(
     Raises:
         ImportRefused: none of the families here; the message says what it is or what is odd.
     """
+    refuse_other_blocks(shapes)
     ours, unused = _translate(shapes)
-    _refuse_other_nets(shapes, ours)
+    refuse_other_nets(shapes, ours)
     found = {key: tuple(shapes[foreign]) for key, foreign in ours.items()}
     inferred = _infer(found)
     layout = layout_of(ours.values(), len(inferred.blocks))
@@ -58,14 +65,19 @@ def recognise(
     inside = [key for key in unused if _IN_A_STAGE.match(key)]
     if inside:
         raise ImportRefused(
-            f"its blocks have {len(inside)} tensors more than {spec.name}: {_listed(inside)}; "
-            f"{_guess(inside)}"
+            f"its blocks have {len(inside)} tensors more than {spec.name}: {listed(inside)}; "
+            f"{guess_by(inside)}"
         )
     ambiguous = not _projections(found) and not wanted and not _fits(hint, inferred)
     if ambiguous:
         notes += (
             "no projection shortcuts: keys can't tell a plain net from one with option A; "
             f"taken as {spec.name}, name the net {spec.counterpart().name} if it is plain",
+        )
+    if layout.name == "torchvision" and spec.stem == "cifar":
+        notes += (
+            "keys can't tell whether a max-pool follows the 3x3 stem (huyvnphan/PyTorch_CIFAR10 "
+            "has one, most have none): taken as none; data given, it is tried",
         )
     return Recognised(spec, layout, ours, tuple(unused), ambiguous, notes)
 
@@ -87,40 +99,17 @@ def _translate(shapes: Mapping[str, Shape]) -> tuple[dict[str, str], list[str]]:
     return ours, unused
 
 
-def _refuse_other_nets(shapes: Mapping[str, Shape], ours: Mapping[str, str]) -> None:
-    """Say what it is, where its keys give it away."""
-    first_bn = shapes.get(ours.get("stage2.block1.bn1.weight", ""), (0,))
-    first_conv = shapes.get(ours.get("stage2.block1.conv1.weight", ""), (0, 0))
-    sequences = any(re.fullmatch(r"stage\d\.\d+\.residual\.\d\.weight", key) for key in shapes)
-    before = len(first_conv) == 4 and first_bn == (first_conv[1],) and first_bn[0] != first_conv[0]
-    wide = any(re.match(r"block\d\.layer\.\d+\.bn1", key) for key in shapes)
-    if sequences or before or wide:
-        raise ImportRefused(
-            "this is a pre-activation net (He et al. 2016, arXiv:1603.05027: BN and ReLU come "
-            "before the convolutions): not one of the families here, which are those of "
-            "arXiv:1512.03385"
-        )
-    if "stem.conv.weight" not in ours or "head.fc.weight" not in ours:
-        what = "first convolution" if "stem.conv.weight" not in ours else "linear layer"
-        raise ImportRefused(
-            f"no {what} was found by a name that is known (conv1, conv1.0, stem.conv; linear, fc, "
-            f"head.fc), so it is no net of the families here; its keys begin with "
-            f"{_listed(list(shapes))}"
-        )
-    biases = [key for key in ours if re.search(r"conv\d?\.bias$", key)]
-    if biases:
-        raise ImportRefused(
-            f"its convolutions have biases ({_listed([ours[key] for key in biases])}); those of "
-            "the paper's nets have none, since BN follows"
-        )
-
-
 def _infer(found: Mapping[str, Shape]) -> NetSpec:
     """The residual net with these blocks and widths; its shortcuts are settled later."""
     stem, head = found["stem.conv.weight"], found["head.fc.weight"]
-    if len(stem) != 4 or len(head) != 2 or stem[1:] not in ((3, 3, 3), (3, 7, 7)):
+    if len(head) != 2:
         raise ImportRefused(
-            f"its first convolution has the shape {_shape(stem)}; nets here begin with 3x3 or "
+            f"its linear layer has the shape {shape_words(head)}: not one of the families here, "
+            "which end with classes x features"
+        )
+    if len(stem) != 4 or stem[1:] not in ((3, 3, 3), (3, 7, 7)):
+        raise ImportRefused(
+            f"its first convolution has the shape {shape_words(stem)}; nets here begin with 3x3 or "
             "7x7 filters on 3 colours"
         )
     blocks, convs = _blocks(found)
@@ -136,7 +125,7 @@ def _infer(found: Mapping[str, Shape]) -> NetSpec:
         n = blocks[0]
         depths = [6 * n + 2] if set(blocks) == {n} and len(blocks) == 3 and not bottleneck else []
     if not depths or depths[0] > MAX_DEPTH:
-        raise ImportRefused(_no_such_depth(blocks, bottleneck))
+        raise ImportRefused(no_such_depth(blocks, bottleneck))
     try:
         return NetSpec(
             kind="residual", depth=depths[0], family="imagenet" if imagenet else "cifar",
@@ -155,25 +144,20 @@ def _blocks(found: Mapping[str, Shape]) -> tuple[tuple[int, ...], int]:
         if match:
             convs[int(match[1]), int(match[2])] += 1
     stages = Counter(stage for stage, _ in convs)
+    if not convs:
+        raise ImportRefused(
+            "no blocks were found by names that are known (layer1.0.conv1, "
+            "conv2_x.0.residual_function.0, stage1.block1.conv1), so it is no net of the families "
+            "here"
+        )
     counts = tuple(stages[stage] for stage in sorted(stages))
     whole = {(s, b) for s, n in enumerate(counts, start=1) for b in range(1, n + 1)}
-    if not convs or set(convs) != whole or len(set(convs.values())) != 1:
+    if set(convs) != whole or len(set(convs.values())) != 1:
         raise ImportRefused(
             f"its blocks are not those of a net here: {len(convs)} blocks in {len(stages)} stages, "
             "with gaps or of unequal length; is the file whole?"
         )
     return counts, next(iter(convs.values()))
-
-
-def _no_such_depth(blocks: tuple[int, ...], bottleneck: bool) -> str:
-    kind = "bottleneck" if bottleneck else "two-layer"
-    depth = sum(blocks) * (3 if bottleneck else 2) + 2
-    return (
-        f"it has {'-'.join(map(str, blocks))} {kind} blocks in {len(blocks)} stages ({depth} "
-        "layers): not one of the families here. Those are three stages of n two-layer blocks "
-        "each (depth 6n+2: 20, 32, 44, 56, 110, 1202), and four stages 2-2-2-2 (18), 3-4-6-3 (34), "
-        "or of bottlenecks 3-4-6-3 (50), 3-4-23-3 (101), 3-8-36-3 (152)"
-    )
 
 
 def _projections(found: Mapping[str, Shape]) -> set[str]:
@@ -218,7 +202,7 @@ def _settle(
     counts = ", ".join(
         f"option {o} expected {len(_expected(s))} projection weights" for o, s in options.items()
     )
-    raise ImportRefused(f"{counts}; found {len(here)} ({_listed(sorted(here)) or 'none'})")
+    raise ImportRefused(f"{counts}; found {len(here)} ({listed(sorted(here)) or 'none'})")
 
 
 def _parsed(name: str, inferred: NetSpec) -> NetSpec:
@@ -261,40 +245,19 @@ def _check_shapes(spec: NetSpec, found: Mapping[str, Shape]) -> None:
     extra = [
         key for key in found if key not in expected and not key.endswith("num_batches_tracked")
     ]
+    if missing and all(".running_" in key for key in missing):
+        raise ImportRefused(
+            f"it looks like {spec.name}, but its norm layers have no running statistics: GroupNorm "
+            "or the like, which is not one of the families here"
+        )
     if missing or extra:
-        parts = [f"missing: {_listed(missing)}"] if missing else []
-        parts += [f"not of this net: {_listed(extra)}"] if extra else []
+        parts = [f"missing: {listed(missing)}"] if missing else []
+        parts += [f"not of this net: {listed(extra)}"] if extra else []
         raise ImportRefused(f"it looks like {spec.name}, but does not fit: " + "; ".join(parts))
     wrong = {key: (found[key], shape) for key, shape in expected.items() if found[key] != shape}
     if wrong:
         key, (here, should) = next(iter(wrong.items()))
         raise ImportRefused(
             f"it looks like {spec.name}, but {len(wrong)} tensors have other shapes: {key} is "
-            f"{_shape(here)}, should be {_shape(should)}{_reason(list(wrong.values()))}"
+            f"{shape_words(here)}, should be {shape_words(should)}{reason_of(list(wrong.values()))}"
         )
-
-
-def _reason(wrong: list[tuple[Shape, Shape]]) -> str:
-    filters = [(here, should) for here, should in wrong if len(here) == 4]
-    if any(here[1] < should[1] and here[2] == 3 for here, should in filters):
-        return " (grouped convolutions: a ResNeXt is not one of the families here)"
-    if any(here[0] > should[0] for here, should in filters):
-        return " (more filters in later layers: a wide net is not one of the families here)"
-    return ""
-
-
-def _guess(keys: list[str]) -> str:
-    if any(re.search(r"\.(se|fc1|fc2|squeeze|excitation)\b", key) for key in keys):
-        return "squeeze-and-excitation is not one of the families here"
-    if any(re.search(r"\.downsample\.2\.", key) for key in keys):
-        return "average-pooling shortcuts (ResNet-D) are not one of the families here"
-    return "such blocks are not one of the families here"
-
-
-def _shape(shape: Any) -> str:
-    return "x".join(map(str, shape))
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from analysis.data import Images, Normalizer
 from analysis.errors import ImportRefused
@@ -25,6 +26,9 @@ ACCURACY_KEYS = (
     "prec1", "top1", "test_acc", "test_accuracy", "val_acc", "val_accuracy",
 )  # fmt: skip
 """Where repositories keep the accuracy of a checkpoint; the first that is there counts."""
+
+POOL_GAP = 10.0
+"""Percentage points that tell a net with a max-pool in its stem from one without."""
 
 GAP = 1.0
 """Percentage points between claimed and measured error above which there is a warning."""
@@ -134,6 +138,29 @@ def measure_error(
     """Over all test images in `images`."""
     loss, error = evaluate(net, images.test, images.test_labels, normalizer, tick=tick)
     return Measured(error, loss, len(images.test_labels))
+
+
+def check_pool(net: Net, images: Images, normalizer: Normalizer) -> None:
+    """Tell a net that pools after its 3x3 stem, as huyvnphan's do, which keys can't.
+
+    Max-pool and ReLU may change places, so the pool is put behind the stem's BN.
+
+    Raises:
+        ImportRefused: the weights make far fewer errors with the pool.
+    """
+    without = measure_error(net, images, normalizer).error
+    bn = net.get_submodule("stem.bn")
+    hook = bn.register_forward_hook(lambda _bn, _inputs, y: functional.max_pool2d(y, 3, 2, 1))
+    try:
+        pooled = measure_error(net, images, normalizer).error
+    finally:
+        hook.remove()
+    if pooled < without - POOL_GAP:
+        raise ImportRefused(
+            f"its weights make {pooled:.1f} % errors with a max-pool after the 3x3 stem and "
+            f"{without:.1f} % without (over {len(images.test)} images): it is a net such as "
+            "huyvnphan/PyTorch_CIFAR10's, which is not one of the families here"
+        )
 
 
 def compare_with_claim(measured: Measured, claim: Claim | None, classes: int) -> list[str]:

@@ -279,3 +279,24 @@ def test_leftovers_outside_of_blocks_are_listed(tmp_path: Path):
 
     assert result.warnings == ("1 tensors of the file are no part of the net: ema.decay",)
     assert result.run.config.origin["unused"] == ["ema.decay"]
+
+
+def test_deep_stems_and_other_norms_are_refused(tmp_path: Path):
+    """timm's resnet50d has three convolutions in its stem, resnet50_gn no running statistics."""
+    state = foreign.torchvision_like().state_dict()
+    deep = {key: value for key, value in state.items() if key != "conv1.weight"}
+    deep |= {f"conv1.{i}.weight": torch.zeros(8, 3, 3, 3) for i in (0, 3, 6)}
+    assert "its stem has several convolutions" in refusal(deep | {"conv1.1.weight": torch.ones(8)},
+                                                          tmp_path)  # fmt: skip
+    group = {key: value for key, value in state.items() if "running" not in key}
+    assert "its norm layers have no running statistics" in refusal(group, tmp_path)
+
+
+def test_timms_pre_activation_net_is_refused(tmp_path: Path):
+    """resnetv2_50: norms before convolutions, and a 1x1 convolution for a head."""
+    state = {
+        "stem.conv.weight": torch.zeros(64, 3, 7, 7),
+        "stages.0.blocks.0.norm1.weight": torch.ones(64),
+        "head.fc.weight": torch.zeros(10, 2048, 1, 1),
+    }
+    assert "this is a pre-activation net" in refusal(state, tmp_path)

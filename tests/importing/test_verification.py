@@ -1,0 +1,163 @@
+"""What an import finds out with images: the error, the kind, a wrong claim or normalization.
+
+The nets have random features and a linear layer fitted to the digits in closed form, so they know
+something in a second. `pytest tests/importing/test_verification.py`
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from typer.testing import CliRunner
+
+from analysis.cli import app
+from analysis.data import Images, load_images
+from analysis.errors import ImportRefused
+from analysis.importing import Imported, import_checkpoint
+from analysis.spec import DataSpec
+from tests.importing import foreign
+
+DIGITS = DataSpec.parse("digits")
+
+
+@pytest.fixture(scope="module")
+def images() -> Images:
+    """scikit-learn's digits at 32 pixels."""
+    return load_images(DIGITS)
+
+
+def pixels(images: Tensor) -> Tensor:
+    """uint8 to -1..1: the normalization `half`."""
+    return (images.float() / 255 - 0.5) / 0.5
+
+
+def fitted(net: foreign.ResNet, images: Images) -> foreign.ResNet:
+    """The net with the digits' BN statistics and a head by least squares, in evaluation mode."""
+    foreign.shaken(net)
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.reset_running_stats()
+            module.momentum = None
+    few = images.subset(train=600)
+    features: list[Tensor] = []
+    head: nn.Linear = getattr(net, net.head)
+    with torch.no_grad():
+        net.train()(pixels(few.train))
+        hook = head.register_forward_pre_hook(lambda _head, inputs: features.append(inputs[0]))
+        net.eval()(pixels(few.train))
+        hook.remove()
+        ones = torch.cat([features[0], torch.ones(len(features[0]), 1)], 1).double()
+        targets = functional.one_hot(few.train_labels.long(), 10).double()
+        ridge = 1e-3 * torch.eye(ones.shape[1], dtype=torch.float64)
+        solved = torch.linalg.solve(ones.T @ ones + ridge, ones.T @ targets).float()
+        head.weight.copy_(solved[:-1].T)
+        head.bias.copy_(solved[-1])
+    return net
+
+
+def error_of(net: nn.Module, images: Images) -> float:
+    """Percent wrong over all test images, by the repository's own net."""
+    with torch.no_grad():
+        wrong = net(pixels(images.test)).argmax(1) != images.test_labels
+    return 100 * float(wrong.double().mean())
+
+
+def imported(net: nn.Module, tmp_path: Path, normalization: str = "half", **beside) -> Imported:
+    """Through a file with these facts beside the weights, measured on the digits."""
+    torch.save({"net": net.state_dict(), **beside}, tmp_path / "net.pth")
+    return import_checkpoint(
+        tmp_path / "net.pth", tmp_path / "runs", normalization=normalization, data=DIGITS
+    )
+
+
+@pytest.mark.parametrize(("option", "name"), [("none", "plain-8"), ("A", "resnet-8")])
+def test_images_tell_plain_from_option_a(option: str, name: str, images: Images, tmp_path: Path):
+    """The kind with the smaller error is taken and said; its error is the repository's own."""
+    net = fitted(foreign.akamaster(option=option), images)
+    error = error_of(net, images)
+    assert error < 30, "the test's net knows too little"
+    result = imported(net, tmp_path)
+
+    assert result.run.net == name
+    assert result.measured is not None
+    assert result.measured.error == pytest.approx(error, abs=0.3)
+    (note,) = result.run.config.origin["notes"]
+    assert note.startswith(
+        f"keys can't tell a plain net from one with option A; taken as {name} by the error over"
+    )
+    assert "resnet-8 " in note
+    assert "plain-8 " in note
+    assert result.warnings == ()
+
+
+def test_a_true_claim_is_shown_and_not_warned_of(images: Images, tmp_path: Path):
+    """Within a point of what is measured."""
+    net = fitted(foreign.kuangliu(), images)
+    accuracy = 100 - error_of(net, images)
+    result = imported(net, tmp_path, acc=accuracy - 0.4, epoch=7)
+    assert result.warnings == ()
+    assert result.run.config.origin["claimed_error"] == pytest.approx(100.4 - accuracy)
+    assert result.run.status.test_error == pytest.approx(100 - accuracy, abs=0.3)
+
+
+def test_a_claim_that_is_off_by_more_than_a_point_is_warned_of(images: Images, tmp_path: Path):
+    """Both numbers, the key, and what is probably wrong; in the run too."""
+    net = fitted(foreign.kuangliu(), images)
+    accuracy = 100 - error_of(net, images)
+    result = imported(net, tmp_path, acc=accuracy - 15, epoch=7)
+    (warning,) = result.warnings
+    assert result.measured is not None
+    assert warning == (
+        f"its error here is {result.measured.error:.2f} % over {len(images.test):,} images, but "
+        f"the file claims {115 - accuracy:.2f} % (acc): the normalization or the data are probably "
+        "not those of its training, or the net is of the other kind (plain or residual)"
+    )
+    assert result.run.config.origin["warnings"] == [warning]
+
+
+def test_a_wrong_normalization_is_noticed(images: Images, tmp_path: Path):
+    """By the claim where there is one: the error is larger than the file says."""
+    net = fitted(foreign.kuangliu(), images)
+    accuracy = 100 - error_of(net, images)
+    (warning,) = imported(net, tmp_path, "0,0,0/0.05,0.05,0.05", acc=accuracy).warnings
+    assert "but the file claims" in warning
+
+
+def test_a_pool_in_the_stem_is_noticed(images: Images, tmp_path: Path):
+    """huyvnphan's nets have torchvision's max-pool after a 3x3 stem, and no key says so."""
+    net = foreign.torchvision_like(imagenet=False)
+    net.pool = nn.MaxPool2d(3, 2, 1)
+    with pytest.raises(ImportRefused, match="errors with a max-pool after the 3x3 stem"):
+        imported(fitted(net, images), tmp_path)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_without_a_pool_nothing_is_said(images: Images, tmp_path: Path):
+    """The usual CIFAR adaptation is imported as it is."""
+    net = fitted(foreign.torchvision_like(imagenet=False), images)
+    result = imported(net, tmp_path)
+    assert result.run.net == "resnet-18-w8-B"
+    assert result.warnings == ()
+
+
+def test_the_command_says_the_same(images: Images, tmp_path: Path):
+    """Found, normalization, claim, error, warning, run."""
+    net = fitted(foreign.kuangliu(), images)
+    accuracy = 100 - error_of(net, images)
+    torch.save({"net": net.state_dict(), "acc": accuracy - 15}, tmp_path / "net.pth")
+    done = CliRunner().invoke(
+        app,
+        ["import", str(tmp_path / "net.pth"), "--data", "digits", "--normalization", "half",
+         "--runs", str(tmp_path / "runs")],
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    for words in (
+        "Found: resnet-18-w8-B: residual, 18 layers", "Normalization: half",
+        f"Error that the file claims (acc): {115 - accuracy:.2f} %", "Error measured over",
+        "Warning: its error here is", "Run: ",
+    ):  # fmt: skip
+        assert words in done.output
