@@ -201,6 +201,7 @@ def plot_tiles(
     layout = theme.layout(title, "", [], round(min(620, 60 + 640 * height / width)))
     layout |= {
         "hovermode": "closest",
+        "hoverdistance": -1,  # a click anywhere in a tile is its marker's, the nearest
         "images": [picture],
         "xaxis": {**axis, "range": [0, width]},
         "yaxis": {**axis, "range": [height, 0], "scaleanchor": "x"},

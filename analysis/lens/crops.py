@@ -12,6 +12,8 @@ import numpy as np
 from PIL import Image
 
 How = Literal["centre", "whole", "square"]
+LEAST = 0.05
+"""Smallest side of a square that is drawn, as a fraction of the picture's shorter side."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,19 @@ class Crop:
             side = size * min(width, height)
             left, top = x * (width - side), y * (height - side)
         return left, top, left + side, top + side
+
+    @classmethod
+    def of_box(cls, left: float, top: float, side: float, width: int, height: int) -> Crop:
+        """The square of a picture with these edges in pixels; moved and shrunk to fit into it."""
+        shorter = min(width, height)
+        side = min(max(side, LEAST * shorter), shorter)
+        across, down = width - side, height - side
+        return cls(
+            "square",
+            side / shorter,
+            min(max(left / across, 0), 1) if across else 0.5,
+            min(max(top / down, 0), 1) if down else 0.5,
+        )
 
     def _fractions(self) -> tuple[float, float, float]:
         return min(max(self.size, 0.01), 1.0), min(max(self.left, 0), 1), min(max(self.top, 0), 1)

@@ -53,6 +53,23 @@ def test_square():
     assert Crop("square", 0.5, 1.0, 0.0).box(128, 64) == (96, 0, 128, 32)
 
 
+@pytest.mark.parametrize("size", [(640, 427), (300, 900), (64, 64)])
+@pytest.mark.parametrize("crop", [(0.5, 0.25, 1.0), (0.05, 0.0, 0.5), (0.9, 1.0, 0.0)])
+def test_square_of_a_box(size, crop):
+    """The square of a square's own edges is that square; others are moved and shrunk to fit."""
+    given = Crop("square", *crop)
+    left, top, right, _bottom = given.box(*size)
+    found = Crop.of_box(left, top, right - left, *size)
+    assert (found.size, found.left, found.top) == pytest.approx(crop)
+
+    outside = Crop.of_box(-50, 9_000, 9_000, *size)
+    assert outside.size == 1
+    edges = outside.box(*size)
+    assert min(edges[:2]) >= 0
+    assert edges[2] <= size[0]
+    assert edges[3] <= size[1]
+
+
 @pytest.mark.parametrize("name", sample_names())
 def test_samples(name):
     """Every sample is a picture, large enough, and the same each time."""

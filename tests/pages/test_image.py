@@ -6,6 +6,7 @@ import base64
 import gc
 import io
 import json
+import shutil
 
 import numpy as np
 import psutil
@@ -154,6 +155,50 @@ def test_attribution(page):
     at.toggle(key="image_sanity_on").set_value(True).run()
     assert not at.exception
     assert len(figures(at)) == 2
+
+
+def test_attribution_maps(page, runs):
+    """The .npz has each net's map of each method chosen, under the run's name, and its layer."""
+    from pages.lens.panels.attribution import maps_file
+    from pages.lens.panels.chooser import Picture, Subject
+
+    run = load_run(next(path for path in runs.iterdir() if "resnet" in path.name))
+    pixels = np.full((32, 32, 3), 90, np.uint8)
+    subject = Subject(Picture("grey", pixels, (32, 32)), pixels)
+    with np.load(io.BytesIO(maps_file([run], subject, 3, ["saliency", "grad_cam"], 1.0))) as found:
+        assert set(found.files) == {
+            "pixels", "target", f"{run.id}/saliency", f"{run.id}/grad_cam/stage3.block1",
+        }  # fmt: skip
+        assert str(found["target"]) == "3"
+        assert found[f"{run.id}/saliency"].shape == (32, 32)
+
+
+@pytest.mark.parametrize(("name", "button"), [
+    ("predictions", "survey"), ("exemplars", "survey"), ("forming", "readouts")])  # fmt: skip
+def test_images_that_are_elsewhere(runs, monkeypatch, tmp_path, name, button):
+    """A run whose images are not on this machine: the page says so, with the command; no button."""
+    folder = tmp_path / "runs"
+    plain = next(path for path in runs.iterdir() if "plain" in path.name)
+    path = folder / "2026-11-24_plain-8-w4_away"
+    shutil.copytree(plain, path, ignore=lambda *_: {"lens"})
+    config = json.loads((path / "config.json").read_text())
+    config["data"] = {"name": "folder", "path": "/no/such/place", "title": "My digits"}
+    (path / "config.json").write_text(json.dumps(config))
+    monkeypatch.setenv("RESIDUAL_LENS_RUNS", str(folder))
+    monkeypatch.setattr(reader, "BUNDLED", tmp_path / "none")
+    at = AppTest.from_file("../../app.py", default_timeout=60).run()
+    at = panel(at.switch_page("pages/lens/image.py").run(), name)
+
+    assert not at.exception
+    assert "not on this machine (plain-8-w4: My digits, `folder:/no/such/place`)" in words(at)
+    command = "python -m analysis survey 2026-11-24_plain-8-w4_away --data folder:PATH"
+    assert at.code[0].value == command
+    assert f"image_make_{button}" not in [one.key for one in at.button]
+
+    at.session_state["image_source"] = "data"
+    at.run()
+    assert not at.exception
+    assert "plain-8-w4 was trained on (My digits) are not on this machine." in words(at)
 
 
 @pytest.mark.parametrize("name", refused())

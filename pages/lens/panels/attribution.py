@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 from analysis.figures import images, run_styles
@@ -12,6 +14,7 @@ from analysis.figures.inspect import plot_sanity
 from analysis.runs import Run
 from analysis.text import _
 from pages.common import cached, show, state
+from pages.lens.panels import nets
 from pages.lens.panels.chooser import Subject
 from pages.lens.panels.forming import pick_class
 
@@ -82,7 +85,42 @@ def show_panel(runs: Sequence[Run], subject: Subject, probes: dict[str, Any]) ->
                 _one(run, subject, target, method, place, opacity)
     for method in methods:
         st.caption(f"**{titles()[method]}.** {notes()[method]}")
+    st.download_button(
+        _("These maps (.npz)"),
+        lambda: maps_file(runs, subject, target, methods, place),
+        file_name="attribution.npz",
+        key="image_maps",
+        on_click="ignore",
+    )
     _sanity(runs, subject, target, methods, place)
+
+
+def maps_file(
+    runs: Sequence[Run], subject: Subject, target: int, methods: Sequence[str], place: float
+) -> bytes:
+    """An .npz: `pixels`, the class's name, and each map float32 (H, W) under run/method/layer."""
+    arrays = {"pixels": subject.pixels, "target": np.array(nets.classes_of(runs[0])[target])}
+    for run in runs:
+        for method in methods:
+            found, layer = _attributed(run, subject, target, method, place)
+            name = "/".join(part for part in (run.id, method, layer) if part)
+            arrays[name] = found.values.astype(np.float32)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore
+    return buffer.getvalue()
+
+
+def _attributed(
+    run: Run, subject: Subject, target: int, method: str, place: float
+) -> tuple[Any, str]:
+    """The attribution, and the layer it looks at, if any."""
+    from analysis.lens.attribution import layered
+
+    layer = _layer_at(run, place) if layered(method) else ""
+    return (
+        cached.attribution_of(run, subject.pixels, subject.digest, target, method, layer),
+        layer,
+    )
 
 
 def _pick_place(runs: Sequence[Run]) -> float:
@@ -103,10 +141,7 @@ def _layer_at(run: Run, place: float) -> str:
 def _one(
     run: Run, subject: Subject, target: int, method: str, place: float, opacity: float
 ) -> None:
-    from analysis.lens.attribution import layered
-
-    layer = _layer_at(run, place) if layered(method) else ""
-    found = cached.attribution_of(run, subject.pixels, subject.digest, target, method, layer)
+    found, layer = _attributed(run, subject, target, method, place)
     scale: images.Scale = "signed" if found.signed else "positive"
     over = images.overlaid(subject.pixels, found.values, opacity, scale)
     words = [titles()[method]]
@@ -116,7 +151,8 @@ def _one(
         words.append(
             _("sum {total:.2f}, delta {delta:.1e}").format(total=found.total, delta=found.delta)
         )
-    st.image(images.enlarged(over, max(256 // len(over), 1)), caption=", ".join(words), width=256)
+    large = images.enlarged(over, max(256 // len(over), 1))
+    st.image(large, caption=", ".join(words), width=256, output_format="PNG")
 
 
 def _sanity(
@@ -144,6 +180,7 @@ def _sanity(
             images.enlarged(images.coloured(m.values, images.limit_of(m.values), scale), 4)
             for m in maps
         ]
-        st.image(images.row_of(pictures), caption=_("Trained, then ever more drawn anew"))
+        words = _("Trained, then ever more drawn anew")
+        st.image(images.row_of(pictures), caption=words, output_format="PNG")
         reading = _("Close to 1: the map is the same without what was learned, so beware of it.")
         show.figure(plot_sanity(table, style), table, f"image_sanity_{style.run}", reading)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
-from PIL import Image, ImageDraw
 
 from analysis.errors import LensError
 from analysis.figures.images import enlarged
@@ -17,6 +17,7 @@ from analysis.lens.uploads import MAX_BYTES, MAX_FILES, Picture, pixel_digest
 from analysis.runs import Run
 from analysis.text import _
 from pages.common import cached, state
+from pages.lens.panels import browser
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +43,7 @@ def choose(runs: Sequence[Run]) -> Subject:
     with choice:
         source = state.choose("image_source", _("Picture"), {
             "sample": _("Samples"), "upload": _("Upload"), "data": _("Test images")})  # fmt: skip
+        browser.paste_into("image_files", "image_paste", _show_uploader)
         label = ""
         if source == "upload":
             picture = _uploaded()
@@ -58,11 +60,38 @@ def choose(runs: Sequence[Run]) -> Subject:
         crop = _crop(picture)
     pixels = to_input(picture.rgb, crop, size)
     with shown:
-        st.image(_marked(picture.rgb, crop), caption=_caption(picture), width=300)
+        _show(picture, crop)
     with result:
         words = _("What the nets get: {size} x {size} pixels").format(size=size)
-        st.image(enlarged(pixels, 224 // size or 1), caption=words, width=224)
+        shown_pixels = enlarged(pixels, 224 // size or 1)
+        st.image(shown_pixels, caption=words, width=224, output_format="PNG")
     return Subject(picture, pixels, label)
+
+
+def _show_uploader() -> None:
+    st.session_state["image_source"] = "upload"
+
+
+def _show(picture: Picture, crop: Crop) -> None:
+    """The picture as it was given, with the square that is cut out of it, to be drawn anew."""
+    if _is_small(picture):
+        rgb = enlarged(picture.rgb, 300 // picture.rgb.shape[1] or 1)
+        st.image(rgb, width=300, alt=picture.name, output_format="PNG")
+    else:
+        browser.draw_square(picture.rgb, crop, "image_drawing", _take_square)
+    st.caption(_caption(picture))
+
+
+def _is_small(picture: Picture) -> bool:
+    """Whether there is nothing to cut: it is a net's input already."""
+    return max(picture.rgb.shape[:2]) <= 32
+
+
+def _take_square(crop: Crop) -> None:
+    """Put a drawn square into the controls, which have whole percents."""
+    st.session_state["image_crop"] = "square"
+    for name, part in (("size", crop.size), ("left", crop.left), ("top", crop.top)):
+        st.session_state[f"image_crop_{name}"] = round(100 * part)
 
 
 def _caption(picture: Picture) -> str:
@@ -94,12 +123,12 @@ def _uploaded() -> Picture | None:
     if not pictures:
         st.info(_("Choose one or several images."))
         return None
+    _choose_newest(list(pictures))
     if len(pictures) == 1:
         return next(iter(pictures.values()))
     chosen = st.pills(
         _("Which one"),
         list(pictures),
-        default=next(iter(pictures)),
         required=True,
         format_func=lambda key: pictures[key].name if key in pictures else key,
         key="image_which",
@@ -107,7 +136,24 @@ def _uploaded() -> Picture | None:
     return pictures.get(chosen) or next(iter(pictures.values()))
 
 
+def _choose_newest(pictures: list[str]) -> None:
+    """Of several pictures one that just came, until another is chosen."""
+    known = st.session_state.get("image_known", [])
+    new = [key for key in pictures if key not in known]
+    if new or st.session_state.get("image_which") not in pictures:
+        st.session_state["image_which"] = (new or pictures)[0]
+    st.session_state["image_known"] = pictures
+
+
 def _from_data(run: Run) -> tuple[Picture | None, str]:
+    from analysis.lens.own_images import is_at_hand
+
+    if not is_at_hand(run.config.data):
+        words = _("The images that {run} was trained on ({data}) are not on this machine.")
+        data = run.data_title or _("no data set is named")
+        advice = _("Take a sample, or a picture of yours.")
+        st.info(f"{words.format(run=run.net, data=data)} {advice}", icon=":material/database_off:")
+        return None, ""
     try:
         images = cached.images_of(run)
     except LensError as error:
@@ -130,28 +176,36 @@ def _from_data(run: Run) -> tuple[Picture | None, str]:
 
 
 def _crop(picture: Picture) -> Crop:
-    height, width = picture.rgb.shape[:2]
-    if max(height, width) <= 32:
+    if _is_small(picture):
         return Crop()
     how = state.choose("image_crop", _("Cut out"), {
         "centre": _("Centre"), "whole": _("Whole, with bars"),
-        "square": _("A square of yours")})  # fmt: skip
-    if how != "square":
-        return Crop(how)  # type: ignore
-    size = st.slider(_("Size (%)"), 5, 100, 60, key="image_crop_size", bind=state.URL)
-    left = st.slider(_("Left to right (%)"), 0, 100, 50, key="image_crop_left", bind=state.URL)
-    top = st.slider(_("Top to bottom (%)"), 0, 100, 50, key="image_crop_top", bind=state.URL)
+        "square": _("A square of yours")},
+        help=_("Or drag on the picture: a new square, the square itself, or its corners."),
+    )  # fmt: skip
+    if how == "square":
+        return _square()
+    st.query_params.pop(SQUARE, None)
+    return Crop(how)  # type: ignore
+
+
+SQUARE = "image_square"
+"""In the address: size, left and top of the square in percent. Written by hand, since a slider that
+comes with a drawn value does not write its own."""
+
+
+def _square() -> Crop:
+    for name, value in zip(("size", "left", "top"), _square_of_link(), strict=True):
+        st.session_state.setdefault(f"image_crop_{name}", value)
+    size = st.slider(_("Size (%)"), 5, 100, key="image_crop_size")
+    left = st.slider(_("Left to right (%)"), 0, 100, key="image_crop_left")
+    top = st.slider(_("Top to bottom (%)"), 0, 100, key="image_crop_top")
+    st.query_params[SQUARE] = f"{size},{left},{top}"
     return Crop("square", size / 100, left / 100, top / 100)
 
 
-def _marked(rgb: np.ndarray, crop: Crop) -> Image.Image:
-    image = Image.fromarray(rgb)
-    if min(image.size) > 64 and crop.how != "whole":
-        draw = ImageDraw.Draw(image)
-        left, top, right, bottom = crop.box(*image.size)
-        line = max(image.width // 120, 2)
-        draw.rectangle((left, top, right - 1, bottom - 1), outline="#ffffff", width=2 * line)
-        draw.rectangle((left, top, right - 1, bottom - 1), outline="#d9273b", width=line)
-    elif min(image.size) <= 64:
-        image = Image.fromarray(enlarged(rgb, 300 // image.width or 1))
-    return image
+def _square_of_link() -> tuple[int, int, int]:
+    """What the address says, or a square in the middle."""
+    found = re.fullmatch(r"(\d{1,3}),(\d{1,3}),(\d{1,3})", st.query_params.get(SQUARE, ""))
+    size, left, top = map(int, found.groups()) if found else (60, 50, 50)
+    return min(max(size, 5), 100), min(left, 100), min(top, 100)

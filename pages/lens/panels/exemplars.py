@@ -18,7 +18,10 @@ from pages.lens.panels import nets
 from pages.lens.panels.chooser import Subject
 from pages.lens.panels.layers import pick_run
 
-ZOOM = 5
+ZOOM = 3
+"""Of the images."""
+PATCH = 96
+"""Width of a patch alone, in pixels."""
 
 
 def show_panel(runs: Sequence[Run], subject: Subject, probes: dict[str, Any]) -> None:
@@ -31,13 +34,16 @@ def show_panel(runs: Sequence[Run], subject: Subject, probes: dict[str, Any]) ->
         why = _("This needs one pass over {count} test images, once for a run.")
         nets.offer_to_learn([run], "survey", _("Survey the test images"), why.format(count=IMAGES))
         return
+    seen_layer, seen_channel = _looked_at(run, found.layers)
     with state.row():
         layer = st.selectbox(
-            _("Layer"), found.layers, index=len(found.layers) - 1, key=f"image_best_{run.net}"
-        )
+            _("Layer"), found.layers, index=found.layers.index(seen_layer),
+            key=f"image_best_{run.net}",
+        )  # fmt: skip
         last = int(found.channels[found.layers.index(layer)]) - 1
+        begin = seen_channel if layer == seen_layer else 0
         channel = st.number_input(
-            _("Channel"), 0, last, 0, key=f"image_best_channel_{run.net}_{layer}"
+            _("Channel"), 0, last, begin, key=f"image_best_channel_{run.net}_{layer}"
         )
     try:
         pixels = cached.surveyed_images(found)
@@ -49,6 +55,12 @@ def show_panel(runs: Sequence[Run], subject: Subject, probes: dict[str, Any]) ->
     nets.name_other_images([run], "survey")
 
 
+def _looked_at(run: Run, layers: Sequence[str]) -> tuple[str, int]:
+    """The layer and channel that were enlarged under Activations; else the last layer's first."""
+    seen, layer, channel = st.session_state.get("image_looked_at", ("", "", 0))
+    return (layer, channel) if seen == run.id and layer in layers else (layers[-1], 0)
+
+
 def _gallery(run: Run, exemplars: list[tuple[int, int, float]], pixels: Any, layer: str) -> None:
     from analysis.lens.receptive import receptive_fields
     from analysis.plan import layers
@@ -56,19 +68,28 @@ def _gallery(run: Run, exemplars: list[tuple[int, int, float]], pixels: Any, lay
     size = run.config.image_size
     width = next(i.map_size for i in layers(run.config.net, size) if i.name == layer)
     field = receptive_fields(run.config.net)[layer]
-    shown, words = [], []
-    for index, position, value in exemplars:
-        rgb = pixels[index].permute(1, 2, 0).numpy()
-        box = field.box(*divmod(position, width), size)
-        shown.append(_marked(rgb, box))
-        words.append(_("response {value:.2f}").format(value=value))
-    st.image(shown, caption=words, width=ZOOM * size)
+    with st.container(horizontal=True, gap="small"):
+        for index, position, value in exemplars:
+            rgb = pixels[index].permute(1, 2, 0).numpy()
+            box = field.box(*divmod(position, width), size)
+            with st.container(width=ZOOM * size, gap="xsmall"):
+                words = _("response {value:.2f}").format(value=value)
+                st.image(_marked(rgb, box), caption=words, output_format="PNG")
+                if field.size < size:
+                    st.image(_patch(rgb, box), width=PATCH, alt=words, output_format="PNG")
     st.caption(
         _(
             "The test images with the largest response (before ReLU) of this channel at any "
             "position. The square is what that position can see: {size} x {size} pixels."
         ).format(size=field.size)
     )
+
+
+def _patch(rgb: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
+    """What the position sees, alone and large."""
+    top, left, bottom, right = box
+    patch = rgb[top:bottom, left:right]
+    return enlarged(patch, max(PATCH // max(patch.shape[:2]), 1))
 
 
 def _marked(rgb: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:

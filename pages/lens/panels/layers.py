@@ -90,7 +90,8 @@ def _parts(net: Any, x: Any, block: str) -> None:
     st.markdown(f"##### {_('What the block adds')}")
     limit, scale = images.limit_of(*shown.values()), images.scale_of(*shown.values())
     for (title, maps), column in zip(shown.items(), st.columns(len(shown)), strict=True):
-        column.image(images.tile(maps, limit, scale, least=240).pixels, caption=title, alt=title)
+        tiles = images.tile(maps, limit, scale, least=240)
+        column.image(tiles.pixels, caption=title, alt=title, output_format="PNG")
     st.caption(note + " " + _scale_words(limit, scale))
 
 
@@ -128,12 +129,14 @@ def _layer(run: Run, net: Any, x: Any, block: str, subject: Subject) -> None:
     grid, one = st.columns([3, 2], gap="medium")
     with grid:
         channel = _pick_channel(run, name, tiles, labels, order)
+        st.session_state["image_looked_at"] = run.id, name, channel
         st.caption(_scale_words(limit, scale) + " " + _("Click a channel to enlarge it."))
     with one:
         opacity = st.slider(_("Opacity (%)"), 0, 100, 70, key="image_opacity") / 100
         over = images.overlaid(subject.pixels, maps[channel], opacity, scale, limit)
         words = _("Channel {channel} of {layer} over the image").format(channel=channel, layer=name)
-        st.image(images.enlarged(over, max(320 // len(over), 1)), caption=words)
+        enlarged = images.enlarged(over, max(320 // len(over), 1))
+        st.image(enlarged, caption=words, output_format="PNG")
     with st.expander(_("The channels' numbers")):
         show.table(_named(table), "image_channels", _("Over one image's positions."))
 
@@ -182,5 +185,5 @@ def _stages(net: Any, x: Any) -> None:
         words = _("Stage {stage}, channels {channels}").format(
             stage=row.stage, channels=", ".join(str(channel) for channel in row.channels)
         )
-        st.image(pixels, caption=words)
+        st.image(pixels, caption=words, output_format="PNG")
     st.caption(_("The channels that vary most after each stage's last block, strongest first."))
