@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,14 +15,15 @@ from streamlit.testing.v1 import AppTest
 
 from tests.importing import foreign
 
-PAGE = str(Path(__file__).parents[2] / "pages/training/import_net.py")
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     """The page with an empty runs folder."""
     monkeypatch.setenv("RESIDUAL_LENS_RUNS", str(tmp_path / "runs"))
-    return AppTest.from_file(PAGE, default_timeout=60).run()
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    return app.switch_page("pages/training/import_net.py").run()
 
 
 def checkpoint(value: object) -> bytes:
@@ -59,9 +64,75 @@ def test_a_path_with_wrong_data_is_refused(page: AppTest, tmp_path: Path):
     """100 classes against the ten digits; nothing is written."""
     (tmp_path / "net.pth").write_bytes(checkpoint(foreign.chenyaofo(classes=100).state_dict()))
     page.text_input(key="import_path").set_value(str(tmp_path / "net.pth")).run()
-    page.text_input(key="import_data").set_value("digits").run()
+    page.text_input(key="import_data").set_value("digits")
     page.button(key="import_go").click().run()
 
     assert not page.exception
     assert "100 classes, your data has 10" in page.error[0].value
     assert not (tmp_path / "runs").exists()
+
+
+def test_responses_are_there_at_once_and_compare_opens_on_them(page: AppTest, tmp_path: Path):
+    """Without any data: Fig. 7 in closed form, and a link to the run in Compare."""
+    state = foreign.shaken(foreign.chenyaofo()).state_dict()
+    page.file_uploader(key="import_file").upload("net.pth.tar", checkpoint(state)).run()
+    page.button(key="import_go").click().run()
+
+    assert not page.exception
+    (chart,) = page.get("plotly_chart")
+    figure = json.loads(chart.proto.spec)
+    assert figure["layout"]["title"]["subtitle"]["text"] == "In closed form from BN parameters."
+    assert [len(trace["customdata"]) for trace in figure["data"]] == [7, 7]
+    assert any("no training history" in caption.value for caption in page.caption)
+    (link,) = page.get("page_link")
+    (made,) = [path for path in (tmp_path / "runs").iterdir() if not path.name.startswith(".")]
+    assert made.name.split("_", 1)[1].replace("_", "+") in link.proto.query_string
+
+
+def test_the_file_is_read_once(page: AppTest, tmp_path: Path):
+    """A pass over the page that changes nothing of the file does not read it again."""
+    path = tmp_path / "net.pth"
+    path.write_bytes(checkpoint(foreign.chenyaofo().state_dict()))
+    page.text_input(key="import_path").set_value(str(path)).run()
+    first = page.session_state["import_found"]
+    page.selectbox[1].set_value("imagenet").run()
+    assert not page.exception
+    assert page.session_state["import_found"] is first
+    assert first[1].file.tensors == {}, "weights in a session's memory"
+    path.write_bytes(checkpoint(foreign.akamaster().state_dict()))
+    page.selectbox[1].set_value("half").run()
+    assert page.session_state["import_found"][1].net.spec.name == "resnet-8"
+
+
+def test_a_gap_to_the_claim_is_warned_of(page: AppTest, tmp_path: Path):
+    """The claim beside what was measured on the digits, and the warning."""
+    path = tmp_path / "net.pth"
+    path.write_bytes(
+        checkpoint({"net": foreign.shaken(foreign.kuangliu()).state_dict(), "acc": 91.73})
+    )
+    page.text_input(key="import_path").set_value(str(path)).run()
+    page.text_input(key="import_data").set_value("digits")
+    page.button(key="import_go").click().run()
+
+    assert not page.exception
+    assert {metric.label: metric.value for metric in page.metric}["Error that the file claims"] == (
+        "8.27 %"
+    )
+    assert "but the file claims 8.27 % (acc)" in page.warning[0].value
+
+
+def test_the_page_is_there_before_torch(tmp_path: Path):
+    """A first visitor sees it at once; torch is loaded with the first file."""
+    script = (
+        "import sys\n"
+        "from streamlit.testing.v1 import AppTest\n"
+        "page = AppTest.from_file('app.py', default_timeout=60).run()\n"
+        "page.switch_page('pages/training/import_net.py').run()\n"
+        "assert not page.exception and page.title[0].value == 'Bring your own net'\n"
+        "print([m for m in ('torch', 'torchvision') if m in sys.modules])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120,
+        env={**os.environ, "RESIDUAL_LENS_RUNS": str(tmp_path)}, check=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,178 @@
+"""Parts of the page "Bring your own net": the file, what is in it, how its input is normalized."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from analysis import figures
+from analysis.runs import Run, default_folder
+from analysis.text import _
+from pages.common import pickers, show
+
+if TYPE_CHECKING:
+    from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+    from analysis.importing import Imported, Inspection
+
+TYPED, OWN = "typed", ""
+ENDINGS = ["pth", "pt", "th", "ckpt", "bin", "safetensors", "tar"]
+"""Of uploads; .tar since many are called checkpoint.pth.tar."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The file that the user means: an upload, or a path on this machine."""
+
+    name: str
+    upload: UploadedFile | None
+    path: Path | None
+
+    @property
+    def stamp(self) -> tuple:
+        """Another for another file, and for a file that has changed."""
+        if self.upload is not None:
+            return ("upload", self.upload.file_id)
+        try:
+            status = Path(str(self.path)).stat()
+        except OSError:
+            return ("path", str(self.path))
+        return ("path", str(self.path), status.st_mtime_ns, status.st_size)
+
+    @contextmanager
+    def opened(self) -> Generator[Path]:
+        """The file's path; an upload is one for as long as this lasts."""
+        if self.upload is None:
+            yield Path(str(self.path))
+            return
+        from analysis.importing import stored_upload
+
+        with stored_upload(self.upload, default_folder()) as path:
+            yield path
+
+
+def choose_file() -> Chosen:
+    """The uploaded file, or the path that was typed; the page ends here without one."""
+    upload = st.file_uploader(
+        _("Checkpoint"),
+        type=ENDINGS,
+        max_upload_size=1024,
+        key="import_file",
+        help=_(
+            "Read here, never executed: .pth, .pt, .th, .ckpt, .bin (torch.save) or .safetensors."
+        ),
+    )
+    typed = st.text_input(
+        _("Or a path on this machine"), key="import_path", placeholder="/data/resnet56.th"
+    ).strip()
+    if upload is not None:
+        return Chosen(upload.name, upload, None)
+    if typed:
+        path = Path(typed).expanduser()
+        return Chosen(path.name, None, path)
+    st.info(
+        _(
+            "ResNets of akamaster, chenyaofo, kuangliu, weiaicunzai, torchvision and timm, their "
+            "plain counterparts, and runs of your own are recognised by the names and shapes of "
+            "their tensors. `python -m analysis import FILE` does the same."
+        ),
+        icon=":material/upload_file:",
+    )
+    return st.stop()
+
+
+def found_in(chosen: Chosen, net: str) -> Inspection:
+    """What the file holds; read once, not at each pass over the page.
+
+    Raises:
+        ImportRefused: not safe, not whole, or none of the families here.
+    """
+    key = (chosen.stamp, net)
+    known = st.session_state.get("import_found")
+    if known is None or known[0] != key:
+        with st.spinner(_("Reading and checking the file ..."), show_time=True):
+            from analysis.importing import inspect
+
+            with chosen.opened() as path:
+                found = inspect(path, net or None, chosen.name)
+        slim = replace(found, file=replace(found.file, tensors={}))  # sessions don't hold weights
+        known = st.session_state["import_found"] = (key, slim)
+    return known[1]
+
+
+def show_found(found: Inspection) -> None:
+    """What the file holds and claims."""
+    spec = found.net.spec
+    st.success(found.summary, title=_("Found {net}").format(net=spec.name))
+    if found.claim:
+        words = _("The file claims an error of {error:.2f} % ({key}).")
+        if found.epoch:
+            words = _("The file claims an error of {error:.2f} % ({key}), epoch {epoch}.")
+        st.caption(words.format(error=found.claim.error, key=found.claim.key, epoch=found.epoch))
+    for note in found.net.notes:
+        st.caption(note)
+
+
+def choose_normalization(found: Inspection) -> str | None:
+    """A name of the list, six numbers typed in, or None for the file's own."""
+    from analysis.importing import NORMALIZATIONS
+
+    own = [OWN] if found.normalizer is not None else []
+    names = [*own, *NORMALIZATIONS, TYPED]
+    labels = {name: f"{name}: {n.mean} / {n.std}" for name, n in NORMALIZATIONS.items()}
+    labels |= {TYPED: _("Type it in"), OWN: _("Its own, from the file")}
+    suggested = found.suggestion if found.suggestion in names else None
+    chosen = st.selectbox(
+        _("Normalization of its input"),
+        names,
+        index=0 if own else (names.index(suggested) if suggested else None),
+        format_func=labels.__getitem__,
+        placeholder=_("Choose one: a wrong one ruins accuracy silently"),
+        help=_("(pixel - mean) / standard deviation, of pixels in 0..1, for red, green, blue"),
+    )
+    if chosen in NORMALIZATIONS:
+        st.caption(_("Used by {who}.").format(who=NORMALIZATIONS[chosen].used_by))
+    if chosen != TYPED:
+        return chosen or None
+    return st.text_input(
+        _("Mean / standard deviation"), key="import_typed", placeholder="0.49,0.48,0.45/0.2,0.2,0.2"
+    )
+
+
+def show_result(result: Imported) -> None:
+    """The run, its error beside the claim, every warning, and its layer responses."""
+    run, found = result.run, result.inspection
+    st.success(_("Imported as {run}").format(run=run.id), icon=":material/check_circle:")
+    columns = st.columns(3)
+    columns[0].metric(_("Tensors used"), len(found.net.keys))
+    claimed = f"{found.claim.error:.2f} %" if found.claim else _("not said")
+    columns[1].metric(_("Error that the file claims"), claimed)
+    if result.measured:
+        label = _("Error measured over {n:,} images").format(n=result.measured.n_images)
+        columns[2].metric(label, f"{result.measured.error:.2f} %")
+    for warning in result.warnings:
+        st.warning(warning)
+    for note in run.config.origin["notes"]:
+        if note not in found.net.notes:  # those are above already
+            st.caption(note)
+    _show_responses(run)
+
+
+def _show_responses(run: Run) -> None:
+    info = figures.responses_info([run])
+    reading = _(
+        "An imported net has no training history. Its layer responses are there at once: in "
+        "closed form from the weights alone, and measured where data were given."
+    )
+    show.figure(figures.plot_responses(info), info, "import_responses", reading)
+    st.page_link(
+        Path(__file__).parents[1] / "evidence" / "compare.py",
+        label=_("Open it in Compare"),
+        icon=":material/compare_arrows:",
+        query_params={"compare_runs": pickers.run_names([run])[run.id]},
+    )
