@@ -81,7 +81,11 @@ def images_of(
     """
     spec = data or run.config.data
     if spec is None:
-        raise DataError(_("{run} names no data set: name one of its classes.").format(run=run.id))
+        raise DataError(
+            _(
+                "{run} names no data set: name images of its classes with --data folder:PATH."
+            ).format(run=run.id)
+        )
     images = load_images(spec, progress=progress)
     info = run.config.images
     if data is None and info is not None and info.fingerprint != images.fingerprint:

@@ -7,6 +7,9 @@ import gc
 import io
 import json
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -253,6 +256,15 @@ def test_bounded_memory(runs):
     gc.collect()
 
     assert process.memory_info().rss - before < 100e6
+
+
+def test_caches_import_no_torch():
+    """Compare shares the module of caches, and appears before torch could even load."""
+    code = "import sys, pages.common.cached; print('torch' in sys.modules)"
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root)
+
+    assert done.stdout.strip() == "False"
 
 
 def test_export(page, runs):

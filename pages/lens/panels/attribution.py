@@ -126,7 +126,7 @@ def _attributed(
 def _pick_place(runs: Sequence[Run]) -> float:
     """How deep Grad-CAM and conductance look, as a part of the blocks: nets differ in depth."""
     return st.slider(
-        _("Depth of the layer (%)"), 0, 100, 100, 5, key="image_place",
+        _("Depth of the layer (%)"), 0, 100, 100, key="image_place",
         help=_("For Grad-CAM and conductance: 0 is the first block, 100 the last."),
     ) / 100  # fmt: skip
 
