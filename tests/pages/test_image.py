@@ -130,6 +130,19 @@ def test_survey_and_readouts(page, runs):
         assert load_run(path).path.joinpath("lens", "survey.npz").exists()
 
 
+def test_another_test_image(page):
+    """A test image by number; another one of a class of choice, with its label checked."""
+    page.session_state["image_source"] = "data"
+    page.run()
+    page.number_input(key="image_number").set_value(3).run()
+    assert "test image 3: " in words(page)
+
+    page.selectbox(key="image_class").set_value(8).run()  # any class is 0
+    next(one for one in page.button if one.label == "Another one").click().run()
+    assert not page.exception
+    assert f"test image {page.number_input(key='image_number').value}: 7" in words(page)
+
+
 def test_block_and_layer(page):
     """A block chosen with the keyboard: its parts, with the size of the refinement."""
     at = panel(page, "layers")

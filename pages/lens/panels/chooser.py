@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
@@ -18,6 +19,9 @@ from analysis.runs import Run
 from analysis.text import _
 from pages.common import cached, state
 from pages.lens.panels import browser
+
+if TYPE_CHECKING:
+    from analysis.data import Images
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,20 +163,36 @@ def _from_data(run: Run) -> tuple[Picture | None, str]:
     except LensError as error:
         st.error(str(error))
         return None, ""
-    number = st.number_input(
-        _("Number of the test image"),
-        0,
-        len(images.test) - 1,
-        0,
-        key="image_number",
-        bind=state.URL,
-    )
-    rgb = images.test[int(number)].permute(1, 2, 0).numpy().copy()
-    label = images.classes[int(images.test_labels[int(number)])]
+    number = _pick_number(images)
+    rgb = images.test[number].permute(1, 2, 0).numpy().copy()
+    label = images.classes[int(images.test_labels[number])]
     name = _("{data}, test image {number}: {label}").format(
         data=run.data_title, number=number, label=label
     )
     return Picture(name, rgb, (rgb.shape[1], rgb.shape[0])), label
+
+
+def _pick_number(images: Images) -> int:
+    """A test image by its number, or any one, of a class or of all."""
+    last = len(images.test) - 1
+    number = st.number_input(
+        _("Number of the test image"), 0, last, 0, key="image_number", bind=state.URL
+    )
+    names = [_("any class"), *images.classes]
+    with state.row():
+        wanted = st.selectbox(
+            _("Class"), range(len(names)), format_func=names.__getitem__,
+            key="image_class",
+        )  # fmt: skip
+        st.button(_("Another one"), on_click=_take_another, args=(images, wanted - 1))
+    return int(number)
+
+
+def _take_another(images: Images, wanted: int) -> None:
+    labels = images.test_labels.numpy()
+    of_class = np.flatnonzero(labels == wanted) if wanted >= 0 else np.arange(len(labels))
+    if len(of_class):
+        st.session_state["image_number"] = int(np.random.default_rng().choice(of_class))
 
 
 def _crop(picture: Picture) -> Crop:
