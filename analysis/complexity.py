@@ -1,8 +1,7 @@
 """What a net costs on paper: parameters, multiply-adds, activation memory; by layer and in all.
 
-From the layer plan alone: no torch. `analysis.lens.complexity` measures; the table of what it found
-is kept and read here. VGG-19
-is here as the paper's yardstick (Fig. 3, left: "19.6 billion FLOPs").
+From the layer plan alone: no torch. `analysis.lens.complexity` measures times; their table is kept
+and read here. VGG-19 is here as the paper's yardstick (Fig. 3, left: "19.6 billion FLOPs").
 """
 
 from __future__ import annotations

@@ -35,8 +35,9 @@ class Study:
 
 
 def is_built(run: Run) -> bool:
-    """Whether a run is a constructed net as it was made."""
-    return run.config.origin.get("kind") == "construction" and run.config.recipe is None
+    """Whether a run is a constructed net as it was made, and measured."""
+    constructed = run.config.origin.get("kind") == "construction" and run.config.recipe is None
+    return constructed and run.state == "finished"
 
 
 def own_recipe(built: Run) -> Recipe:

@@ -24,6 +24,21 @@ def speed_info(times: pd.DataFrame, mode: str, batch: int) -> pd.DataFrame:
     return info.assign(rate=info["multiply_adds"] * info["images_per_second"] / 1e9)
 
 
+def speed_table(info: pd.DataFrame) -> pd.DataFrame:
+    """The numbers of `speed_info` for people: times of a batch, throughput, rate."""
+    return pd.DataFrame(
+        {
+            _("Net"): [title_of(net) for net in info["net"]],
+            _("Multiply-adds (billion)"): info["multiply_adds"] / 1e9,
+            _("Median (ms a batch)"): info["median_ms"],
+            _("Lower quartile (ms)"): info["low_ms"],
+            _("Upper quartile (ms)"): info["high_ms"],
+            _("Images/s"): info["images_per_second"],
+            _("Billion multiply-adds a second"): info["rate"],
+        }
+    )
+
+
 def plot_speed(info: pd.DataFrame) -> go.Figure:
     """Milliseconds an image against multiply-adds, both logarithmic, with quartiles."""
     title = _("Measured time against multiply-adds")

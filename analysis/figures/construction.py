@@ -64,6 +64,21 @@ def _of_history(series: str, run: Run, of: Run) -> list[tuple]:
     ]
 
 
+def blocks_words(blocks: pd.DataFrame) -> pd.DataFrame:
+    """The table of `lens.construction.block_differences` for people: small numbers as 1.2e-06."""
+    yes, no = _("yes"), _("no")
+    return pd.DataFrame(
+        {
+            _("Block"): blocks["block"],
+            _("Stage"): blocks["stage"],
+            _("Inserted"): [yes if inserted else no for inserted in blocks["inserted"]],
+            _("Compared with"): blocks["compared_to"],
+            _("Largest output"): blocks["largest"],
+            _("Largest difference"): [f"{d:.1e}" if d else "0" for d in blocks["difference"]],
+        }
+    )
+
+
 def given(info: pd.DataFrame) -> float:
     """Clean training error of the constructed net before any step, percent; NaN: not measured."""
     rows = info[(info["series"] == "constructed") & (info["measure"] == "clean")]
@@ -110,7 +125,11 @@ def plot_construction(info: pd.DataFrame) -> go.Figure:
         "Thin, dotted: test error. Level lines: the shallower net at its end."
     )
     axes = {
-        "xaxis": {"title": {"text": _("Epoch")}, "range": [-0.03 * last, 1.03 * last]},
+        "xaxis": {
+            "title": {"text": _("Epoch")},
+            "range": [-0.03 * last, 1.03 * last],
+            "dtick": max(1, round(last / 10)),
+        },
         "yaxis": {"title": {"text": _("Error (%)")}, "rangemode": "tozero"},
     }
     labels = [t["name"] for t in traces if t["showlegend"]]

@@ -73,7 +73,10 @@ def plot_layers(layers: pd.DataFrame, column: str) -> go.Figure:
             )  # fmt: skip
     axes = {
         "xaxis": {"title": {"text": _("Layer")}, "dtick": 1},
-        "yaxis": {"title": {"text": title}, "type": "log" if gradient else "linear"},
+        "yaxis": {
+            "title": {"text": title},
+            **({"type": "log"} if gradient else {"range": [0, 1.05]}),
+        },
     }
     return go.Figure(
         {

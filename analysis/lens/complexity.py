@@ -40,7 +40,7 @@ def measure_times(
     modes: Iterable[str] = MODES,
     seconds: float = 1.0,
     device: str = "cpu",
-    progress: Callable[[int, int, str], None] | None = None,
+    progress: Callable[[int, int, str], object] | None = None,
 ) -> pd.DataFrame:
     """Time of one batch, forward alone (inference) or with backward and an SGD step (training).
 

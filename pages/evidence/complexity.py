@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import streamlit as st
 
@@ -10,9 +12,12 @@ from analysis.complexity import (
     PAPER_NETS,
     complexity_info,
     layers_info,
+    read_times,
     spec_of,
     title_of,
+    write_times,
 )
+from analysis.errors import LensError
 from analysis.figures import complexity, diagram
 from analysis.runs import default_folder
 from analysis.text import _
@@ -48,37 +53,43 @@ def times() -> None:
         nets = st.multiselect(_("Nets to measure"), NETS, NETS, format_func=title_of)
         batches = st.multiselect(_("Batch sizes"), [1, 2, 4, 8, 16, 32, 64], [1, 4])
         pressed = st.button(_("Measure on this machine"), icon=":material/timer:")
-    if pressed and nets and batches:
-        from analysis.lens.complexity import measure_times
-
-        bar = st.progress(0.0)
-        found = measure_times(
-            nets,
-            batches,
-            progress=lambda done, all_, words: bar.progress(done / all_, words),  # ty: ignore[invalid-argument-type]
-        )
-        bar.empty()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        found.to_csv(path, index=False)
-    if not path.exists():
-        st.info(_("Nothing measured on this machine yet."))
+    try:
+        if pressed and nets and batches:
+            _measure(nets, batches, path)
+        if not path.exists():
+            st.info(_("Nothing measured on this machine yet."))
+            return
+        table = read_times(path)
+    except LensError as error:
+        st.error(str(error))
         return
-    table = pd.read_csv(path)
     cases = [tuple(case) for case in table[["mode", "batch"]].drop_duplicates().values]
     words = {"inference": _("inference"), "training": _("training")}
+    case = _("{mode}, {batch} images a batch")
     mode, batch = st.selectbox(
-        _("Case"), cases, format_func=lambda case: f"{words[case[0]]}, {case[1]}"
+        _("Case"), cases, format_func=lambda one: case.format(mode=words[one[0]], batch=one[1])
     )
     info = complexity.speed_info(table, mode, batch)
-    show.figure(
-        complexity.plot_speed(info),
-        table,
-        "complexity_speed",
-        _(
-            "On one line of slope 1 FLOPs would be speed. Medians after warm-up; "
-            "bars are quartiles."
-        ),
+    reading = _(
+        "On one line of slope 1 FLOPs would be speed. Medians after warm-up; bars are quartiles."
     )
+    show.figure(complexity.plot_speed(info), table, "complexity_speed", reading)
+    show.table(
+        complexity.speed_table(info),
+        "complexity_times",
+        _("Equal rates in the last column would make FLOPs speed."),
+    )
+
+
+def _measure(nets: list[str], batches: list[int], path: Path) -> None:
+    from analysis.lens.complexity import measure_times
+
+    bar = st.progress(0.0)
+    found = measure_times(
+        nets, batches, progress=lambda done, cases, words: bar.progress(done / cases, words)
+    )
+    bar.empty()
+    write_times(found, path)
 
 
 def drawing() -> None:

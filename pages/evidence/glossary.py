@@ -11,7 +11,7 @@ from analysis.text import _
 st.title(_("Glossary"))
 rows = [
     {"English": term.english, "中文": term.chinese, _("Definition"): term.words(),
-     _("Section"): term.section, _("Shown on"): f"/{term.page}" if term.page else None}
+     _("Section"): term.section, _("Shown on"): f"/{term.page}" if term.page else ""}
     for term in TERMS
 ]  # fmt: skip
 links = {_("Shown on"): st.column_config.LinkColumn(display_text=r"/(.*)")}

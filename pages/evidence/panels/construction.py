@@ -1,0 +1,181 @@
+"""The solution by construction: make the deeper net, then see whether training keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from analysis import jobs
+from analysis.continuation import Study, built_runs, queue_study, study
+from analysis.errors import LensError
+from analysis.figures import construction
+from analysis.runs import Run, default_folder, load_run
+from analysis.text import _
+from pages.common import cached, pickers, show, state
+from pages.evidence.panels import queueing
+
+_DEPTHS = {"cifar": tuple(range(8, 117, 6)), "imagenet": (18, 34, 50, 101, 152)}
+_BLOCKS, _QUEUED = "argument_blocks", "argument_queued"
+_REFRESH = 4.0
+"""Seconds between looks at trainings that are under way."""
+
+
+def build(runs: Sequence[Run]) -> None:
+    """Deepen a run's net, and show layer by layer that it is the same function."""
+    bases = {run.id: run for run in runs if run.state == "finished" and run.config.data}
+    bases = {key: run for key, run in bases.items() if _deeper(run)}
+    if not bases:
+        st.info(_("No finished run to build on yet."))
+        return
+    with state.row():
+        names = pickers.run_names(runs)
+        chosen = st.selectbox(
+            _("Shallower net"), list(bases), key="argument_base",
+            format_func=lambda run: names.get(run, run),
+        )  # fmt: skip
+        depths = _deeper(bases[chosen])
+        usual = min(depths, key=lambda depth: abs(depth - bases[chosen].config.net.depth - 12))
+        wanted = st.selectbox(
+            _("Layers of the deeper net"), depths, depths.index(usual), key="argument_depth_wanted"
+        )
+        pressed = st.button(_("Construct"), icon=":material/construction:")
+    st.code(f"python -m analysis construct {chosen} {wanted} --queue", "bash")
+    if pressed:
+        _construct(bases[chosen], wanted)
+
+
+def _deeper(run: Run) -> list[int]:
+    """Depths with the blocks of a run's net."""
+    net = run.config.net
+    fitting = [depth for depth in _DEPTHS[net.family] if depth > net.depth]
+    if net.family == "imagenet":
+        fitting = [depth for depth in fitting if (depth >= 50) == net.bottleneck]
+    return [] if net.bottleneck and net.kind == "plain" else fitting
+
+
+def _construct(base: Run, depth: int) -> None:
+    from analysis.lens.constructed_runs import construct_run
+
+    command = f"python -m analysis construct {base.id} {depth}"
+    try:
+        with st.spinner(_("Constructing and measuring; a minute or so.")):
+            made = load_run(construct_run(base, depth, default_folder(), command=command))
+            _compare(base, made)
+    except LensError as error:
+        st.error(str(error))
+        return
+    st.session_state["argument_built"] = made.id
+
+
+def _compare(base: Run, made: Run) -> None:
+    from analysis.lens.constructed_runs import compare_runs
+
+    st.session_state.setdefault(_BLOCKS, {})[made.id] = compare_runs(base, made)[0]
+
+
+def follow() -> None:
+    """A constructed net of any time: its errors, its blocks, and what training made of it."""
+    queued = st.session_state.pop(_QUEUED, [])
+    if queued:
+        queueing.say_queued(queued)
+    known, _damaged = cached.list_runs()
+    made = {run.id: run for run in built_runs(known)}
+    if not made:
+        st.info(_("No net has been constructed yet."))
+        return
+    chosen = st.selectbox(
+        _("Constructed net"),
+        list(made),
+        format_func=lambda run: _("{net} from {shallow}: {run}").format(
+            net=made[run].net, shallow=made[run].config.origin.get("net"), run=run
+        ),
+        key="argument_built",
+    )
+    _same_function(study(made[chosen], known))
+    busy = _is_busy(study(made[chosen], known))
+    st.fragment(run_every=_REFRESH if busy else None)(_experiment)(chosen)
+
+
+def _same_function(found: Study) -> None:
+    """The errors of both nets, and the differences of their blocks."""
+    errors, status = found.built.config.origin.get("errors") or {}, found.built.status
+    if errors and status.train_error_clean is not None and status.test_error is not None:
+        words = _(
+            "Training error {a:.4f} % before, {b:.4f} % after; test error {c:.4f} % and {d:.4f} %."
+        )
+        st.success(
+            words.format(
+                a=errors["train"], b=status.train_error_clean,
+                c=errors["test"], d=status.test_error,
+            )
+        )  # fmt: skip
+    blocks = st.session_state.get(_BLOCKS, {}).get(found.built.id)
+    if blocks is not None:
+        reading = _(
+            "Largest absolute difference of each block's output, in evaluation mode. In training "
+            "mode BN uses each batch's statistics, so a plain identity is then only close to one; "
+            "with F = 0 it stays exact."
+        )
+        show.table(construction.blocks_words(blocks), "argument_blocks_table", reading)
+    elif found.shallow and st.button(_("Compare layer by layer"), key="argument_compare"):
+        try:
+            with st.spinner(_("Measuring")):
+                _compare(found.shallow, found.built)
+        except LensError as error:
+            st.error(str(error))
+        else:
+            st.rerun()
+
+
+def _is_busy(found: Study) -> bool:
+    return any(run.state in ("queued", "running") for run in found.trained_on + found.scratch)
+
+
+def _experiment(built: str) -> None:
+    """The net trained on against the same depth from scratch; refreshes while they train."""
+    known, _damaged = cached.list_runs()
+    run = next((run for run in known if run.id == built), None)
+    if run is None:
+        st.rerun()
+        return
+    found = study(run, known)
+    missing = not (found.trained_on and found.scratch)
+    if missing and st.button(
+        _("Train it on, and the same depth from scratch"), type="primary",
+        icon=":material/play_arrow:", key="argument_study",
+        help=_("Both by the shallower net's recipe, in the background."),
+    ):  # fmt: skip
+        _queue(run, known)
+    info = construction.construction_info(found)
+    reading = _(
+        "A solver that keeps what it is given stays at or below the level line. Training begins at "
+        "a high learning rate, so the error may rise at first; look at where it ends."
+    )
+    show.figure(construction.plot_construction(info), info, "argument_study_figure", reading)
+    st.markdown("\n".join(f"- {line}" for line in construction.kept_words(info)))
+    for other in found.trained_on + found.scratch:
+        if other.state != "finished":
+            words = _("{run}: {state}, {epoch} of {total} epochs")
+            st.caption(
+                words.format(
+                    run=other.id, state=other.state, epoch=other.status.epoch,
+                    total=other.status.epochs_total,
+                )
+            )  # fmt: skip
+
+
+def _queue(run: Run, known: Sequence[Run]) -> None:
+    folder = default_folder()
+    command = f"python -m analysis construct {run.config.origin.get('from')} "
+    command += f"{run.config.net.depth} --queue"
+    try:
+        try:
+            paths = queue_study(run, known, folder, command)
+        finally:  # what got into the queue before an error is worked off
+            jobs.start_worker(folder)
+    except LensError as error:
+        st.error(str(error))
+        return
+    st.session_state[_QUEUED] = [path.name for path in paths]
+    st.rerun()  # the whole page, so that the figure follows the trainings

@@ -1,0 +1,81 @@
+"""What would complete the evidence: its commands, and a button that queues them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import streamlit as st
+
+from analysis import estimate, jobs
+from analysis.errors import LensError
+from analysis.missing import requests_like
+from analysis.runs import Run, default_folder
+from analysis.text import _
+from pages.common import cached, state
+
+TRAIN = Path(__file__).resolve().parents[2] / "training" / "train.py"
+
+
+def offer(nets: Sequence[str], runs: Sequence[Run], key: str, title: str) -> None:
+    """Trainings like those of a group, folded away: which, with what seed, and as commands.
+
+    Args:
+        nets: short names, the most wanted first.
+        runs: the group to complete; may be empty.
+        key: of the controls.
+        title: of the fold.
+    """
+    with st.expander(title, icon=":material/playlist_add:"):
+        with state.row():
+            # Another group has other nets, so a control of its own.
+            own = f"{key}_nets_{runs[0].comparison_key if runs else ''}"
+            chosen = st.multiselect(_("Nets to train"), nets, nets[:2], key=own)
+            seed = st.number_input(
+                _("Seed"), 0, 10_000, 0, key=f"{key}_seed",
+                help=_("A second seed of a net shows how much of a gap is chance."),
+            )  # fmt: skip
+        try:
+            requests = requests_like(chosen, runs[0] if runs else None, int(seed))
+        except LensError as error:
+            words = _("These can't be queued here: {reason}")
+            st.info(words.format(reason=error), icon=":material/info:")
+            st.code("\n".join(_elsewhere(net, int(seed)) for net in chosen), "bash")
+            return
+        if not requests:
+            return
+        st.code("\n".join(request.command() for request in requests), "bash", wrap_lines=True)
+        if st.button(_("Train in the background"), key=f"{key}_queue", icon=":material/queue:"):
+            _queue(requests)
+
+
+def _elsewhere(net: str, seed: int) -> str:
+    command = f"python -m analysis train --net {net} --data folder:PATH"
+    return f"{command} --seed {seed}" if seed else command
+
+
+def _queue(requests: list[jobs.Request]) -> None:
+    folder = default_folder()
+    try:
+        known, _damaged = cached.list_runs()
+        rates = estimate.known_rates(known, folder)
+        found = [estimate.estimate(request, rates) for request in requests]
+        estimate.check_room(found, folder, jobs.at_a_time(folder))
+        try:
+            done = jobs.enqueue(requests, folder)
+        finally:  # what got into the queue before an error is worked off
+            jobs.start_worker(folder)
+    except LensError as error:
+        st.error(str(error))
+        return
+    if done.paths:
+        say_queued([path.name for path in done.paths])
+    for request, path in done.already:
+        words = _("{net} is queued or running already, with the same seed: {run}")
+        st.warning(words.format(net=request.net.name, run=path.name))
+
+
+def say_queued(names: Sequence[str]) -> None:
+    """What was queued, and the way to the page that follows it."""
+    st.success(_("Queued: {runs}").format(runs=", ".join(names)))
+    st.page_link(TRAIN, label=_("Follow it on the Train page"), icon=":material/play_circle:")
