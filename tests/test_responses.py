@@ -245,3 +245,32 @@ def test_an_identity_block_refines_nothing():
 
     assert row["ratio"] == 0.0
     assert row["cosine"] == pytest.approx(1.0, abs=1e-9)
+
+
+class BatchNormAct(nn.BatchNorm2d):
+    """As timm's: the nonlinearity is inside, and in place."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self.act = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """relu(bn(x))."""
+        return self.act(super().forward(x))
+
+
+def test_a_nonlinearity_inside_of_a_bn_comes_after_the_response():
+    """The response is the BN's output before ReLU, in whichever module that is."""
+    inside = nn.Sequential(nn.Conv2d(3, 4, 3), BatchNormAct(4))
+    apart = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU())
+    apart.load_state_dict(inside.state_dict())
+    x = images(4)
+
+    assert record(inside, x).responses["std"].tolist() == record(apart, x).responses["std"].tolist()
+    assert not inside[1].act._forward_pre_hooks
+
+
+def test_a_recording_says_what_was_recorded():
+    """The class and the trained numbers: 4 * 27 + 4 of the convolution, 8 of the BN."""
+    found = record(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)), images(1))
+    assert (found.module, found.parameters) == ("Sequential", 120)

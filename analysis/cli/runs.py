@@ -39,7 +39,8 @@ def list_command(
         if isinstance(run, Run):
             status = run.status
             errors = f"{_percent(status.train_error)} {_percent(status.test_error)}"
-            about = f"{run.state:11} {status.epoch:>4}/{status.epochs_total:<4} {errors}"
+            epochs = f"{status.epoch:>4}/{status.epochs_total:<4}" if status.epochs_total else ""
+            about = f"{run.state:11} {epochs:9} {errors}"
             if run.has_no_history:
                 about += f"  ({run.recipe}: no training history)"
         elif isinstance(run, SavedRecording):

@@ -50,7 +50,7 @@ class Recorder:
         try:
             self._handles.append(self._net.register_forward_pre_hook(self._count))
             for layer in self._layers:
-                self._on_output(layer.module, self.moments[layer.bn].update)
+                self._on_response(layer.module, self.moments[layer.bn].update)
             for sums in self._blocks:
                 block = modules[sums.info.name]
                 self._on_output(modules[f"{sums.info.name}.bn{block.depth}"], sums.take_f)
@@ -75,6 +75,18 @@ class Recorder:
             take(output)  # and return None: a hook's return value would replace the output
 
         self._handles.append(module.register_forward_hook(hook))
+
+    def _on_response(self, bn: nn.Module, take: Callable[[Tensor], None]) -> None:
+        """The BN's output before the nonlinearity, also where that is inside (timm's BNs)."""
+        inside = getattr(bn, "act", None)
+        if not isinstance(inside, nn.Module):
+            self._on_output(bn, take)
+            return
+
+        def hook(_module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            take(inputs[0])
+
+        self._handles.append(inside.register_forward_pre_hook(hook))
 
     def _count(self, _module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         self.n_images += len(inputs[0])

@@ -88,7 +88,7 @@ def name_without_history(runs: Sequence[Comparable]) -> None:
         st.caption(words.format(runs=", ".join(others)))
     if recorded:
         words = _(
-            "{runs}: a recording of layer responses from a module that is no net of the families "
-            "here; it has no errors, no history and no weights, and the other pages can't open it."
+            "{runs}: layer responses recorded from modules that are no nets of the families here; "
+            "without errors, history or weights, so the other pages can't open them."
         )
         st.caption(words.format(runs=", ".join(recorded)))
