@@ -106,7 +106,19 @@ def drawing() -> None:
             _("Shortcuts: solid where dimensions stay, dotted where they change (Fig. 3)."),
         )
     with right:
-        show.table(layers_info(name), "complexity_layers", _("Every weighted layer, of one image."))
+        layers = layers_info(name)
+        shown = pd.DataFrame(
+            {
+                _("Layer"): layers["layer"],
+                _("Kernel"): layers["kernel"],
+                _("Channels in"): layers["c_in"],
+                _("Filters"): layers["c_out"],
+                _("Map (pixels)"): layers["map_size"],
+                _("Parameters"): layers["parameters"],
+                _("Multiply-adds"): layers["multiply_adds"],
+            }
+        )
+        show.table(shown, "complexity_layers", _("Every weighted layer, of one image."))
 
 
 st.title(_("Complexity"))

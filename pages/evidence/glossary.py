@@ -2,19 +2,54 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import streamlit as st
 
-from analysis.glossary import TERMS
+from analysis.glossary import TERMS, Term
 from analysis.text import _
+from pages.common import show
+
+_HERE = Path(__file__).parent
+_WIDTHS = [2, 2, 5, 1, 2]
+
+
+def link(page: str) -> None:
+    """To a page of the app, under its own title."""
+    places = {
+        "compare": (_HERE / "compare.py", _("Compare"), "compare_arrows"),
+        "argument": (_HERE / "argument.py", _("The argument"), "balance"),
+        "complexity": (_HERE / "complexity.py", _("Complexity"), "speed"),
+        "image": (_HERE.parent / "lens" / "image.py", _("Inspect an image"), "image_search"),
+    }
+    file, title, icon = places[page]
+    st.page_link(file, label=title, icon=f":material/{icon}:")
+
+
+def row(term: Term) -> None:
+    """One term, its definition, its section in the paper, and the way to it."""
+    cells = st.columns(_WIDTHS, gap="small", vertical_alignment="center")
+    cells[0].markdown(f"**{term.english}**")
+    cells[1].markdown(f"**{term.chinese}**")
+    cells[2].markdown(term.words())
+    cells[3].caption(_("section {section}").format(section=term.section))
+    if term.page:
+        with cells[4]:
+            link(term.page)
+
 
 st.title(_("Glossary"))
-rows = [
-    {"English": term.english, "中文": term.chinese, _("Definition"): term.words(),
-     _("Section"): term.section, _("Shown on"): f"/{term.page}" if term.page else ""}
-    for term in TERMS
-]  # fmt: skip
-links = {_("Shown on"): st.column_config.LinkColumn(display_text=r"/(.*)")}
-st.dataframe(
-    pd.DataFrame(rows), hide_index=True, column_config=links, height="content", row_height=48
+for one in TERMS:
+    with st.container(border=True):
+        row(one)
+table = pd.DataFrame(
+    {
+        "English": [term.english for term in TERMS],
+        "中文": [term.chinese for term in TERMS],
+        _("Definition"): [term.words() for term in TERMS],
+        _("Section"): [term.section for term in TERMS],
+    }
 )
+with st.expander(_("As a table"), icon=":material/table:"):
+    show.table(table, "glossary_terms", _("One row a term, for saving."))

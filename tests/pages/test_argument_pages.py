@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from analysis.glossary import TERMS
 from analysis.jobs import list_jobs
 from analysis.runs import load_run
 from analysis.spec import DataSpec, NetSpec, Recipe
@@ -155,9 +156,13 @@ def test_an_odd_number_of_layers_is_refused_in_words(app):
 def test_the_other_pages_open(app):
     """Counts and diagram; a term for each row, and no cell without a word for nothing."""
     assert len(opened(app, "complexity").get("plotly_chart")) == 1
-    terms = opened(app, "glossary").dataframe[0].value
+    at = opened(app, "glossary")
+    terms = at.dataframe[0].value
     assert "恒等映射" in terms["中文"].tolist()
     assert not terms.isna().any().any()
+    links = [link.proto.label for link in at.get("page_link")]
+    assert len(links) == sum(bool(term.page) for term in TERMS)
+    assert {"Compare", "The argument", "Complexity", "Inspect an image"} == set(links)
 
 
 def test_damaged_times_are_said_so(app, folder):
