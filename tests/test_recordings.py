@@ -6,6 +6,7 @@ They are compared with runs wherever responses are, and refused in words everywh
 from __future__ import annotations
 
 import json
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -204,3 +205,19 @@ def test_a_title_can_not_leave_the_folder(tmp_path: Path):
     saved = save_recording(closed_form(module()), "../../etc/passwd", tmp_path / "runs")
     assert saved.path.parent == tmp_path / "runs"
     assert "etc-passwd_recording_" in saved.id
+
+
+def test_the_documents_example_runs_and_opens_in_compare(tmp_path: Path, monkeypatch):
+    """docs/own-nets.md, the torchvision net, with random weights and smaller images."""
+    text = (Path(__file__).parents[1] / "docs" / "own-nets.md").read_text(encoding="utf-8")
+    start = text.index("    import torch, torchvision\n")
+    code = textwrap.dedent(text[start : text.index("The same of a timm net", start)])
+    assert len(code.strip().splitlines()) <= 10
+    code = code.replace('weights="DEFAULT"', "weights=None").replace(
+        "64, 3, 224, 224", "2, 3, 64, 64"
+    )
+    monkeypatch.setenv("RESIDUAL_LENS_RUNS", str(tmp_path))
+    exec(compile(code, "docs/own-nets.md", "exec"), {})
+    (found,) = list_recordings([tmp_path])
+    assert isinstance(found, SavedRecording)
+    assert len(figures.responses_info([found])) == 16
