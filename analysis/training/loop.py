@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -379,7 +379,10 @@ class _Trainer:
         if self.writer is None:
             return
         test = self.images.images.test
-        found = measure(self.net, test, self.normalizer, at.epoch, tick=self.monitor.tick)
+        # Hooks would have a compiled net compiled again, and broken into pieces at each of them.
+        eager = torch.compiler.set_stance("force_eager") if self.compute.compile else nullcontext()
+        with eager:
+            found = measure(self.net, test, self.normalizer, at.epoch, tick=self.monitor.tick)
         self.writer.append("responses", found.responses)
         if len(found.refinement):
             self.writer.append("refinement", found.refinement)
