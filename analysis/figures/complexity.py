@@ -69,7 +69,7 @@ def plot_speed(info: pd.DataFrame) -> go.Figure:
         "hovermode": "closest",
     }
     first = info.iloc[0]
-    subtitle = _("{machine}, {threads} threads, float32; bars: quartiles").format(
+    subtitle = _("{machine}, threads: {threads}, float32; bars: quartiles").format(
         machine=first["machine"], threads=first["threads"]
     )
     return go.Figure({"data": traces, "layout": theme.layout(title, subtitle, [], **axes)})  # ty: ignore[invalid-argument-type]

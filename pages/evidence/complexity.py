@@ -65,7 +65,7 @@ def times() -> None:
         return
     cases = [tuple(case) for case in table[["mode", "batch"]].drop_duplicates().values]
     words = {"inference": _("inference"), "training": _("training")}
-    case = _("{mode}, {batch} images a batch")
+    case = _("{mode}, batch size {batch}")
     mode, batch = st.selectbox(
         _("Case"), cases, format_func=lambda one: case.format(mode=words[one[0]], batch=one[1])
     )
