@@ -19,12 +19,14 @@ from analysis.data import Images, Normalizer, load_images
 from analysis.errors import ImportRefused
 from analysis.importing.inspection import Inspection, inspect
 from analysis.importing.normalizations import (
+    NORMALIZATIONS,
     Normalization,
     parse_normalization,
 )
 from analysis.importing.recognition import expected_shapes
 from analysis.importing.verification import (
     Measured,
+    better_normalization,
     check_classes,
     check_forward,
     check_numbers,
@@ -113,7 +115,12 @@ def _import(
         if spec.stem == "cifar" and found.net.layout.name == "torchvision":
             check_pool(made, images.subset(test=TRIAL_IMAGES), normalizer)
         measured = measure_error(made, images, normalizer, tick)
-        warnings += compare_with_claim(measured, found.claim, spec.classes)
+        odd = compare_with_claim(measured, found.claim, spec.classes)
+        if odd:
+            known = {name: _made(other)[0] for name, other in NORMALIZATIONS.items()}
+            few = images.subset(test=TRIAL_IMAGES)
+            odd += better_normalization(made, few, normalizer, known)
+        warnings += odd
         recorded = images.subset(test=RECORDED_IMAGES).test
         recording = measure(made, recorded, normalizer, found.epoch, tick)
     warnings += _leftovers(found)
@@ -162,8 +169,6 @@ def _made(chosen: Normalization) -> tuple[Normalizer, Normalization]:
 
 
 def _listed_names() -> str:
-    from analysis.importing.normalizations import NORMALIZATIONS
-
     return f"There are {', '.join(NORMALIZATIONS)}, or R,G,B/R,G,B typed in"
 
 

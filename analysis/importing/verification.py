@@ -27,6 +27,8 @@ ACCURACY_KEYS = (
 )  # fmt: skip
 """Where repositories keep the accuracy of a checkpoint; the first that is there counts."""
 
+BETTER = 2.0
+"""Percentage points by which another normalization has to be better to be named."""
 POOL_GAP = 10.0
 """Percentage points that tell a net with a max-pool in its stem from one without."""
 
@@ -161,6 +163,28 @@ def check_pool(net: Net, images: Images, normalizer: Normalizer) -> None:
             f"{without:.1f} % without (over {len(images.test)} images): it is a net such as "
             "huyvnphan/PyTorch_CIFAR10's, which is not one of the families here"
         )
+
+
+def better_normalization(
+    net: Net, images: Images, normalizer: Normalizer, known: Mapping[str, Normalizer]
+) -> list[str]:
+    """Which of the known normalizations suits the weights much better, as a warning; if any does.
+
+    Args:
+        net: the imported one.
+        images: a few test images; all are used for each normalization.
+        normalizer: the one that was taken.
+        known: others by name.
+    """
+    here = measure_error(net, images, normalizer).error
+    errors = {name: measure_error(net, images, other).error for name, other in known.items()}
+    best = min(errors, key=lambda name: errors[name])
+    if errors[best] > here - BETTER:
+        return []
+    return [
+        f"with the normalization {best} it makes {errors[best]:.1f} % errors over "
+        f"{len(images.test)} images, with the one taken {here:.1f} %: import it again with {best}"
+    ]
 
 
 def compare_with_claim(measured: Measured, claim: Claim | None, classes: int) -> list[str]:

@@ -120,11 +120,13 @@ def test_a_claim_that_is_off_by_more_than_a_point_is_warned_of(images: Images, t
 
 
 def test_a_wrong_normalization_is_noticed(images: Images, tmp_path: Path):
-    """By the claim where there is one: the error is larger than the file says."""
+    """By the claim where there is one; and the one that is right is named."""
     net = fitted(foreign.kuangliu(), images)
     accuracy = 100 - error_of(net, images)
-    (warning,) = imported(net, tmp_path, "0,0,0/0.05,0.05,0.05", acc=accuracy).warnings
-    assert "but the file claims" in warning
+    odd, better = imported(net, tmp_path, "0,0,0/0.05,0.05,0.05", acc=accuracy).warnings
+    assert "but the file claims" in odd
+    assert better.startswith("with the normalization half it makes ")
+    assert better.endswith("import it again with half")
 
 
 def test_a_pool_in_the_stem_is_noticed(images: Images, tmp_path: Path):
