@@ -110,7 +110,7 @@ def judge_depth(
     gap = _("{deep} minus {shallow}: {gap}").format(
         deep=rungs[-1], shallow=rungs[0], gap=f"{sign * whole:+.{places}f}"
     )
-    lines += [gap, *_exceptions(names, steps, spread, places)]
+    lines += [gap, *_exceptions(names, steps, spread, places), *_chance(values)]
     return Verdict(decide(steps, spread, whole), tuple(lines), runs=_ids(nets, rungs))
 
 
@@ -124,15 +124,16 @@ def judge_pairs(nets: Nets, of: Measure, words: str, places: int = 2) -> Verdict
         lone = [net.counterpart() for net in nets][:1]
         wanted = (NetSpec.parse("plain-20"), NetSpec.parse("resnet-20"))
         return Verdict("missing", wanted=tuple(lone) or wanted)
-    lines, steps, spread = [], [], 0.0
+    lines, steps, values = [], [], []
     for plain, residual in found:
         a, b = over_seeds(nets[plain], of), over_seeds(nets[residual], of)
         seeds = f"{a.mean:.{places}f}{a.words(places)}", f"{b.mean:.{places}f}{b.words(places)}"
         lines.append(words.format(plain=plain, residual=residual, a=seeds[0], b=seeds[1]))
         steps.append(a.mean - b.mean)
-        spread = max(spread, a.spread, b.spread)
+        values += [a, b]
     names = [f"{plain}, {residual}" for plain, residual in found]
-    lines += _exceptions(names, steps, spread, places)
+    spread = max(value.spread for value in values)
+    lines += [*_exceptions(names, steps, spread, places), *_chance(values)]
     both = [net for pair in found for net in pair]
     return Verdict(decide(steps, spread), tuple(lines), runs=_ids(nets, both))
 
@@ -150,6 +151,12 @@ def _exceptions(
         words = _("No larger than the spread between seeds ({spread}): {names}")
         lines.append(words.format(spread=f"{spread:.{places}f}", names="; ".join(level)))
     return lines
+
+
+def _chance(values: Sequence[Seeds]) -> list[str]:
+    if any(value.n > 1 for value in values):
+        return []
+    return [_("One seed each: how much of this is chance is not known")]
 
 
 def ladder(nets: Nets, kind: str) -> list[NetSpec]:

@@ -106,10 +106,11 @@ def test_what_goes_against_a_claim_is_named(tmp_path):
     errors = {"resnet-8": 9.0, "resnet-14": 7.0, "resnet-20": 8.0}
     verdict = verdict_of("depth-gain", [made(tmp_path, n, test=e) for n, e in errors.items()])
     assert verdict.state == "undecided"
-    assert verdict.evidence[-2:] == (
+    assert verdict.evidence[-3:-1] == (
         "resnet-20 minus resnet-8: -1.00",
         "Against it: resnet-14 → resnet-20",
     )
+    assert verdict.evidence[-1] == "One seed each: how much of this is chance is not known"
 
 
 @pytest.mark.parametrize(("deep", "state"), [(7.5, "undecided"), (9.0, "holds")])
@@ -119,6 +120,7 @@ def test_a_gap_within_the_spread_between_seeds_decides_nothing(deep, state, tmp_
     verdict = verdict_of("degradation", [*runs, made(tmp_path, "plain-14", train=deep)])
     assert verdict.state == state
     assert verdict.evidence[0] == "plain-8: training error 6.00 % (2 seeds, 2.00 apart)"
+    assert not any("chance" in line for line in verdict.evidence)
     within = "No larger than the spread between seeds (2.00): plain-8 → plain-14"
     assert (within in verdict.evidence) == (state == "undecided")
 
