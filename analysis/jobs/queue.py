@@ -139,12 +139,12 @@ def check_resumable(run: Run) -> None:
     """Raises RunError or RunInUse where a run can't go on, saying why."""
     if run.path.resolve().parent == BUNDLED.resolve():
         raise RunError(f"{run.id} came with Residual Lens and is not trained further")
+    if run.config.recipe is None:
+        raise RunError(f"{run.id} was not trained here ({run.recipe}); there is nothing to resume")
     if run.state == "finished":
         raise RunError(f"{run.id} has finished; there is nothing to resume")
     if run.state == "running":
         raise RunInUse(f"{run.id} is running already")
-    if run.config.recipe is None:
-        raise RunError(f"{run.id} was imported, not trained here; there is nothing to resume")
     if not is_resumable(run):
         raise RunError(
             f"{run.id} has no {files.RESUME}, so its training can't go on; start a new run"

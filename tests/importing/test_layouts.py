@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
+from typer.testing import CliRunner
 
+from analysis.cli import app
 from analysis.errors import ImportRefused
 from analysis.importing import import_checkpoint, inspect
 from analysis.weights import load_net
@@ -300,3 +302,20 @@ def test_timms_pre_activation_net_is_refused(tmp_path: Path):
         "head.fc.weight": torch.zeros(10, 2048, 1, 1),
     }
     assert "this is a pre-activation net" in refusal(state, tmp_path)
+
+
+def test_the_commands_say_of_an_imported_net_that_it_has_no_history(tmp_path: Path):
+    """`list` and `show` in words, `resume` as the reason; `show` has its responses."""
+    torch.save(shaken(foreign.chenyaofo()).state_dict(), tmp_path / "net.pth")
+    run = import_checkpoint(tmp_path / "net.pth", tmp_path / "runs").run
+
+    def call(*arguments: str):
+        return CliRunner().invoke(app, [*arguments, "--runs", str(tmp_path / "runs")])
+
+    assert "(import: no training history)" in call("list").output
+    shown = call("show", run.id).output
+    assert "No training history: it was not trained here." in shown
+    assert "closed_form" in shown
+    assert str(call("resume", run.id).exception) == (
+        f"{run.id} was not trained here (import); there is nothing to resume"
+    )
