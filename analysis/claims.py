@@ -204,6 +204,17 @@ def _overfits(nets: Nets) -> Verdict:
     return Verdict(state, lines, runs=ids)
 
 
+TABLE_6 = {20: 8.75, 32: 7.51, 44: 7.17, 56: 6.97, 110: 6.43, 1202: 7.93}
+"""ResNets' test errors on CIFAR-10 in percent, by depth; of ResNet-110 the best of five."""
+
+
+def _table_6() -> str:
+    gaining = {depth: error for depth, error in TABLE_6.items() if depth <= 110}
+    return _("Table 6: {errors} % at {depths} layers.").format(
+        errors=", ".join(map(str, gaining.values())), depths=", ".join(map(str, gaining))
+    )
+
+
 CLAIMS = (
     Claim(
         "degradation", "1, 4.1, 4.2",
@@ -216,7 +227,7 @@ CLAIMS = (
     Claim(
         "depth-gain", "4.1, 4.2",
         lambda: _("Residual nets gain from depth."),
-        lambda: _("Table 6: 8.75, 7.51, 7.17, 6.97, 6.43 % at 20, 32, 44, 56, 110 layers."),
+        lambda: _table_6(),
         lambda: _("From the shallowest to the deepest the test error falls by more than the spread "
                   "between seeds, and from no depth to the next rises by more."),
         _gain,

@@ -15,11 +15,11 @@ import pytest
 
 from analysis import reproduce
 from analysis.errors import SpecError
-from analysis.figures.table6 import PAPER_ERRORS, table6_info, table6_words
+from analysis.figures.table6 import table6_info, table6_words
 from analysis.jobs import Request
 from analysis.runs import BUNDLED, Run, list_runs, load_run, open_writer
 from analysis.runs.files import RESUME
-from analysis.spec import DataSpec, NetSpec
+from analysis.spec import DataSpec, NetSpec, Recipe
 from tests.tiny import FINGERPRINT, write_run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -128,7 +128,20 @@ def test_table_6_gives_best_mean_and_spread_over_seeds(tmp_path: Path):
     words = table6_words(info)
     assert "8.00 (9.00 ± 1.00)" in words.to_numpy()[0].tolist()
     assert len(words.columns) == 5
-    assert PAPER_ERRORS["resnet-110"] == 6.43
+
+
+def test_the_papers_errors_stand_beside_its_own_experiment_only(tmp_path: Path):
+    """Whole CIFAR-10 by the recipe `paper`: Table 6's column; one run that is not: none."""
+    paper = [
+        run_of(tmp_path, net, recipe=Recipe.parse("paper"), data="cifar10")
+        for net in ("resnet-20", "resnet-110", "resnet-8")
+    ]
+    assert table6_info(paper)["paper"].tolist()[:2] == [8.75, 6.43]
+    assert table6_info(paper)["paper"].isna().tolist() == [False, False, True]
+    assert "Table 6 (%)" in table6_words(table6_info(paper))
+    mixed = [*paper, run_of(tmp_path, "resnet-32")]
+    assert table6_info(mixed)["paper"].isna().all()
+    assert "Table 6 (%)" not in table6_words(table6_info(mixed))
 
 
 def test_bundled_draws_without_training(tmp_path: Path):

@@ -6,15 +6,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.claims import comparable_with_paper, test_error
+from analysis.claims import TABLE_6, comparable_with_paper, test_error
 from analysis.runs import Run
 from analysis.text import _
-
-PAPER_ERRORS = {
-    "resnet-20": 8.75, "resnet-32": 7.51, "resnet-44": 7.17, "resnet-56": 6.97,
-    "resnet-110": 6.43, "resnet-1202": 7.93,
-}  # fmt: skip
-"""Test errors in percent on CIFAR-10, paper's recipe; of ResNet-110 the best of five."""
 
 COLUMNS = ("net", "depth", "parameters", "best", "mean", "std", "seeds", "paper")
 
@@ -36,11 +30,17 @@ def table6_info(runs: Sequence[Run]) -> pd.DataFrame:
         rows.append(
             (
                 net, same[0].config.net.depth, same[0].parameters, errors.min(), errors.mean(),
-                errors.std(), len(same), PAPER_ERRORS.get(net) if comparable else None,
+                errors.std(), len(same), _paper_error(same[0]) if comparable else None,
             )
         )  # fmt: skip
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     return table.astype({"paper": float})
+
+
+def _paper_error(run: Run) -> float | None:
+    """None for a net that Table 6 has not: another width, family or shortcut option."""
+    depth = run.config.net.depth
+    return TABLE_6.get(depth) if run.net == f"resnet-{depth}" else None
 
 
 def table6_words(info: pd.DataFrame) -> pd.DataFrame:
