@@ -59,5 +59,5 @@ def table6_words(info: pd.DataFrame) -> pd.DataFrame:
         _("Seeds"): info["seeds"].astype(str),
     }
     if info["paper"].notna().any():
-        words[_("Table 6 (%)")] = info["paper"].map("{:.2f}".format)
+        words[_("Table 6 (%)")] = info["paper"].map("{:.2f}".format).replace("nan", "\u2013")
     return pd.DataFrame(words)
