@@ -95,11 +95,12 @@ def _check_zip(file: BinaryIO, size: int) -> Any:
             f"its list of tensors has {length / 2**20:.0f} MiB (more than {MAX_KEYS:,} entries); "
             f"that of the deepest net here has less than {MAX_PICKLE // 2**20}"
         )
-    with zipfile.ZipFile(file) as archive, archive.open(records[roots[0]]) as record:
-        try:
-            found = outline(BytesIO(record.read(length)))
-        except zipfile.BadZipFile as error:
-            raise ImportRefused(f"it is damaged: {error}; get the file again") from None
+    try:
+        with zipfile.ZipFile(file) as archive, archive.open(records[roots[0]]) as record:
+            data = record.read(length)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, OSError) as error:
+        raise ImportRefused(f"it is a damaged zip ({error}); get the file again") from None
+    found = outline(BytesIO(data))
     for stub in found.storages.values():
         held = records.get(f"{root}data/{stub.key}")
         if held is None or held.file_size != stub.nbytes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import pickletools
 import struct
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -50,6 +51,12 @@ def outline(data: BytesIO) -> Outline:
     Raises:
         ImportRefused: it would run code, is torn, or describes what no net of ours needs.
     """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pickletools': of escapes in strings that nobody writes
+        return _outline(data)
+
+
+def _outline(data: BytesIO) -> Outline:
     start = data.tell()
     machine = _Machine()
     try:

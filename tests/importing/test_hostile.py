@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import pickle
+import random
 import resource
 import struct
 import time
@@ -16,6 +18,7 @@ import zipfile
 from collections import OrderedDict
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -261,3 +264,29 @@ def test_uploads_stay_inside_the_runs_folder(tmp_path: Path):
     assert not path.exists()
     assert found.file.name == "net.pth"
     assert [p.name for p in tmp_path.iterdir()] == ["runs"]
+
+
+def test_flipped_bytes(tmp_path: Path):
+    """Any byte of a file may be wrong: it is read as it is or refused, and nothing else."""
+    chances = random.Random(0)
+    for legacy in (False, True):
+        buffer = io.BytesIO()
+        value = {"net": foreign.akamaster().state_dict(), "acc": np.float64(91.7)}
+        torch.save(value, buffer, _use_new_zipfile_serialization=not legacy)
+        path = tmp_path / "net.pth"
+        for _ in range(150):
+            data = bytearray(buffer.getvalue())
+            ends = range(-12_000, 12_000)  # the pickle, and the zip's directory
+            for place in chances.choices(ends, k=chances.choice((1, 3, 10))):
+                data[place] = chances.randrange(256)
+            path.write_bytes(bytes(data))
+            with contextlib.suppress(ImportRefused):
+                inspect(path)
+
+
+def test_a_zip_whose_names_disagree(tmp_path: Path):
+    """Its directory says data.pkl, the record another name."""
+    torch.save(foreign.akamaster().state_dict(), tmp_path / "net.pth")
+    data = (tmp_path / "net.pth").read_bytes().replace(b"net/data.pkl", b"net/d_ta.pkl", 1)
+    (tmp_path / "net.pth").write_bytes(data)
+    assert "it is a damaged zip" in refused(tmp_path / "net.pth")
