@@ -13,7 +13,15 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from analysis.runs import DamagedRun, Run, SavedRecording, load_or_damaged, load_run, run_paths
+from analysis.runs import (
+    Comparable,
+    DamagedRun,
+    Run,
+    SavedRecording,
+    load_or_damaged,
+    load_run,
+    run_paths,
+)
 from analysis.runs.files import CONFIG, MODEL, STATUS, table_file
 from analysis.runs.reader import read_table
 from analysis.runs.recordings import RECORDING, recording_or_damaged, recording_paths
@@ -66,11 +74,13 @@ def list_runs() -> tuple[list[Run], list[DamagedRun]]:
     return whole, damaged
 
 
-def list_recordings() -> tuple[list[SavedRecording], list[DamagedRun]]:
-    """Recorded modules, and those that are damaged."""
+def list_comparable() -> tuple[list[Comparable], list[DamagedRun]]:
+    """All runs and after them recorded modules, and those of both that are damaged."""
+    runs, damaged = list_runs()
     found = [_load_recording(str(p), _stamp(p / RECORDING)) for p in recording_paths()]
-    whole = [CachedRecording(r.path, r.info) for r in found if isinstance(r, SavedRecording)]
-    return list(whole), [r for r in found if isinstance(r, DamagedRun)]
+    recorded = [CachedRecording(r.path, r.info) for r in found if isinstance(r, SavedRecording)]
+    torn = [r for r in found if isinstance(r, DamagedRun)]
+    return [*runs, *recorded], [*damaged, *torn]
 
 
 @st.cache_resource(max_entries=512, show_spinner=False)

@@ -63,10 +63,7 @@ def summary(runs: list[Comparable]) -> None:
 
 
 st.title(_("Plain nets beside residual nets"))
-trained, damaged = cached.list_runs()
-recorded, torn = cached.list_recordings()
-everything: list[Comparable] = [*trained, *recorded]
-damaged += torn
+everything, damaged = cached.list_comparable()
 messages.stop_without_runs(everything, damaged)
 runs_place, highlight_place = st.columns([3, 2], gap="medium")
 with runs_place:

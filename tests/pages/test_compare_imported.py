@@ -102,3 +102,12 @@ def test_every_other_page_leaves_recordings_out(page_file: str, page: AppTest, f
     assert not page.exception, page.exception[0].message
     texts = [box.value for box in [*page.markdown, *page.caption, *page.info]]
     assert saved not in " ".join(texts)
+
+
+def test_a_damaged_recording_is_named(page: AppTest, folder: Path):
+    """With the damaged runs, under the figures of the others."""
+    write_run(folder, "resnet-8")
+    (folder / _record(folder) / "recording.json").write_text("{")
+    page.run()
+    assert _legend(_figures(page)[0]) == ["resnet-8"]
+    assert "recording.json can't be read" in page.expander[-1].markdown[0].value
