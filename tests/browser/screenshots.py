@@ -1,64 +1,97 @@
-"""Make the README's pictures of the Compare page from the bundled runs.
+"""Make the pictures of README.md and checkpoints/README.md from the bundled runs.
 
-    python tests/browser/screenshots.py [--runs FOLDER] [--out docs] [--query compare_x=Time]
+    python tests/browser/screenshots.py [PICTURE ...] [--runs FOLDER] [--out docs]
 
-Writes compare-light.png, compare-dark.png and compare-narrow.png.
+Each is looked at before it is committed. `train-running-light` needs trainings in --runs.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from urllib.parse import quote_plus
 
 from PIL import Image
 from playwright.sync_api import Browser, Page
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from analysis.runs import BUNDLED, list_runs
+from pages.common.pickers import run_names
 from tests.browser.serve import ROOT, app_server, chromium
 
-Scheme = Literal["light", "dark"]
 
-SHOTS: dict[str, tuple[Scheme, int]] = {
-    "light": ("light", 1440),
-    "dark": ("dark", 1440),
-    "narrow": ("light", 420),
+@dataclass(frozen=True)
+class Picture:
+    """One picture: which page, how wide, in which colours."""
+
+    page: str = ""
+    scheme: Literal["light", "dark"] = "light"
+    width: int = 1440
+    figures: int = 2
+    """Plotly figures to wait for."""
+    tall: int | None = None
+    """Height in pixels; None: the whole page."""
+    settle: float = 1.5
+    """Seconds after the last figure is there."""
+
+
+def ladder() -> str:
+    """The part of an address that chooses seed 0 of the CIFAR family's nets."""
+    runs = [run for run in list_runs([BUNDLED]) if getattr(run, "config", None)]
+    names = run_names(runs)
+    chosen = [run for run in runs if run.config.seed == 0 and run.config.net.family == "cifar"]
+    chosen.sort(key=lambda run: (run.config.net.kind, run.config.net.depth))
+    return "&".join(f"compare_runs={quote_plus(names[run.id])}" for run in chosen)
+
+
+PICTURES = {
+    "compare-light": Picture(),
+    "compare-dark": Picture(scheme="dark"),
+    "compare-narrow": Picture(width=420),
+    "bundled-light": Picture(f"?{ladder()}&compare_panels=Plain+%7C+residual"),
+    "argument-dark": Picture("argument", "dark", figures=1, tall=1500, settle=6),
+    "inspect-layers": Picture("image", figures=1, tall=1500, settle=8),
+    "train-running-light": Picture("train", figures=1, settle=3),
 }
-"""Colour scheme and window width in pixels by picture."""
 
 
 def main() -> None:
     """Parse the options and take the pictures."""
-    parser = argparse.ArgumentParser(description="Pictures of the Compare page.")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("pictures", nargs="*", help=", ".join(PICTURES))
     parser.add_argument("--runs", help="a folder of runs to show beside the bundled ones")
     parser.add_argument("--out", type=Path, default=ROOT / "docs", help="where the pictures go")
-    parser.add_argument("--query", default="", help="what stands after the ? in the address")
-    parser.add_argument("--prefix", default="compare", help="begin of the pictures' names")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     with app_server(options.runs) as address, chromium() as browser:
-        for name, (scheme, width) in SHOTS.items():
-            path = options.out / f"{options.prefix}-{name}.png"
-            take(browser, f"{address}/?{options.query}", scheme, width, path)
+        for name in options.pictures or [n for n in PICTURES if not n.startswith("train")]:
+            path = options.out / f"{name}.png"
+            take(browser, f"{address}/{PICTURES[name].page}", PICTURES[name], path)
             print(path)
 
 
-def take(browser: Browser, address: str, scheme: Scheme, width: int, path: Path) -> None:
-    """One picture of the whole page."""
+def take(browser: Browser, address: str, picture: Picture, path: Path) -> None:
+    """One picture of a page."""
     context = browser.new_context(
-        color_scheme=scheme, viewport={"width": width, "height": 900}, device_scale_factor=1.5
+        color_scheme=picture.scheme,
+        viewport={"width": picture.width, "height": 900},
+        device_scale_factor=1.5,
     )
     page = context.new_page()
     page.goto(address)
-    page.locator(".js-plotly-plot .main-svg").nth(3).wait_for(state="attached")
-    page.set_viewport_size({"width": width, "height": _content_height(page)})
-    page.wait_for_timeout(1500)  # fonts and plotly's relayout settle
-    page.screenshot(path=path)
+    drawn = page.locator(".js-plotly-plot .main-svg")
+    drawn.nth(2 * picture.figures - 1).wait_for(state="attached", timeout=120_000)
+    height = picture.tall or _content_height(page)
+    page.set_viewport_size({"width": picture.width, "height": height})
+    page.wait_for_timeout(1000 * picture.settle)  # fonts and plotly's relayout settle
+    page.screenshot(path=path, timeout=120_000)
     context.close()
-    with Image.open(path) as picture:  # 256 colours are all it has, bar the edges of letters
-        picture.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+    with Image.open(path) as image:  # 256 colours are all it has, bar the edges of letters
+        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def _content_height(page: Page) -> int:
