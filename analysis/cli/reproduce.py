@@ -46,6 +46,9 @@ def reproduce(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what is there and what is to be trained.")
     ] = False,
+    time_steps: Annotated[
+        bool, typer.Option("--time-steps", help="Time each net for some seconds first.")
+    ] = False,
     queue: Annotated[
         bool, typer.Option("--queue", help="Train what is missing in the background.")
     ] = False,
@@ -84,6 +87,8 @@ def reproduce(
     ]
     folder = runs or default_folder()
     found = _parts(wanted, runs, spec)
+    if time_steps:
+        _time_steps(found, folder)
     _print_plan(found, folder)
     if dry_run:
         return
@@ -131,6 +136,16 @@ def _fingerprint(data: DataSpec, known: Sequence[Run]) -> str:
 
 def _finished(found: Sequence[Part]) -> list[Run]:
     return [part.run for part in found if part.run is not None and part.standing == "finished"]
+
+
+def _time_steps(found: Sequence[Part], folder: Path) -> None:
+    """Measure how fast each net that is not there trains here; remembered in the runs folder."""
+    from analysis import estimate
+
+    missing = {part.request.net: part.request for part in found if part.standing != "finished"}
+    for request in missing.values():
+        rate = estimate.time_steps(request, folder)
+        print(f"  {request.net.name:14} {rate.images_per_second:.0f} images/s")
 
 
 def _print_plan(found: Sequence[Part], folder: Path) -> None:
