@@ -149,8 +149,8 @@ def _free(nets: Nets) -> Verdict:
 
 
 def _faster(nets: Nets) -> Verdict:
-    words = _("training error over the first quarter: {plain} {a} %, {residual} {b} %")
-    return judge_pairs(nets, early_error, words)
+    words = _("training error over the first quarter: {plain} {a}, {residual} {b}")
+    return judge_pairs(nets, early_error, words, unit=" %")
 
 
 def _options(nets: Nets) -> Verdict:
@@ -188,12 +188,12 @@ def _overfits(nets: Nets) -> Verdict:
         return Verdict("missing", wanted=wanted)
     train = {net: over_seeds(nets[net], train_error) for net in (base, deep)}
     test = {net: over_seeds(nets[net], test_error) for net in (base, deep)}
-    words = _("{net}: training error {a} %, test error {b} %")
+    words = _("{net}: training error {a}, test error {b}")
     lines = tuple(
         words.format(
             net=net,
-            a=f"{train[net].mean:.2f}{train[net].words(2)}",
-            b=f"{test[net].mean:.2f}{test[net].words(2)}",
+            a=train[net].number(2, " %"),
+            b=test[net].number(2, " %"),
         )
         for net in (base, deep)
     )

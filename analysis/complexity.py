@@ -33,7 +33,10 @@ PAPER_NETS = (
     "resnet-152-imagenet",
 )
 """At 224 pixels: Table 1 and Fig. 3."""
-CIFAR_NETS = ("resnet-20", "resnet-32", "resnet-44", "resnet-56", "resnet-110")
+CIFAR_NETS = (
+    "resnet-20", "resnet-32", "resnet-44", "resnet-56", "resnet-110", "plain-34-w16",
+    "resnet-34-w16",
+)  # fmt: skip
 """At 32 pixels: Table 6."""
 
 FLOAT_BYTES = 4

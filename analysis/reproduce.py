@@ -194,4 +194,8 @@ def _missing(experiment: Experiment, runs: Sequence[Run]) -> list[str]:
     absent = [net for net in experiment.nets if net not in {run.net for run in runs}]
     if not absent:
         return []
-    return [_("Not trained yet, so not in the figure: {nets}.").format(nets=", ".join(absent))]
+    if all(run.bundled for run in runs):
+        words = _("Not among the runs that came along, so not in the figure: {nets}.")
+    else:
+        words = _("Not trained yet, so not in the figure: {nets}.")
+    return [words.format(nets=", ".join(absent))]

@@ -37,6 +37,8 @@ class Verdict:
     """Nets of which a finished run is missing."""
     runs: tuple[str, ...] = ()
     """Ids of the runs behind it."""
+    one_seed: bool = False
+    """Whether some net behind it has one seed only, so that chance is not ruled out."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,10 @@ class Seeds:
     spread: float
     """Largest minus least; 0 for one seed."""
     n: int
+
+    def number(self, places: int, unit: str = "") -> str:
+        """The mean with its unit, and `words`."""
+        return f"{self.mean:.{places}f}{unit}{self.words(places)}"
 
     def words(self, places: int) -> str:
         """What follows a number in the evidence: nothing for one seed."""
@@ -110,14 +116,16 @@ def judge_depth(
     gap = _("{deep} minus {shallow}: {gap}").format(
         deep=rungs[-1], shallow=rungs[0], gap=f"{sign * whole:+.{places}f}"
     )
-    lines += [gap, *_exceptions(names, steps, spread, places), *_chance(values)]
-    return Verdict(decide(steps, spread, whole), tuple(lines), runs=_ids(nets, rungs))
+    lone = [net for net, value in zip(rungs, values, strict=True) if value.n == 1]
+    lines += [gap, *_exceptions(names, steps, spread, places), *_chance(lone)]
+    state = decide(steps, spread, whole)
+    return Verdict(state, tuple(lines), runs=_ids(nets, rungs), one_seed=bool(lone))
 
 
-def judge_pairs(nets: Nets, of: Measure, words: str, places: int = 2) -> Verdict:
+def judge_pairs(nets: Nets, of: Measure, words: str, places: int = 2, unit: str = "") -> Verdict:
     """Whether a number is smaller in the residual net of the pairs of equal layers.
 
-    `words` has {plain}, {a}, {residual} and {b}: the nets and their numbers.
+    `words` has {plain}, {a}, {residual} and {b}: the nets and their numbers, with their unit.
     """
     found = pairs(nets)
     if not found:
@@ -127,15 +135,17 @@ def judge_pairs(nets: Nets, of: Measure, words: str, places: int = 2) -> Verdict
     lines, steps, values = [], [], []
     for plain, residual in found:
         a, b = over_seeds(nets[plain], of), over_seeds(nets[residual], of)
-        seeds = f"{a.mean:.{places}f}{a.words(places)}", f"{b.mean:.{places}f}{b.words(places)}"
+        seeds = a.number(places, unit), b.number(places, unit)
         lines.append(words.format(plain=plain, residual=residual, a=seeds[0], b=seeds[1]))
         steps.append(a.mean - b.mean)
         values += [a, b]
     names = [f"{plain}, {residual}" for plain, residual in found]
     spread = max(value.spread for value in values)
-    lines += [*_exceptions(names, steps, spread, places), *_chance(values)]
     both = [net for pair in found for net in pair]
-    return Verdict(decide(steps, spread), tuple(lines), runs=_ids(nets, both))
+    lone = [net for net, value in zip(both, values, strict=True) if value.n == 1]
+    lines += [*_exceptions(names, steps, spread, places), *_chance(lone)]
+    state = decide(steps, spread)
+    return Verdict(state, tuple(lines), runs=_ids(nets, both), one_seed=bool(lone))
 
 
 def _exceptions(
@@ -153,10 +163,11 @@ def _exceptions(
     return lines
 
 
-def _chance(values: Sequence[Seeds]) -> list[str]:
-    if any(value.n > 1 for value in values):
+def _chance(lone: Sequence[NetSpec]) -> list[str]:
+    if not lone:
         return []
-    return [_("One seed each: how much of this is chance is not known")]
+    words = _("One seed of {nets}: how much of this is chance is not known")
+    return [words.format(nets=", ".join(map(str, lone)))]
 
 
 def ladder(nets: Nets, kind: str) -> list[NetSpec]:

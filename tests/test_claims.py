@@ -110,7 +110,8 @@ def test_what_goes_against_a_claim_is_named(tmp_path):
         "resnet-20 minus resnet-8: -1.00",
         "Against it: resnet-14 → resnet-20",
     )
-    assert verdict.evidence[-1] == "One seed each: how much of this is chance is not known"
+    words = "One seed of resnet-8, resnet-14, resnet-20: how much of this is chance is not known"
+    assert (verdict.evidence[-1], verdict.one_seed) == (words, True)
 
 
 @pytest.mark.parametrize(("deep", "state"), [(7.5, "undecided"), (9.0, "holds")])
@@ -120,7 +121,7 @@ def test_a_gap_within_the_spread_between_seeds_decides_nothing(deep, state, tmp_
     verdict = verdict_of("degradation", [*runs, made(tmp_path, "plain-14", train=deep)])
     assert verdict.state == state
     assert verdict.evidence[0] == "plain-8: training error 6.00 % (2 seeds, 2.00 apart)"
-    assert not any("chance" in line for line in verdict.evidence)
+    assert "One seed of plain-14: how much of this is chance is not known" in verdict.evidence
     within = "No larger than the spread between seeds (2.00): plain-8 → plain-14"
     assert (within in verdict.evidence) == (state == "undecided")
 

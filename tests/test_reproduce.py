@@ -156,7 +156,7 @@ def test_bundled_draws_without_training(tmp_path: Path):
     assert text.count('class="plotly-graph-div"') == 1
     assert "Fig. 7" in text
     for net in set(experiment.nets) - {run.net for run in runs}:
-        assert re.search(rf"Not trained yet[^<]*{net}", text)
+        assert re.search(rf"Not among the runs that came along[^<]*{net}", text)
 
 
 def test_interrupted_at_any_point_it_goes_on_where_it_was(tmp_path: Path):
@@ -192,6 +192,24 @@ def test_interrupted_at_any_point_it_goes_on_where_it_was(tmp_path: Path):
     assert "1 of 2 are there" in finished.stdout
     assert "stopped after epoch" in finished.stdout
     assert (tmp_path / "fig6.html").stat().st_size > 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--bundled"], "takes no --data, --recipe, --epochs"),
+        (["-o", "nowhere/fig6.html"], "can't be written"),
+    ],
+)
+def test_what_makes_no_sense_is_said_before_anything_trains(tmp_path: Path, more, said: str):
+    """Options beside --bundled, and a folder that is not there."""
+    environ = {**environment(), "COLUMNS": "200"}
+    done = subprocess.run(
+        command(tmp_path, *more), cwd=tmp_path, env=environ, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert not (tmp_path / "runs").exists()
 
 
 def test_dry_run_trains_nothing(tmp_path: Path):

@@ -25,6 +25,7 @@ def register(app: typer.Typer) -> None:
 
 
 def reproduce(
+    context: typer.Context,
     figure: Annotated[str, typer.Argument(help="fig6, fig7 or table6.", metavar="FIGURE")],
     data: Annotated[
         str,
@@ -73,7 +74,10 @@ def reproduce(
 
     experiment = experiments.experiment(figure)
     path = output or Path(f"{experiment.name}.html")
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise typer.BadParameter(f"{path} can't be written: name a file in a folder that exists")
     if bundled:
+        _only(context, "figure", "bundled", "output", "runs")
         _draw(experiment, experiments.bundled(experiment, _known(runs)), path)
         return
     spec = DataSpec.parse(data, data_title)
@@ -106,6 +110,19 @@ def reproduce(
         names = ", ".join(dict.fromkeys(part.request.net.name for part in failed))
         print(f"Without {names}; the same command tries again.")
         raise typer.Exit(6)
+
+
+def _only(context: typer.Context, *allowed: str) -> None:
+    """Refuse other options than these, rather than ignore them."""
+    given = [
+        name
+        for name in context.params
+        if name not in allowed
+        and getattr(context.get_parameter_source(name), "name", "") != "DEFAULT"
+    ]
+    if given:
+        options = ", ".join("--" + name.replace("_", "-") for name in given)
+        raise typer.BadParameter(f"--bundled draws what came along, so it takes no {options}")
 
 
 def _known(runs: Path | None) -> list[Run]:

@@ -106,9 +106,11 @@ def plot_depth(info: pd.DataFrame) -> go.Figure:
         return theme.empty_figure(_("No finished run of this data set and recipe yet."), title)
     traces = [
         _trace(rows, str(kind), str(measure), len(info[["family", "width"]].drop_duplicates()) > 1)
-        for (kind, _family, _width, _option, measure), rows in info.groupby(
-            ["kind", "family", "width", "shortcut", "measure"]
-        )  # ty: ignore[not-iterable]
+        for (kind, _family, _width, _option, measure), rows in info.sort_values(
+            "measure",
+            ascending=False,
+            kind="stable",  # training before test
+        ).groupby(["kind", "family", "width", "shortcut", "measure"], sort=False)  # ty: ignore[not-iterable]
     ]
     subtitle = _("Thick: clean training error at the end. Thin, dotted: test error. Bars: seeds.")
     axes = {
@@ -147,8 +149,10 @@ def _trace(rows: pd.DataFrame, kind: str, measure: str, name_width: bool) -> dic
     }  # fmt: skip
     style = {"color": colour, "width": 3 if measure == "train" else 1.2,
              "dash": "solid" if measure == "train" else "dot"}  # fmt: skip
+    # A net without a ladder is a point without a line: hollow tells test from training error.
+    marker = {"size": 9} if measure == "train" else {"size": 8, "symbol": "circle-open"}
     return {
         "type": "scatter", "mode": "lines+markers", "name": name, "x": rows["depth"],
-        "y": rows["error"], "error_y": spread, "line": style, "marker": {"size": 8},
+        "y": rows["error"], "error_y": spread, "line": style, "marker": marker,
         "customdata": rows["net"], "hovertemplate": "%{customdata}: <b>%{y:.2f} %</b>",
     }  # fmt: skip

@@ -35,8 +35,9 @@ def plot_netmap(info: pd.DataFrame, colour: str, chosen: str, meaning: str) -> g
         chosen: name of the block that is looked at.
         meaning: what the values are.
     """
-    values = info["value"].fillna(0)
-    strength = 0.25 + 0.75 * values / (values.max() or 1)
+    values = info["value"].fillna(info["value"].min()).fillna(0)
+    above = values - values.min()
+    strength = 0.2 + 0.8 * above / (above.max() or 1)
     is_chosen = info["name"] == chosen
     trace = {
         "type": "scatter", "x": info["block"], "y": info["stage"], "mode": "markers",
@@ -62,7 +63,7 @@ def plot_netmap(info: pd.DataFrame, colour: str, chosen: str, meaning: str) -> g
         "hovermode": "closest",
         "dragmode": False,
         "xaxis": {"title": {"text": _("Block")}, "dtick": 1, "fixedrange": True,
-                  "range": [0.5, max(12.5, info["block"].max() + 0.5)]},
+                  "range": [0.5, max(6.5, info["block"].max() + 0.5)]},
         "yaxis": {"tickvals": stages, "ticktext": words, "autorange": "reversed",
                   "fixedrange": True, "showgrid": False},
     }  # fmt: skip

@@ -47,6 +47,8 @@ def check_file(path: Path) -> Contents:
         ImportRefused: not such a file, cut off, too large, or it claims what it does not hold.
     """
     try:
+        if not path.exists():
+            raise ImportRefused(f"there is no file {path}")
         if not path.is_file():
             raise ImportRefused(f"{path} is not a file; name one with {FORMATS}")
         size = path.stat().st_size

@@ -23,7 +23,7 @@ from torch import Tensor
 from analysis.errors import ImportRefused
 from analysis.importing.archives import MAX_FILE, check_file
 from analysis.importing.pickles import MAX_KEYS
-from analysis.importing.stubs import NUMBER_CODES, NUMPY_SCALARS, Attributed, TensorStub
+from analysis.importing.stubs import NUMBER_CODES, NUMPY_SCALARS, Attributed, Opaque, TensorStub
 
 WRAPPERS = (
     "state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params",
@@ -112,7 +112,9 @@ def _search(value: Any, depth: int) -> tuple[str, ...] | None:
 
 def _no_state_dict(value: Any) -> str:
     if not isinstance(value, dict):
-        return f"it holds no state dict, but a {type(value).__name__}"
+        stubs = {TensorStub: "tensor", Opaque: "object", Attributed: "object"}
+        what = stubs.get(type(value), type(value).__name__)
+        return f"it holds no state dict, but a {what}; save net.state_dict()"
     if not value:
         return "it holds an empty dictionary, no weights"
     keys = ", ".join(str(key)[:40] for key in list(value)[:6])

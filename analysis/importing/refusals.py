@@ -43,11 +43,14 @@ def refuse_other_nets(shapes: Mapping[str, Shape], ours: Mapping[str, str]) -> N
     if before:
         raise ImportRefused(_PRE_ACTIVATION)
     if "stem.conv.weight" not in ours or "head.fc.weight" not in ours:
-        what = "first convolution" if "stem.conv.weight" not in ours else "linear layer"
+        stem = "stem.conv.weight" not in ours
+        what = "first convolution" if stem else "linear layer"
+        known = "conv1, conv1.0, stem.conv" if stem else "linear, fc, head.fc"
+        keys = list(shapes)
         raise ImportRefused(
-            f"no {what} was found by a name that is known (conv1, conv1.0, stem.conv; linear, fc, "
-            f"head.fc), so it is no net of the families here; its keys begin with "
-            f"{listed(list(shapes))}"
+            f"no {what} was found by a name that is known ({known}), so it is no net of the "
+            f"families here; its keys {'begin' if stem else 'end'} with "
+            f"{listed(keys if stem else keys[-4:])}"
         )
     biases = [key for key in ours if re.search(r"conv\d?\.bias$", key)]
     if biases:

@@ -50,7 +50,7 @@ def claim_of(facts: Mapping[str, object]) -> Claim | None:
     for key in ACCURACY_KEYS:
         value = facts.get(key)
         if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 100:
-            return Claim(key, 100 - (100 * value if value <= 1 else value))
+            return Claim(key, round(100 - (100 * value if value <= 1 else value), 4))
     return None
 
 

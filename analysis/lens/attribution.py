@@ -160,12 +160,15 @@ def _guided(net: Net, x: Tensor, target: int, module: nn.Module, _steps: int | N
 
 
 def _occlusion(net: Net, x: Tensor, target: int, _module: nn.Module, _steps: int | None) -> _Found:
+    # In proportion to the input, so that a 224-pixel net takes 225 passes too, not 12,321.
+    scale = max(x.shape[-1] // 32, 1)
+    window, stride = WINDOW * scale, STRIDE * scale
     with torch.no_grad():
         values = attr.Occlusion(net).attribute(
             x,
             target=target,
-            sliding_window_shapes=(x.shape[1], WINDOW, WINDOW),
-            strides=(x.shape[1], STRIDE, STRIDE),
+            sliding_window_shapes=(x.shape[1], window, window),
+            strides=(x.shape[1], stride, stride),
             baselines=0,
             perturbations_per_eval=16,
         )

@@ -6,6 +6,7 @@ constructed net is listed and compared as any other. `analysis.continuation` tra
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -22,12 +23,14 @@ from analysis.lens.construction import (
     stage_statistics,
 )
 from analysis.nets import Net
+from analysis.responses import Recording
+from analysis.responses.recorder import RECORD_BATCH
 from analysis.runs import Run, RunConfig, create_run, load_run, open_writer
 from analysis.runs.files import MODEL
 from analysis.runs.format import new_run_id, now
 from analysis.spec import Recipe
 from analysis.text import _
-from analysis.training.evaluate import evaluate
+from analysis.training.evaluate import EVALUATION_BATCH, evaluate
 from analysis.training.finish import measure
 from analysis.training.hardware import describe_machine, describe_versions
 from analysis.training.prepare import TrainingImages, load_training_images
@@ -46,6 +49,7 @@ def construct_run(
     calibrate: bool = True,
     command: str = "",
     progress: Callable[[int, int], None] | None = None,
+    done: Callable[[float], None] | None = None,
 ) -> Path:
     """Keep a constructed net as a run.
 
@@ -61,6 +65,7 @@ def construct_run(
             to its shallower one in training mode too.
         command: the command line that makes this run.
         progress: told (images decoded, images) while the data set is read the first time.
+        done: told the share of the measuring that is done, from 0 to 1, after each batch.
 
     Returns:
         The new run's directory.
@@ -75,40 +80,69 @@ def construct_run(
     images = run_images(run, progress)
     batches = _batches(images.images.train[:CALIBRATION_IMAGES], normalizer)
     deep = deepen(shallow, depth, stage_statistics(shallow, batches) if calibrate else None)
+    share = _Share(images, done)
+    before = _errors(shallow, images, normalizer, share)
     origin = {
         "kind": "construction", "from": run.id, "net": run.net, "calibrated": calibrate,
         "recipe": _trained_with(run).to_dict(),
-        "errors": dict(zip(("train", "test"), _errors(shallow, images, normalizer), strict=True)),
+        "errors": dict(zip(("train", "test"), before, strict=True)),
     }  # fmt: skip
     config = RunConfig(
         net=deep_spec, recipe=None, data=run.config.data, images=run.config.images,
         seed=run.config.seed, compute=run.config.compute, created=now(), command=command,
         origin=origin,
     )  # fmt: skip
+    measured = _measured(deep, normalizer, images, share)
     path = create_run(folder, config, new_run_id(config))
-    _finish(path, deep, normalizer, images)
+    _finish(path, deep, normalizer, measured)
     return path
 
 
-def _errors(net: Net, images: TrainingImages, normalizer: Normalizer) -> tuple[float, float]:
+class _Share:
+    """Counts batches of the two nets' passes, and tells the share that is done."""
+
+    def __init__(self, images: TrainingImages, told: Callable[[float], None] | None) -> None:
+        held = images.images
+        evaluated = sum(math.ceil(len(x) / EVALUATION_BATCH) for x in (held.train, held.test))
+        self._all = 2 * evaluated + math.ceil(len(held.test) / RECORD_BATCH)
+        self._told, self._done = told, 0
+
+    def __call__(self) -> None:
+        self._done += 1
+        if self._told:
+            self._told(min(self._done / self._all, 1.0))
+
+
+def _errors(
+    net: Net, images: TrainingImages, normalizer: Normalizer, tick: Callable[[], None]
+) -> tuple[float, float]:
     """(training, test) error in percent."""
     held = images.images
     return (
-        evaluate(net, held.train, held.train_labels, normalizer)[1],
-        evaluate(net, held.test, held.test_labels, normalizer)[1],
+        evaluate(net, held.train, held.train_labels, normalizer, tick=tick)[1],
+        evaluate(net, held.test, held.test_labels, normalizer, tick=tick)[1],
     )
 
 
-def _finish(path: Path, net: Net, normalizer: Normalizer, images: TrainingImages) -> None:
-    """Measure a net that is not trained on, and close its run."""
+def _measured(
+    net: Net, normalizer: Normalizer, images: TrainingImages, tick: Callable[[], None]
+) -> tuple[dict[str, float], Recording]:
+    """The history's row and the responses of a net that is not trained on."""
     held = images.images
-    train_loss, train_error = evaluate(net, held.train, held.train_labels, normalizer)
-    test_loss, test_error = evaluate(net, held.test, held.test_labels, normalizer)
+    train_loss, train_error = evaluate(net, held.train, held.train_labels, normalizer, tick=tick)
+    test_loss, test_error = evaluate(net, held.test, held.test_labels, normalizer, tick=tick)
     row = {
         "epoch": 0, "iteration": 0, "train_loss": train_loss, "train_error_clean": train_error,
         "test_loss": test_loss, "test_error": test_error,
     }  # fmt: skip
-    found = measure(net, held.test, normalizer, 0)
+    return row, measure(net, held.test, normalizer, 0, tick=tick)
+
+
+def _finish(
+    path: Path, net: Net, normalizer: Normalizer, measured: tuple[dict[str, float], Recording]
+) -> None:
+    """Write what was measured, and close the run: until then nobody sees it as one that waits."""
+    row, found = measured
     with open_writer(path) as writer:
         metadata = {"net": net.spec.name, "epoch": "0"}
         writer.save_tensors(MODEL, model_tensors(net, normalizer), metadata)
@@ -117,7 +151,8 @@ def _finish(path: Path, net: Net, normalizer: Normalizer, images: TrainingImages
         if len(found.refinement):
             writer.append("refinement", found.refinement)
         writer.set_status(
-            state="finished", train_error_clean=train_error, test_error=test_error,
+            state="finished", train_error_clean=row["train_error_clean"],
+            test_error=row["test_error"],
             started=now(), ended=now(), versions=describe_versions(),
             machine=describe_machine("cpu"),
         )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -13,6 +14,14 @@ from analysis.runs import Comparable, DamagedRun, Run, SavedRecording
 from analysis.text import _
 
 Entry = TypeVar("Entry", Run, Comparable)
+
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-!$<>|~:])")
+
+
+def literal(text: str) -> str:
+    """Text that Streamlit shows as it stands: a file's name may look like Markdown or LaTeX."""
+    return _MARKDOWN.sub(r"\\\1", text)
 
 
 def stop_without_runs(runs: Sequence[Comparable], damaged: Sequence[DamagedRun]) -> None:

@@ -160,5 +160,5 @@ def test_a_torn_table_is_an_error_that_names_the_file(tmp_path: Path):
     """Never a half-drawn curve."""
     path = write_run(tmp_path)
     (path / "history.csv").write_text("epoch,iteration\n1,20\n")
-    with pytest.raises(RunDamaged, match=r"^history\.csv: no column lr, train_loss"):
+    with pytest.raises(RunDamaged, match=r"_tiny: history\.csv: no column lr, train_loss"):
         error_curves_info([load_run(path)])

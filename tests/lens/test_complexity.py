@@ -157,4 +157,4 @@ def test_an_unknown_net_is_named():
 
 def test_the_lists_are_nets():
     """All nets that the page shows can be built by name."""
-    assert len(complexity_info([*PAPER_NETS, *CIFAR_NETS])) == 12
+    assert len(complexity_info([*PAPER_NETS, *CIFAR_NETS])) == 14

@@ -68,7 +68,7 @@ def _row(claim: Claim, verdict: Verdict, names: list[str]) -> None:
         words, evidence, rule = st.columns(_WIDTHS, gap="medium")
     with words:
         st.badge(
-            _states()[verdict.state], icon=f":material/{_ICONS[verdict.state]}:",
+            _badge(verdict), icon=f":material/{_ICONS[verdict.state]}:",
             color=_COLOURS[verdict.state],  # ty: ignore[invalid-argument-type]
         )  # fmt: skip
         section = _("section {section}").format(section=claim.section)
@@ -82,7 +82,8 @@ def _row(claim: Claim, verdict: Verdict, names: list[str]) -> None:
 
 def _wanted(verdict: Verdict) -> str:
     nets = ", ".join(net.name for net in verdict.wanted)
-    return _("Wanted: a finished run of {nets}").format(nets=nets)
+    words = _("Wanted: a finished run of {nets}. The commands are below the claims.")
+    return words.format(nets=nets)
 
 
 def _link(page: str, names: list[str]) -> None:
@@ -99,6 +100,13 @@ def _link(page: str, names: list[str]) -> None:
         )  # fmt: skip
 
 
+def _badge(verdict: Verdict) -> str:
+    """The state; where chance is not ruled out, the badge itself says so."""
+    words = _states()[verdict.state]
+    lone = verdict.one_seed and verdict.state in ("holds", "fails")
+    return _("{state}, by one seed").format(state=words) if lone else words
+
+
 def _states() -> dict[State, str]:
     return {
         "holds": _("holds"),
@@ -113,7 +121,7 @@ def _table(judged: Sequence[tuple[Claim, Verdict]]) -> pd.DataFrame:
         {
             _("Claim"): [claim.words() for claim, _v in judged],
             _("Section"): [claim.section for claim, _v in judged],
-            _("Verdict"): [_states()[verdict.state] for _c, verdict in judged],
+            _("Verdict"): [_badge(verdict) for _c, verdict in judged],
             _("Evidence"): ["; ".join(verdict.evidence) for _c, verdict in judged],
             _("In the paper"): [claim.paper() for claim, _v in judged],
             _("Rule"): [claim.rule() for claim, _v in judged],

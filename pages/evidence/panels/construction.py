@@ -59,9 +59,18 @@ def _construct(base: Run, depth: int) -> None:
 
     command = f"python -m analysis construct {base.id} {depth}"
     try:
-        with st.spinner(_("Constructing and measuring; a minute or so.")):
-            made = load_run(construct_run(base, depth, default_folder(), command=command))
+        words = _("Measuring both nets over all images: {percent} %")
+        bar = st.progress(0.0, words.format(percent=0))
+
+        def done(share: float) -> None:
+            bar.progress(share, words.format(percent=round(100 * share)))
+
+        with st.spinner(_("Constructing and measuring; some minutes on a laptop.")):
+            made = load_run(
+                construct_run(base, depth, default_folder(), command=command, done=done)
+            )
             _compare(base, made)
+        bar.empty()
     except LensError as error:
         st.error(str(error))
         return

@@ -17,7 +17,7 @@ from analysis.lens.samples import sample, sample_names, sample_title
 from analysis.lens.uploads import MAX_BYTES, MAX_FILES, Picture, pixel_digest
 from analysis.runs import Run
 from analysis.text import _
-from pages.common import cached, state
+from pages.common import cached, messages, state
 from pages.lens.panels import browser
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _take_square(crop: Crop) -> None:
 
 def _caption(picture: Picture) -> str:
     width, height = picture.size
-    return " ".join([f"{picture.name}, {width} x {height}.", *picture.notes])
+    return " ".join([f"{messages.literal(picture.name)}, {width} x {height}.", *picture.notes])
 
 
 def _uploaded() -> Picture | None:
@@ -114,16 +114,16 @@ def _uploaded() -> Picture | None:
     )
     if len(files) > MAX_FILES:
         st.warning(
-            _("{count} files were given; the first {most} are read.").format(
-                count=len(files), most=MAX_FILES
-            )
+            _(
+                "{count} files were given; the last {most} are read. Remove some to see others."
+            ).format(count=len(files), most=MAX_FILES)
         )
     pictures = {}
-    for file in files[:MAX_FILES]:
+    for file in files[-MAX_FILES:]:
         try:
             pictures[file.file_id] = cached.picture_of(file)
         except LensError as error:
-            st.error(str(error), icon=":material/image_not_supported:")
+            st.error(messages.literal(str(error)), icon=":material/image_not_supported:")
     if not pictures:
         st.info(_("Choose one or several images."))
         return None
@@ -134,7 +134,7 @@ def _uploaded() -> Picture | None:
         _("Which one"),
         list(pictures),
         required=True,
-        format_func=lambda key: pictures[key].name if key in pictures else key,
+        format_func=lambda key: messages.literal(pictures[key].name) if key in pictures else key,
         key="image_which",
     )
     return pictures.get(chosen) or next(iter(pictures.values()))

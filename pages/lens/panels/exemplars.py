@@ -77,12 +77,14 @@ def _gallery(run: Run, exemplars: list[tuple[int, int, float]], pixels: Any, lay
                 st.image(_marked(rgb, box), caption=words, output_format="PNG")
                 if field.size < size:
                     st.image(_patch(rgb, box), width=PATCH, alt=words, output_format="PNG")
-    st.caption(
-        _(
-            "The test images with the largest response (before ReLU) of this channel at any "
-            "position. The square is what that position can see: {size} x {size} pixels."
-        ).format(size=field.size)
+    words = _(
+        "The test images with the largest response (before ReLU) of this channel at any position."
     )
+    if field.size < size:
+        seen = _("The square is what that position can see: {size} x {size} pixels.")
+    else:
+        seen = _("Every position of this layer can see the whole image ({size} x {size} pixels).")
+    st.caption(f"{words} {seen.format(size=field.size)}")
 
 
 def _patch(rgb: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:

@@ -51,7 +51,10 @@ def show_panel(runs: Sequence[Run], subject: Subject, probes: dict[str, Any]) ->
 def pick_class(runs: Sequence[Run], probes: dict[str, Any], key: str) -> int:
     """A class of the first run; at first the one that it predicts."""
     names = nets.classes_of(runs[0])
-    best = int(probes[runs[0].id].probabilities.argmax())
-    return st.selectbox(
-        _("Class"), range(len(names)), index=best, format_func=lambda i: names[i], key=key
-    )
+    probabilities = probes[runs[0].id].probabilities
+    # Another picture or net has another prediction: a class chosen for the old one is forgotten.
+    asked = (runs[0].id, probabilities.tobytes())
+    if st.session_state.get(f"{key}_for") != asked:
+        st.session_state[f"{key}_for"] = asked
+        st.session_state[key] = int(probabilities.argmax())
+    return st.selectbox(_("Class"), range(len(names)), format_func=lambda i: names[i], key=key)
