@@ -16,7 +16,7 @@ from analysis.text import _
 Entry = TypeVar("Entry", Run, Comparable)
 
 
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-!$<>|~:])")
+_MARKDOWN = re.compile(r"([\\`*_\[\]$<~]|:(?=\w+:))")
 
 
 def literal(text: str) -> str:

@@ -231,12 +231,21 @@ def test_bad_uploads(page, name):
     assert len(figures(at)) == 1
 
 
+def test_a_file_s_name_is_no_markdown(page):
+    """Stars, brackets and dollars in it are letters, not bold, links or formulas."""
+    at = upload(page, **{"a *b* $x$ [l](c).png": encoded(photo())})
+    assert any(r"a \*b\* \$x\$ \[l\](c).png, " in caption.value for caption in at.caption)
+
+
 def test_forty_files(page):
-    """Of 40 files the first 8 are read, the page says so, and one can be chosen."""
+    """Of 40 files the last 8 are read, the page says so, and one can be chosen."""
     at = upload(page, **{f"{i}.png": encoded(photo(40 + i, 40)) for i in range(40)})
 
     assert not at.exception
-    assert at.warning[0].value == "40 files were given; the first 8 are read."
+    assert (
+        at.warning[0].value
+        == "40 files were given; the last 8 are read. Remove some to see others."
+    )
     assert len(figures(at)) == 1
 
 
