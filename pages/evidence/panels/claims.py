@@ -104,7 +104,7 @@ def _badge(verdict: Verdict) -> str:
     """The state; where chance is not ruled out, the badge itself says so."""
     words = _states()[verdict.state]
     lone = verdict.one_seed and verdict.state in ("holds", "fails")
-    return _("{state}, by one seed").format(state=words) if lone else words
+    return _("{state}, chance not ruled out").format(state=words) if lone else words
 
 
 def _states() -> dict[State, str]:
