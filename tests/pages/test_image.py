@@ -6,6 +6,7 @@ import base64
 import gc
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -173,15 +174,34 @@ def test_attribution(page):
     assert len(figures(at)) == 2
 
 
+def test_grad_cam_at_any_layer(page):
+    """Blocks and single layers, from the first to the last, in every net."""
+
+    def looked_at(kind: str, depth: float) -> set[str]:
+        at.session_state["image_methods"] = ["grad_cam"]
+        at.session_state["image_place_kind"], at.session_state["image_place"] = kind, depth
+        at.run()
+        assert not at.exception
+        captions = " ".join(one.caption for image in at.image for one in image.proto.imgs)
+        return set(re.findall(r"(?:stem|stage)[\w.]*", captions))
+
+    at = panel(page, "attribution")
+    assert looked_at("block", 100.0) == {"stage3.block1"}
+    assert looked_at("layer", 100.0) == {"stage3.block1.bn2"}
+    assert looked_at("layer", 0.0) == {"stem.bn"}
+    assert looked_at("layer", 50.0) == {"stage2.block1.bn1"}
+
+
 def test_attribution_maps(page, runs):
     """The .npz has each net's map of each method chosen, under the run's name, and its layer."""
-    from pages.lens.panels.attribution import maps_file
+    from pages.lens.panels.attribution import Place, maps_file
     from pages.lens.panels.chooser import Picture, Subject
 
     run = load_run(next(path for path in runs.iterdir() if "resnet" in path.name))
     pixels = np.full((32, 32, 3), 90, np.uint8)
     subject = Subject(Picture("grey", pixels, (32, 32)), pixels)
-    with np.load(io.BytesIO(maps_file([run], subject, 3, ["saliency", "grad_cam"], 1.0))) as found:
+    methods = ["saliency", "grad_cam"]
+    with np.load(io.BytesIO(maps_file([run], subject, 3, methods, Place(1.0)))) as found:
         assert set(found.files) == {
             "pixels", "target", f"{run.id}/saliency", f"{run.id}/grad_cam/stage3.block1",
         }  # fmt: skip

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
+from analysis import plan
 from analysis.figures import images, run_styles
 from analysis.figures.inspect import plot_sanity
 from analysis.runs import Run
@@ -17,6 +19,16 @@ from pages.common import cached, show, state
 from pages.lens.panels import nets
 from pages.lens.panels.chooser import Subject
 from pages.lens.panels.forming import pick_class
+
+
+@dataclass(frozen=True)
+class Place:
+    """How deep to look, as a part of the net, since nets differ in depth."""
+
+    share: float
+    """0: the first, 1: the last."""
+    layers: bool = False
+    """Of the layers (their BN outputs), rather than of the blocks (their outputs)."""
 
 
 def titles() -> dict[str, str]:
@@ -68,7 +80,7 @@ def show_panel(runs: Sequence[Run], subject: Subject, probes: dict[str, Any]) ->
     with state.row():
         target = pick_class(runs, probes, "image_target")
         opacity = st.slider(_("Opacity (%)"), 0, 100, 75, key="image_over") / 100
-        place = _pick_place(runs)
+        place = _pick_place()
     methods = st.pills(
         _("Methods"), list(titles()), default=["integrated_gradients", "grad_cam", "occlusion"],
         selection_mode="multi", format_func=titles().__getitem__, key="image_methods",
@@ -96,7 +108,7 @@ def show_panel(runs: Sequence[Run], subject: Subject, probes: dict[str, Any]) ->
 
 
 def maps_file(
-    runs: Sequence[Run], subject: Subject, target: int, methods: Sequence[str], place: float
+    runs: Sequence[Run], subject: Subject, target: int, methods: Sequence[str], place: Place
 ) -> bytes:
     """An .npz: `pixels`, the class's name, and each map float32 (H, W) under run/method/layer."""
     arrays = {"pixels": subject.pixels, "target": np.array(nets.classes_of(runs[0])[target])}
@@ -111,7 +123,7 @@ def maps_file(
 
 
 def _attributed(
-    run: Run, subject: Subject, target: int, method: str, place: float
+    run: Run, subject: Subject, target: int, method: str, place: Place
 ) -> tuple[Any, str]:
     """The attribution, and the layer it looks at, if any."""
     from analysis.lens.attribution import layered
@@ -123,23 +135,32 @@ def _attributed(
     )
 
 
-def _pick_place(runs: Sequence[Run]) -> float:
-    """How deep Grad-CAM and conductance look, as a part of the blocks: nets differ in depth."""
-    return st.slider(
-        _("Depth of the layer (%)"), 0, 100, 100, key="image_place",
-        help=_("For Grad-CAM and conductance: 0 is the first block, 100 the last."),
+def _pick_place() -> Place:
+    """Where Grad-CAM and conductance look."""
+    kinds = {"block": _("Blocks"), "layer": _("Layers")}
+    kind = state.choose(
+        "image_place_kind", _("Look at"), kinds,
+        _("For Grad-CAM and conductance: a block's output, or a single layer's BN output."),
+    )  # fmt: skip
+    # Half a percent reaches each of ResNet-110's 109 layers.
+    share = st.slider(
+        _("Depth of the layer (%)"), 0.0, 100.0, 100.0, 0.5, key="image_place", format="%.1f",
+        help=_("For Grad-CAM and conductance: 0 is the first one, 100 the last."),
     ) / 100  # fmt: skip
+    return Place(share, layers=kind == "layer")
 
 
-def _layer_at(run: Run, place: float) -> str:
-    from analysis.plan import blocks
-
-    found = blocks(run.config.net)
-    return found[round(place * (len(found) - 1))].name
+def _layer_at(run: Run, place: Place) -> str:
+    net = run.config.net
+    if place.layers:
+        found = [layer.bn for layer in plan.layers(net) if layer.role in ("stem", "main")]
+    else:
+        found = [block.name for block in plan.blocks(net)]
+    return found[round(place.share * (len(found) - 1))]
 
 
 def _one(
-    run: Run, subject: Subject, target: int, method: str, place: float, opacity: float
+    run: Run, subject: Subject, target: int, method: str, place: Place, opacity: float
 ) -> None:
     found, layer = _attributed(run, subject, target, method, place)
     scale: images.Scale = "signed" if found.signed else "positive"
@@ -156,7 +177,7 @@ def _one(
 
 
 def _sanity(
-    runs: Sequence[Run], subject: Subject, target: int, methods: list[str], place: float
+    runs: Sequence[Run], subject: Subject, target: int, methods: list[str], place: Place
 ) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         method = st.selectbox(
