@@ -227,7 +227,7 @@ CLAIMS = (
     Claim(
         "depth-gain", "4.1, 4.2",
         lambda: _("Residual nets gain from depth."),
-        lambda: _table_6(),
+        _table_6,
         lambda: _("From the shallowest to the deepest the test error falls by more than the spread "
                   "between seeds, and from no depth to the next rises by more."),
         _gain,

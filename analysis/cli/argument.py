@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from analysis.cli.options import RunName, RunsFolder, folders
+from analysis.cli.options import Epochs, RunName, RunsFolder, folders, known_runs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,7 @@ def construct(
     train: Annotated[
         str, typer.Option(help="Go on training it with this recipe: paper, short, quick.")
     ] = "",
-    epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.", min=1)] = None,
+    epochs: Epochs = None,
     lr: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
     queue: Annotated[
         bool,
@@ -78,11 +78,9 @@ def _queue_study(built: Run, folder: Path) -> None:
     from analysis import jobs
     from analysis.cli.train import _command
     from analysis.continuation import queue_study
-    from analysis.runs import Run, list_runs
 
-    known = [run for run in list_runs(folders(folder)) if isinstance(run, Run)]
     try:
-        for path in queue_study(built, known, folder, _command()):
+        for path in queue_study(built, known_runs(folder), folder, _command()):
             print(f"Queued: {path}")
     finally:
         jobs.start_worker(folder)

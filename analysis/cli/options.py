@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from analysis.runs import Run
 
 RunsFolder = Annotated[
     Path | None,
@@ -15,6 +18,14 @@ RunsFolder = Annotated[
         metavar="FOLDER",
     ),
 ]
+DataName = Annotated[
+    str, typer.Option(help="cifar10, cifar100, digits, or folder:PATH (train/ and test/ in it).")
+]
+DataTitle = Annotated[str, typer.Option(help="What figures call the data.")]
+Epochs = Annotated[int | None, typer.Option(help="Instead of the recipe's.", min=1)]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
+Precision = Annotated[str, typer.Option(help="auto, float32, bfloat16.")]
+Threads = Annotated[int | None, typer.Option(help="CPU threads.", min=1)]
 RunName = Annotated[
     str,
     typer.Argument(
@@ -28,3 +39,10 @@ def folders(runs: Path | None) -> list[Path]:
     from analysis.runs import BUNDLED, default_folder
 
     return [BUNDLED, runs or default_folder()]
+
+
+def known_runs(runs: Path | None) -> list[Run]:
+    """The readable runs of these folders."""
+    from analysis.runs import Run, list_runs
+
+    return [run for run in list_runs(folders(runs)) if isinstance(run, Run)]

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from analysis.cli import jobs
-from analysis.cli.options import RunsFolder, folders
+from analysis.cli.options import (
+    DataName,
+    DataTitle,
+    Device,
+    Epochs,
+    Precision,
+    RunsFolder,
+    Threads,
+    known_runs,
+)
 from analysis.cli.train import _Bar, _command, _duration, _run
 
 if TYPE_CHECKING:
@@ -27,14 +36,11 @@ def register(app: typer.Typer) -> None:
 def reproduce(
     context: typer.Context,
     figure: Annotated[str, typer.Argument(help="fig6, fig7 or table6.", metavar="FIGURE")],
-    data: Annotated[
-        str,
-        typer.Option(help="cifar10, cifar100, digits, or folder:PATH (train/ and test/ in it)."),
-    ] = "cifar10",
+    data: DataName = "cifar10",
     recipe: Annotated[
         str, typer.Option(help="paper: 64k iterations; short: 30 epochs; quick: a minute a net.")
     ] = "paper",
-    epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.", min=1)] = None,
+    epochs: Epochs = None,
     seeds: Annotated[
         int, typer.Option(help="Seeds of each net, from 0; the paper: 5 for ResNet-110.", min=1)
     ] = 1,
@@ -56,11 +62,11 @@ def reproduce(
     bundled: Annotated[
         bool, typer.Option("--bundled", help="Draw the runs that came along; train nothing.")
     ] = False,
-    data_title: Annotated[str, typer.Option(help="What figures call the data.")] = "",
+    data_title: DataTitle = "",
     runs: RunsFolder = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, float32, bfloat16.")] = "auto",
-    threads: Annotated[int | None, typer.Option(help="CPU threads.", min=1)] = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    threads: Threads = None,
 ) -> None:
     """Reproduce a figure of the paper: train what is missing, draw what there is.
 
@@ -78,7 +84,7 @@ def reproduce(
         raise typer.BadParameter(f"{path} can't be written: name a file in a folder that exists")
     if bundled:
         _only(context, "figure", "bundled", "output", "runs")
-        _draw(experiment, experiments.bundled(experiment, _known(runs)), path)
+        _draw(experiment, experiments.bundled(experiment, known_runs(runs)), path)
         return
     spec = DataSpec.parse(data, data_title)
     changes = {} if epochs is None else {"epochs": epochs}
@@ -125,16 +131,10 @@ def _only(context: typer.Context, *allowed: str) -> None:
         raise typer.BadParameter(f"--bundled draws what came along, so it takes no {options}")
 
 
-def _known(runs: Path | None) -> list[Run]:
-    from analysis.runs import Run, list_runs
-
-    return [run for run in list_runs(folders(runs)) if isinstance(run, Run)]
-
-
 def _parts(wanted: Sequence[Request], runs: Path | None, data: DataSpec) -> list[Part]:
     from analysis.reproduce import parts
 
-    known = _known(runs)
+    known = known_runs(runs)
     return parts(wanted, known, _fingerprint(data, known))
 
 
@@ -168,7 +168,7 @@ def _time_steps(found: Sequence[Part], folder: Path) -> None:
 def _print_plan(found: Sequence[Part], folder: Path) -> None:
     from analysis.estimate import estimate, known_rates
 
-    rates = known_rates(_known(folder), folder)
+    rates = known_rates(known_runs(folder), folder)
     total, bases = 0.0, set()
     for part in found:
         request, run = part.request, part.run
@@ -201,6 +201,7 @@ def _train(
 ) -> bool:
     """Train a part to its end, then draw all that have finished; False where it did not finish."""
     from analysis.errors import RunInUse, TrainingFailed
+    from analysis.reproduce import write_figure
     from analysis.training import prepare_run
 
     request = part.request
@@ -217,17 +218,15 @@ def _train(
         print(f"{request.net.name}: {error}")
         return False
     done = _finished(_parts(wanted, folder, request.data))
-    _draw(experiment, done, path, quiet=True)
+    write_figure(experiment, done, path)
     return True
 
 
-def _draw(experiment: Experiment, runs: Sequence[Run], path: Path, quiet: bool = False) -> None:
+def _draw(experiment: Experiment, runs: Sequence[Run], path: Path) -> None:
     from analysis.figures import summary_info
     from analysis.reproduce import write_figure
 
     write_figure(experiment, runs, path)
-    if quiet:
-        return
     columns = ["net", "seed", "train_error_clean", "test_error", "mean_response", "epochs"]
     table = summary_info(runs)[columns]
     print("\nErrors in percent, mean of the 3x3 layers' responses (std):")

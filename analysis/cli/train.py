@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from analysis.cli import jobs
-from analysis.cli.options import RunName, RunsFolder, folders
+from analysis.cli.options import (
+    DataName,
+    DataTitle,
+    Device,
+    Epochs,
+    Precision,
+    RunName,
+    RunsFolder,
+    Threads,
+    folders,
+)
 
 if TYPE_CHECKING:
     from analysis.training import Progress
@@ -28,10 +38,7 @@ def register(app: typer.Typer) -> None:
 
 def train(
     net: Annotated[str, typer.Option(help="plain-34, resnet-56, resnet-34-w16, resnet-20-B, ...")],
-    data: Annotated[
-        str,
-        typer.Option(help="cifar10, cifar100, digits, or folder:PATH (train/ and test/ in it)."),
-    ] = "cifar10",
+    data: DataName = "cifar10",
     recipe: Annotated[
         str,
         typer.Option(
@@ -39,7 +46,7 @@ def train(
         ),
     ] = "short",
     seed: Annotated[int, typer.Option(help="Of initialisation, data order and augmentation.")] = 0,
-    epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.", min=1)] = None,
+    epochs: Epochs = None,
     batch_size: Annotated[int | None, typer.Option(help="Images an update.", min=1)] = None,
     lr: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
     weight_decay: Annotated[float | None, typer.Option(help="Of SGD.")] = None,
@@ -47,13 +54,13 @@ def train(
         int | None, typer.Option(help="Training images to hold out; the paper: 5000.")
     ] = None,
     no_augment: Annotated[bool, typer.Option("--no-augment", help="No crops, no flips.")] = False,
-    data_title: Annotated[str, typer.Option(help="What figures call the data.")] = "",
+    data_title: DataTitle = "",
     resize: Annotated[int | None, typer.Option(help="Resize a folder's images to this.")] = None,
     runs: RunsFolder = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, float32, bfloat16.")] = "auto",
+    device: Device = "auto",
+    precision: Precision = "auto",
     no_compile: Annotated[bool, typer.Option("--no-compile", help="Run eagerly.")] = False,
-    threads: Annotated[int | None, typer.Option(help="CPU threads.", min=1)] = None,
+    threads: Threads = None,
     name: Annotated[
         str, typer.Option(help="The run's id. [default: date, net, recipe, seed]")
     ] = "",

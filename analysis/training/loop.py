@@ -81,9 +81,8 @@ def train_run(
         try:
             if writer:
                 _start(writer)
-            decoding = _stoppable(data_progress, writer, should_stop)
-            config, images = _images(path, writer, world, decoding)
             monitor = Monitor(writer, world, progress, should_stop, log)
+            config, images = _images(path, writer, world, monitor.stoppable(data_progress))
             _Trainer(config, images, writer, world, monitor).run(path)
         except Stopped:
             _set_status(writer, state="cancelled", reason="cancelled", ended=now())
@@ -152,22 +151,6 @@ def _set_status(writer: RunWriter | None, **changes) -> None:
         return
     with suppress(RunError):  # a full disk: it then shows as interrupted, what it had is whole
         writer.set_status(**changes)
-
-
-def _stoppable(
-    progress: Callable[[int, int], None] | None,
-    writer: RunWriter | None,
-    should_stop: Callable[[], bool] | None,
-) -> Callable[[int, int], None]:
-    """The progress of reading images that stops where somebody asked to."""
-
-    def told(done: int, total: int) -> None:
-        if (should_stop and should_stop()) or (writer and writer.cancel_asked()):
-            raise Stopped
-        if progress:
-            progress(done, total)
-
-    return told
 
 
 def _images(

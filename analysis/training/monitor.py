@@ -156,9 +156,22 @@ class Monitor:
         """Whether somebody asked; several processes agree on it, or one would wait for ever."""
         if self.phase != "training" and self.world.size > 1:
             return False  # each evaluates as many batches as it has; they meet at the next update
+        return bool(float(self.world.total(torch.tensor(float(self._asked_here())))))
+
+    def _asked_here(self) -> bool:
         asked = self.writer is not None and self.writer.cancel_asked()
-        asked = asked or (self._should_stop is not None and self._should_stop())
-        return bool(float(self.world.total(torch.tensor(float(asked)))))
+        return asked or (self._should_stop is not None and self._should_stop())
+
+    def stoppable(self, progress: Callable[[int, int], None] | None) -> Callable[[int, int], None]:
+        """The progress of reading images, before `begin`, that raises Stopped where one asked."""
+
+        def told(done: int, total: int) -> None:
+            if self._asked_here():
+                raise Stopped
+            if progress:
+                progress(done, total)
+
+        return told
 
     def _now(self) -> Progress:
         done = self._epoch * self.length.steps_per_epoch + self._step
