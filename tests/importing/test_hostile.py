@@ -26,6 +26,7 @@ from safetensors.torch import save_file
 from analysis.errors import ImportRefused
 from analysis.importing import import_checkpoint, inspect, stored_upload
 from tests.importing import foreign
+from tests.importing.edited import save_edited
 
 SECONDS = 2.0
 MEGABYTES = 200
@@ -179,18 +180,8 @@ def test_100_000_keys_in_safetensors(tmp_path: Path):
 def huge_storage(path: Path, legacy: bool) -> None:
     """A state dict whose first storage claims 10 TB."""
     state = OrderedDict({"conv1.weight": torch.zeros(1000), "layer1.0.bn1.weight": torch.ones(4)})
-    buffer = io.BytesIO()
-    torch.save(state, buffer, _use_new_zipfile_serialization=not legacy)
     small, large = b"M" + struct.pack("<H", 1000), b"\x8a\x06" + (25 * 10**11).to_bytes(6, "little")
-    if legacy:
-        path.write_bytes(buffer.getvalue().replace(small, large))
-        return
-    with zipfile.ZipFile(buffer) as old, zipfile.ZipFile(path, "w") as new:
-        for info in old.infolist():
-            data = old.read(info)
-            new.writestr(
-                info.filename, data.replace(small, large) if "pkl" in info.filename else data
-            )
+    save_edited(state, path, small, large, legacy)
 
 
 @pytest.mark.parametrize("legacy", [False, True])

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import argparse
 import copyreg
-import io
 import pickle
 import types
-import zipfile
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +23,7 @@ from analysis.errors import ImportRefused
 from analysis.importing import import_checkpoint, inspect
 from analysis.weights import load_net
 from tests.importing import foreign
+from tests.importing.edited import save_edited
 from tests.importing.foreign import noise, shaken
 
 State = dict[str, Any]
@@ -42,19 +41,7 @@ def without_counters(state: State) -> OrderedDict[str, Any]:
 
 def save_from_cuda(value: Any, path: Path, legacy: bool) -> None:
     """torch.save of tensors that were on a GPU: their storages say `cuda:0`."""
-    buffer = io.BytesIO()
-    torch.save(value, buffer, _use_new_zipfile_serialization=not legacy)
-    here, there = b"X\x03\x00\x00\x00cpu", b"X\x06\x00\x00\x00cuda:0"
-    if legacy:
-        assert here in buffer.getvalue()
-        path.write_bytes(buffer.getvalue().replace(here, there))
-        return
-    with zipfile.ZipFile(buffer) as old, zipfile.ZipFile(path, "w") as new:
-        for info in old.infolist():
-            data = old.read(info)
-            new.writestr(
-                info.filename, data.replace(here, there) if "pkl" in info.filename else data
-            )
+    save_edited(value, path, b"X\x03\x00\x00\x00cpu", b"X\x06\x00\x00\x00cuda:0", legacy)
 
 
 class OldPickler(pickle.Pickler):

@@ -20,34 +20,10 @@ from analysis.runs import load_run, open_writer
 from analysis.spec import Recipe
 from pages.common.pickers import default_pair, run_names
 from tests import tiny
+from tests.pages.reading import figures, legend
 from tests.tiny import write_damaged, write_run
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The user's runs, empty, with no bundled ones beside them."""
-    monkeypatch.setattr("analysis.runs.reader.BUNDLED", tmp_path / "bundled")
-    monkeypatch.setenv("RESIDUAL_LENS_RUNS", str(tmp_path / "runs"))
-    return tmp_path / "runs"
-
-
-@pytest.fixture
-def page(folder: Path) -> AppTest:
-    """The app before its first run; Compare is its front page."""
-    return AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-
-
-def _figures(page: AppTest) -> tuple[dict, dict]:
-    """The two figures as the browser gets them."""
-    assert not page.exception, page.exception[0].message
-    curves, responses = (json.loads(chart.proto.spec) for chart in page.get("plotly_chart"))
-    return curves, responses
-
-
-def _legend(figure: dict) -> list[str]:
-    return [trace["name"] for trace in figure["data"] if trace.get("showlegend")]
 
 
 def _summary(page: AppTest) -> dict[str, list[str]]:
@@ -64,8 +40,8 @@ def test_the_page_opens_on_the_34_layer_pair(page: AppTest, folder: Path):
     for net in ("plain-56", "resnet-56", "plain-34-w4", "resnet-34-w4", "resnet-8"):
         write_run(folder, net)
     page.run()
-    for figure in _figures(page):
-        assert _legend(figure) == ["plain-34-w4", "resnet-34-w4"]
+    for figure in figures(page):
+        assert legend(figure) == ["plain-34-w4", "resnet-34-w4"]
     assert page.title[0].value == "Plain nets beside residual nets"
     assert _summary(page)["Run"] == ["plain-34-w4", "resnet-34-w4"]
 
@@ -92,8 +68,8 @@ def test_a_link_reopens_the_view(page: AppTest, folder: Path):
     page.query_params["compare_epoch"] = "2"
     page.query_params["compare_highlight"] = "plain-8"
     page.run()
-    curves, responses = _figures(page)
-    assert _legend(curves) == ["resnet-14", "plain-8"]  # in drawing order: highlighted last
+    curves, responses = figures(page)
+    assert legend(curves) == ["resnet-14", "plain-8"]  # in drawing order: highlighted last
     assert [trace["opacity"] for trace in curves["data"]] == [FADED, FADED, 1, 1]
     assert [trace["opacity"] for trace in responses["data"]] == [FADED, FADED, 1, 1]
     layout = curves["layout"]
@@ -113,7 +89,7 @@ def test_a_link_to_runs_that_are_gone_shows_the_default_pair(page: AppTest, fold
     page.query_params["compare_runs"] = "resnet-999 gone"
     page.query_params["compare_x"] = "sideways"
     page.run()
-    assert _legend(_figures(page)[0]) == ["plain-8", "resnet-8"]
+    assert legend(figures(page)[0]) == ["plain-8", "resnet-8"]
 
 
 def test_runs_are_picked_and_dropped(page: AppTest, folder: Path):
@@ -121,12 +97,12 @@ def test_runs_are_picked_and_dropped(page: AppTest, folder: Path):
     ids = [write_run(folder, net).name for net in ("plain-8", "resnet-8", "resnet-14")]
     page.run()
     page.multiselect(key="compare_runs").set_value(ids).run()
-    for figure in _figures(page):
-        assert _legend(figure) == ["plain-8", "resnet-8", "resnet-14"]
+    for figure in figures(page):
+        assert legend(figure) == ["plain-8", "resnet-8", "resnet-14"]
     assert len(_summary(page)["Run"]) == 3
     page.pills(key="compare_highlight").set_value(ids[2]).run()
     page.multiselect(key="compare_runs").set_value(ids[:2]).run()
-    assert {trace["opacity"] for trace in _figures(page)[0]["data"]} == {1}
+    assert {trace["opacity"] for trace in figures(page)[0]["data"]} == {1}
     page.multiselect(key="compare_runs").set_value([]).run()
     assert not page.exception
     assert page.info[0].value == "Choose a run above."
@@ -167,7 +143,7 @@ def test_a_damaged_run_is_named_and_breaks_nothing(page: AppTest, folder: Path):
     write_run(folder)
     path = write_damaged(folder)
     page.run()
-    assert _legend(_figures(page)[0]) == ["plain-8"]
+    assert legend(figures(page)[0]) == ["plain-8"]
     box = page.expander[-1]
     assert box.label == "Damaged runs, left out (1)"
     assert box.markdown[0].value.startswith(f"`{path}`: config.json can't be read")
@@ -179,7 +155,7 @@ def test_a_chosen_run_with_a_torn_table_is_left_out(page: AppTest, folder: Path)
     torn = write_run(folder, "resnet-8")
     (torn / "responses.csv").write_text("epoch,layer\n1,stem.conv\n")
     page.run()
-    assert _legend(_figures(page)[0]) == ["plain-8"]
+    assert legend(figures(page)[0]) == ["plain-8"]
     assert page.error[0].value.startswith(f"{torn.name} is left out: responses.csv: no column")
 
 
@@ -205,7 +181,7 @@ def test_a_run_that_has_just_begun_is_shown_as_such(page: AppTest, folder: Path)
     """No epoch yet: the figures say why they are empty."""
     write_run(folder, epochs=0, state="running")
     page.run()
-    curves, responses = _figures(page)
+    curves, responses = figures(page)
     assert curves["layout"]["annotations"][0]["text"].startswith("None of these runs has completed")
     assert responses["layout"]["annotations"][0]["text"].startswith("None of these runs has record")
     assert "plain-8: interrupted after 0 of 1 epochs." in [c.value for c in page.caption]

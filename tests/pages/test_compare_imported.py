@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -13,23 +12,10 @@ from torch import nn
 from analysis.importing import import_checkpoint
 from analysis.responses import record, save_recording
 from tests.importing import foreign
+from tests.pages.reading import figures, legend
 from tests.tiny import write_run
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The user's runs, empty, with no bundled ones beside them."""
-    monkeypatch.setattr("analysis.runs.reader.BUNDLED", tmp_path / "bundled")
-    monkeypatch.setenv("RESIDUAL_LENS_RUNS", str(tmp_path / "runs"))
-    return tmp_path / "runs"
-
-
-@pytest.fixture
-def page(folder: Path) -> AppTest:
-    """The app before its first run; Compare is its front page."""
-    return AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
 
 
 def _import(folder: Path) -> str:
@@ -45,24 +31,14 @@ def _record(folder: Path) -> str:
     return save_recording(record(net, torch.rand(2, 3, 8, 8)), "odd net", folder, "noise").id
 
 
-def _figures(page: AppTest) -> tuple[dict, dict]:
-    assert not page.exception, page.exception[0].message
-    curves, responses = (json.loads(chart.proto.spec) for chart in page.get("plotly_chart"))
-    return curves, responses
-
-
-def _legend(figure: dict) -> list[str]:
-    return [trace["name"] for trace in figure["data"] if trace.get("showlegend")]
-
-
 def test_all_three_kinds_beside_each_other(page: AppTest, folder: Path):
     """A run, an import, a recording: curves of the first, responses of all, words for the rest."""
     ids = [write_run(folder, "resnet-8").name, _import(folder), _record(folder)]
     page.run()
     page.multiselect(key="compare_runs").set_value(ids).run()
-    curves, responses = _figures(page)
-    assert _legend(curves) == ["resnet-8"]
-    assert _legend(responses) == ["resnet-8", "resnet-8-B", "odd net"]
+    curves, responses = figures(page)
+    assert legend(curves) == ["resnet-8"]
+    assert legend(responses) == ["resnet-8", "resnet-8-B", "odd net"]
     assert (
         "Without a training history: resnet-8-B, odd net."
         in (curves["layout"]["title"]["subtitle"]["text"])
@@ -78,7 +54,7 @@ def test_an_imported_net_keeps_its_responses_at_every_epoch(page: AppTest, folde
     page.run()
     page.multiselect(key="compare_runs").set_value(ids).run()
     page.select_slider(key="compare_epoch").set_value(2).run()
-    assert _legend(_figures(page)[1]) == ["resnet-8", "resnet-8-B"]
+    assert legend(figures(page)[1]) == ["resnet-8", "resnet-8-B"]
     assert page.select_slider(key="compare_epoch").options == ["1", "2", "3"]
 
 
@@ -87,9 +63,9 @@ def test_alone_it_says_why_there_is_no_curve(make, page: AppTest, folder: Path):
     """The only thing in the folder is shown without being picked."""
     make(folder)
     page.run()
-    curves, responses = _figures(page)
+    curves, responses = figures(page)
     assert "without a training history" in curves["layout"]["annotations"][0]["text"]
-    assert len(_legend(responses)) == 1
+    assert len(legend(responses)) == 1
     assert "after epoch" not in responses["layout"]["title"]["subtitle"]["text"]
 
 
@@ -109,5 +85,5 @@ def test_a_damaged_recording_is_named(page: AppTest, folder: Path):
     write_run(folder, "resnet-8")
     (folder / _record(folder) / "recording.json").write_text("{")
     page.run()
-    assert _legend(_figures(page)[0]) == ["resnet-8"]
+    assert legend(figures(page)[0]) == ["resnet-8"]
     assert "recording.json can't be read" in page.expander[-1].markdown[0].value

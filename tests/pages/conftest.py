@@ -1,0 +1,24 @@
+"""The app on the user's runs alone, for the tests here that make no fixtures of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's runs, empty, with no bundled ones beside them."""
+    monkeypatch.setattr("analysis.runs.reader.BUNDLED", tmp_path / "bundled")
+    monkeypatch.setenv("RESIDUAL_LENS_RUNS", str(tmp_path / "runs"))
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def page(folder: Path) -> AppTest:
+    """The app before its first run; Compare is its front page."""
+    return AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
