@@ -8,11 +8,25 @@ from the fitting builtin, so that library users can catch what they expect.
 
 from __future__ import annotations
 
+from analysis.text import Message
+
 
 class LensError(Exception):
-    """Base of every error that a user can cause or mend."""
+    """Base of every error that a user can cause or mend.
+
+    The first argument is the English text, a literal, so that the catalogue finds it; the values of
+    its places are named behind it: `DataError("{folder} is empty", folder=path)`. `str()` of the
+    error is in the language of whoever reads it, not of the thread that raised it.
+    """
 
     exit_code = 1
+
+    def __init__(self, text: str | Message = "", /, **values: object) -> None:
+        self.message = text if isinstance(text, Message) else Message(text, **values)
+        super().__init__(self.message)
+
+    def __str__(self) -> str:
+        return str(self.message)
 
 
 class SpecError(LensError, ValueError):

@@ -2,7 +2,8 @@
 
 The English text is the key of a gettext catalogue in `locale/`. The language is a context
 variable, so that two browser sessions in two threads can read two languages. Figures and pages
-call `_` when they build, never at import.
+call `_` when they build, never at import. What is kept, or raised by one thread and shown by
+another (errors, the reason why a run stopped), is a `Message`, which is looked up where it is read.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from __future__ import annotations
 import gettext
 from collections.abc import Callable
 from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any, Self
 
 LOCALE = Path(__file__).with_name("locale")
 LANGUAGES = {"en": "English", "zh_CN": "简体中文"}
@@ -42,3 +45,103 @@ def _catalogue(code: str) -> gettext.NullTranslations:
 def best_language(wanted: str | None) -> str:
     """The language of ours that suits a browser's (`zh`, `zh-Hans-CN`, `en-GB`); else English."""
     return "zh_CN" if (wanted or "").lower().startswith("zh") else "en"
+
+
+class Message:
+    """A text with values for its places, in the language of whoever reads it: `str()` looks it up.
+
+    The values may be messages, errors or `Listed` themselves, and are turned into words as late.
+    A text without values is taken as it stands, braces and all.
+    """
+
+    def __init__(self, text: str = "", /, **values: object) -> None:
+        self.text, self.values = text, values
+
+    def __str__(self) -> str:
+        words = _(self.text)
+        return words.format(**self.values) if self.values else words
+
+    def __bool__(self) -> bool:
+        return bool(self.text)
+
+    def __eq__(self, other: object) -> bool:
+        """The same words, whichever way they were put together."""
+        return str(self) == str(other) if isinstance(other, Message | str) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    def __repr__(self) -> str:
+        return repr(str(self))
+
+    def english(self) -> str:
+        """As recorded in files and logs, whoever reads them."""
+        if not self.values:
+            return self.text
+        return self.text.format(**{name: _english(value) for name, value in self.values.items()})
+
+    def to_json(self) -> dict[str, Any]:
+        """Text and values; of a value that JSON does not know, its words."""
+        return {"text": self.text, "values": {k: _plain(v) for k, v in self.values.items()}}
+
+    @classmethod
+    def from_json(cls, held: Any) -> Self | None:
+        """What `to_json` gave; None if the text is none of ours.
+
+        A text from a file is never formatted unless the catalogue holds it: places may reach into
+        what fills them (`{run.__class__}`) or be a gigabyte wide.
+        """
+        match held:
+            case {"text": str(text), "values": dict(values)} if is_known(text):
+                message = cls(text, **{str(name): _kept(value) for name, value in values.items()})
+            case _:
+                return None
+        try:
+            str(message)
+        except (LookupError, ValueError):  # a value is missing, or a word where a number should be
+            return None
+        return message
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Several values or messages in a row, turned into words where they are read."""
+
+    parts: tuple[object, ...]
+    separator: str = ", "
+
+    def __str__(self) -> str:
+        return self.separator.join(map(str, self.parts))
+
+
+def is_known(text: str) -> bool:
+    """Whether the catalogue holds this English text."""
+    return any(_catalogue(code).gettext(text) != text for code in LANGUAGES if code != "en")
+
+
+def _message_in(value: object) -> object:
+    return getattr(value, "message", value)  # an error's
+
+
+def _english(value: object) -> object:
+    match _message_in(value):
+        case Message() as message:
+            return message.english()
+        case Listed(parts, separator):
+            return separator.join(str(_english(part)) for part in parts)
+        case other:
+            return other
+
+
+def _plain(value: object) -> Any:
+    match _message_in(value):
+        case Message() as message:
+            return message.to_json()
+        case str() | int() | float() as plain:
+            return plain
+        case other:
+            return str(_english(other))
+
+
+def _kept(value: Any) -> object:
+    return (Message.from_json(value) or "") if isinstance(value, dict) else value

@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
+import ast
 import gettext
+import json
+import pickle
 import string
 import threading
 from pathlib import Path
 
 import pytest
-from babel.messages.extract import extract_from_dir
+from babel.messages.extract import extract_from_dir, extract_from_file
 from babel.messages.pofile import read_po
 
+import analysis.training.monitor  # noqa: F401  (has errors of its own)
 from analysis import text
-from analysis.text import LOCALE, _, best_language, language
+from analysis.errors import LensError, RunDamaged
+from analysis.text import LOCALE, Message, _, best_language, language
 
 ROOT = Path(__file__).resolve().parents[1]
 PO = LOCALE / "zh_CN" / "LC_MESSAGES" / "messages.po"
 
 
-def messages() -> set[str]:
-    """Every literal inside `_()` in the app, the pages and the package."""
-    found = set()
-    for folder in ("pages", "analysis"):
-        for _file, _line, message, _comments, _context in extract_from_dir(
-            ROOT / folder, keywords={"_": None}
-        ):
-            found.add(message)
-    from babel.messages.extract import extract_from_file
+def classes(base: type) -> set[str]:
+    """The names of an error and of those derived from it."""
+    return {base.__name__}.union(*map(classes, base.__subclasses__()))
 
-    with open(ROOT / "app.py", "rb"):
-        found |= {row[1] for row in extract_from_file("python", ROOT / "app.py", {"_": None})}
+
+MESSAGES = {"Message", *classes(LensError)}
+KEYWORDS = dict.fromkeys(("_", *MESSAGES))
+
+
+def messages() -> set[str]:
+    """Every literal inside `_()`, `Message()` or an error in the app, the pages and the package."""
+    found = {row[1] for row in extract_from_file("python", ROOT / "app.py", KEYWORDS)}
+    for folder in ("pages", "analysis"):
+        found |= {row[2] for row in extract_from_dir(ROOT / folder, keywords=KEYWORDS)}
     return found
 
 
@@ -100,3 +107,66 @@ def test_the_browsers_language_picks_ours(browser, code):
     """Chinese of any kind is Chinese, everything else English."""
     assert best_language(browser) == code
     assert code in text.LANGUAGES
+
+
+def in_chinese(message: object) -> str:
+    token = language.set("zh_CN")
+    try:
+        return str(message)
+    finally:
+        language.reset(token)
+
+
+def test_an_error_is_read_in_the_language_of_its_reader():
+    """It may be raised by one thread, or kept in a cache, and shown to several sessions."""
+    error = RunDamaged("{file} is missing", file="history.csv")
+    nested = RunDamaged("{run}: {reason}", run="a", reason=error)
+    assert str(nested) == "a: history.csv is missing"
+    assert "history.csv" in in_chinese(nested)
+    assert "missing" not in in_chinese(nested)
+    assert str(pickle.loads(pickle.dumps(nested))) == str(nested)
+
+
+def test_a_recorded_message_is_english_on_disk_and_read_in_any_language():
+    """Whoever's language it was written in."""
+    message = Message("{file} is missing", file=Path("history.csv"))
+    token = language.set("zh_CN")
+    try:
+        held = json.loads(json.dumps(message.to_json()))
+        assert message.english() == "history.csv is missing"
+    finally:
+        language.reset(token)
+    assert str(Message.from_json(held)) == "history.csv is missing"
+    assert in_chinese(Message.from_json(held)) == in_chinese(message) != str(message)
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        None,
+        "text",
+        {"text": "{a.__class__}", "values": {"a": "x"}},
+        {"text": "{a:>9999999999}", "values": {"a": "x"}},
+        {"text": "{file} is missing", "values": {}},
+        {"text": "{file} is missing", "values": ["file"]},
+    ],
+)
+def test_a_text_from_a_file_is_formatted_only_if_it_is_ours(held):
+    """Places can reach into objects or be a gigabyte wide."""
+    assert Message.from_json(held) is None
+
+
+def test_every_error_says_its_words_as_the_catalogue_finds_them():
+    """A literal, its values named behind it; not an f-string."""
+    wrong = []
+    for path in [*(ROOT / "analysis").rglob("*.py"), *(ROOT / "pages").rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
+                name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
+                texts = [argument for argument in node.args[:1] if name in MESSAGES]
+                wrong += [
+                    f"{path.relative_to(ROOT)}:{node.lineno}"
+                    for text in texts
+                    if isinstance(text, ast.JoinedStr | ast.BinOp)
+                ]
+    assert wrong == []

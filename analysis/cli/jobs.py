@@ -66,7 +66,7 @@ def _print_table(shown: list[Run]) -> None:
         left = status.seconds_left if run.state == "running" else None
         table.add_row(
             run.id, run.state, f"{status.epoch}/{status.epochs_total}", rate,
-            "" if left is None else f"{left / 60:.0f} min", status.reason,
+            "" if left is None else f"{left / 60:.0f} min", str(status.reason),
         )  # fmt: skip
     console = Console()
     Console(width=max(console.width, 100), soft_wrap=True).print(table)
@@ -78,7 +78,7 @@ def _summary(run: Run) -> dict[str, Any]:
         "id": run.id,
         "path": str(run.path),
         "state": run.state,
-        "reason": status.reason,
+        "reason": str(status.reason),
         "epoch": status.epoch,
         "epochs_total": status.epochs_total,
         "step": status.step,

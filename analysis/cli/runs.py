@@ -66,7 +66,7 @@ def _summary(run) -> dict[str, Any]:
         "id": run.id,
         "path": str(run.path),
         "state": run.state,
-        "reason": status.reason,
+        "reason": str(status.reason),
         "net": run.net,
         "recipe": run.recipe,
         "data": run.data_title,

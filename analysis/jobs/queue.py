@@ -33,6 +33,7 @@ from analysis.runs import (
     run_paths,
 )
 from analysis.runs.format import now
+from analysis.text import Message
 
 QUEUE_LOCK = ".queue.lock"
 SETTINGS = ".queue.json"
@@ -132,7 +133,7 @@ def requeue(path: Path | str) -> None:
         check_resumable(run)
         with open_writer(path) as writer:
             writer.clear_cancel()
-            writer.set_status(state="queued", queued_at=time.time(), reason="", ended="")
+            writer.set_status(state="queued", queued_at=time.time(), reason=Message(), ended="")
 
 
 def check_resumable(run: Run) -> None:
@@ -174,7 +175,9 @@ def cancel(path: Path | str) -> str:
         run = load_run(path)
         if run.status.state == "queued":
             with suppress(RunInUse), open_writer(path) as writer:
-                writer.set_status(state="cancelled", reason="cancelled in the queue", ended=now())
+                writer.set_status(
+                    state="cancelled", reason=Message("cancelled in the queue"), ended=now()
+                )
                 return "cancelled"
         elif run.state != "running":
             raise RunError(f"{run.id} is {run.state}, so there is nothing to cancel")

@@ -23,6 +23,7 @@ from analysis.jobs import processes
 from analysis.jobs.queue import LOG, at_a_time, cores, queue_lock, queue_position
 from analysis.runs import DamagedRun, Run, RunStatus, files, load_or_damaged, open_writer, run_paths
 from analysis.runs.format import now
+from analysis.text import Message
 
 WORKER_LOCK = ".worker.lock"
 WORKER_LOG = ".worker.log"
@@ -275,21 +276,24 @@ def _ending(path: Path, status: RunStatus, code: int) -> dict[str, Any]:
         if (path / files.CANCEL).exists():
             return ended | {
                 "state": "cancelled",
-                "reason": f"cancelled; it did not answer, so {name}",
+                "reason": Message("cancelled; it did not answer, so {signal}", signal=name),
             }
-        reason = f"its process was killed ({name})"
+        reason = Message("its process was killed ({signal})", signal=name)
         if code == -signal.SIGKILL:
-            reason += ": by hand, or by the system for want of memory"
+            reason = Message(
+                "its process was killed ({signal}): by hand, or by the system for want of memory",
+                signal=name,
+            )
         return ended | {"state": "interrupted", "reason": reason}
     return ended | {"state": "failed", "reason": _last_words(path / LOG)}
 
 
-def _last_words(log: Path) -> str:
+def _last_words(log: Path) -> Message:
     """The message for people that the command line ended with, else the exception's line."""
     said = _last_line(log)
-    return (
-        said.removeprefix("Error: ") if said.startswith("Error: ") else f"its process broke: {said}"
-    )
+    if said.startswith("Error: "):
+        return Message(said.removeprefix("Error: "))
+    return Message("its process broke: {said}", said=said)
 
 
 def _last_line(log: Path) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 from analysis import plan
 from analysis.errors import LensError, RunDamaged
 from analysis.spec import Compute, DataSpec, NetSpec, Recipe
+from analysis.text import Message
 
 FORMAT = 1
 
@@ -150,8 +151,9 @@ class RunStatus:
     """Of the last complete epoch, percent."""
     queued_at: float | None = None
     """When it was put in the queue, seconds since 1970: the queue's order. None: it never was."""
-    reason: str = ""
-    """Why it stopped, in words, unless it finished."""
+    reason: Message = field(default_factory=Message)
+    """Why it stopped, in words, unless it finished. The file holds it in English, and as text and
+    values, so that it is read in any language."""
     pid: int | None = None
     pid_started: float | None = None
     """When that process began, seconds since 1970: a pid alone may be another's by now."""
@@ -174,7 +176,9 @@ class RunStatus:
     def to_json(self) -> dict[str, Any]:
         """As in status.json."""
         values = asdict(self)
-        return {**values.pop("extra"), **values}
+        extra = values.pop("extra")
+        parts = {_PARTS: self.reason.to_json()} if self.reason.values else {}
+        return {**extra, **values, "reason": self.reason.english(), **parts}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
@@ -185,6 +189,10 @@ class RunStatus:
         """
         if values.get("state") not in STATES:
             raise RunDamaged(f"status.json: state {values.get('state')!r} is none of {STATES}")
+        values = dict(values)
+        reason = values.get("reason", "")
+        if isinstance(reason, str):
+            values["reason"] = Message.from_json(values.pop(_PARTS, None)) or Message(reason)
         known = {f.name for f in fields(cls)} - {"extra"}
         status = cls(
             **{k: v for k, v in values.items() if k in known},
@@ -213,11 +221,13 @@ _NUMBERS = (
     "train_error", "train_error_clean", "test_error", "queued_at", "pid", "pid_started",
     "wall_seconds", "seconds_left", "images_per_second", "memory_mb",
 )  # fmt: skip
+_PARTS = "reason_parts"
 _STATUS_TYPES: dict[str, tuple[Callable[[object], bool], str]] = {
     **dict.fromkeys(_COUNTS, (_is_count, "a whole number")),
     **dict.fromkeys(_NUMBERS, (_is_number_or_none, "a number")),
     **dict.fromkeys(("versions", "machine"), (lambda v: isinstance(v, dict), "an object")),
-    **dict.fromkeys(("reason", "started", "ended"), (lambda v: isinstance(v, str), "a text")),
+    **dict.fromkeys(("started", "ended"), (lambda v: isinstance(v, str), "a text")),
+    "reason": (lambda v: isinstance(v, Message), "a text"),
 }
 """What each field of a status must be, for the message if it is not."""
 

@@ -25,6 +25,7 @@ from analysis.responses import closed_form
 from analysis.runs import Run, RunConfig, RunWriter, load_run, open_writer
 from analysis.runs.files import RESUME
 from analysis.runs.format import now
+from analysis.text import Message
 from analysis.training import checkpoint
 from analysis.training.distributed import World
 from analysis.training.evaluate import evaluate
@@ -85,20 +86,23 @@ def train_run(
             config, images = _images(path, writer, world, monitor.stoppable(data_progress))
             _Trainer(config, images, writer, world, monitor).run(path)
         except Stopped:
-            _set_status(writer, state="cancelled", reason="cancelled", ended=now())
+            _set_status(writer, state="cancelled", reason=Message("cancelled"), ended=now())
         except KeyboardInterrupt:
             _set_status(
-                writer, state="cancelled", reason="interrupted at the keyboard", ended=now()
+                writer,
+                state="cancelled",
+                reason=Message("interrupted at the keyboard"),
+                ended=now(),
             )
             raise
         except LensError as error:
-            _set_status(writer, state="failed", reason=str(error), ended=now())
+            _set_status(writer, state="failed", reason=error.message, ended=now())
             raise
         except (MemoryError, RuntimeError) as error:
             failure = _known_failure(load_run(path).config, error)
             if failure is None:
                 raise
-            _set_status(writer, state="failed", reason=str(failure), ended=now())
+            _set_status(writer, state="failed", reason=failure.message, ended=now())
             raise failure from error
     return load_run(path)
 
@@ -140,8 +144,8 @@ def _start(writer: RunWriter) -> None:
 
     process = psutil.Process()
     writer.set_status(
-        state="running", reason="", ended="", pid=process.pid, pid_started=process.create_time(),
-        started=writer.status.started or now(), versions=describe_versions(),
+        state="running", reason=Message(), ended="", pid=process.pid,
+        pid_started=process.create_time(), started=writer.status.started or now(), versions=describe_versions(),
         machine=describe_machine(resolve(writer.config.compute).device),
     )  # fmt: skip
 
@@ -370,7 +374,7 @@ class _Trainer:
         if len(found.refinement):
             self.writer.append("refinement", found.refinement)
         self.writer.set_status(
-            state="finished", reason="", ended=now(), seconds_left=None, step=0,
+            state="finished", reason=Message(), ended=now(), seconds_left=None, step=0,
             wall_seconds=self.monitor.wall_seconds, memory_mb=self.monitor.memory_mb,
         )  # fmt: skip
         self.writer.remove(RESUME)
