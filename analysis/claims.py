@@ -109,7 +109,9 @@ def stored_parameters(run: Run) -> int:
             names = [n for n in file.keys() if not n.startswith("normalizer.")]  # noqa: SIM118
             shapes = [file.get_slice(n).get_shape() for n in names if not n.endswith(apart)]
     except (OSError, SafetensorError) as error:
-        raise RunDamaged(f"{run.weights_path} is not whole: {error}") from error
+        raise RunDamaged(
+            "{file} is not whole: {error}", file=run.weights_path, error=error
+        ) from error
     return sum(prod(shape) for shape in shapes)
 
 

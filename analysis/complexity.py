@@ -16,7 +16,7 @@ from analysis import plan
 from analysis.errors import RunDamaged, SpecError
 from analysis.runs.files import disk_error, write_whole
 from analysis.spec import NetSpec
-from analysis.text import _
+from analysis.text import Message
 
 VGG19 = "vgg-19"
 VGG19_STAGES = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))
@@ -66,8 +66,9 @@ def spec_of(name: str) -> NetSpec | None:
     try:
         spec = NetSpec.parse(name)
     except SpecError as error:
-        words = _("{problem} For comparison there is also {net}.")
-        raise SpecError(words.format(problem=error, net=VGG19)) from error
+        raise SpecError(
+            "{problem} For comparison there is also {net}.", problem=error, net=VGG19
+        ) from error
     return NetSpec.parse(name, 1000) if spec.stem == "imagenet" else spec
 
 
@@ -207,34 +208,37 @@ def read_times(path: Path) -> pd.DataFrame:
         table = pd.read_csv(path)
         problem = _problem_of_times(table)
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
-        problem = str(error)
+        problem = Message(str(error))
     if problem:
-        words = _("{file} is no table of measured times: {problem}. Measure again or delete it.")
-        raise RunDamaged(words.format(file=path, problem=problem))
+        raise RunDamaged(
+            "{file} is no table of measured times: {problem}. Measure again or delete it.",
+            file=path,
+            problem=problem,
+        )
     return table
 
 
-def _problem_of_times(table: pd.DataFrame) -> str:
+def _problem_of_times(table: pd.DataFrame) -> Message:
     """What is wrong with a table of times; empty: nothing."""
     missing = [name for name in TIME_COLUMNS if name not in table.columns]
     if missing:
-        return _("it has no column {names}").format(names=", ".join(missing))
+        return Message("it has no column {names}", names=", ".join(missing))
     if table.empty:
-        return _("it has no rows")
+        return Message("it has no rows")
     for name in _NUMBERS:
         numbers = pd.to_numeric(table[name], errors="coerce")
         wrong = table.loc[~(numbers > 0) | (numbers == float("inf")), name]
         if len(wrong):
-            return _("{value} in column {name}").format(value=repr(wrong.iloc[0]), name=name)
+            return Message("{value} in column {name}", value=repr(wrong.iloc[0]), name=name)
     wrong = table.loc[~table["mode"].isin(MODES), "mode"]
     if len(wrong):
-        return _("{value} in column {name}").format(value=repr(wrong.iloc[0]), name="mode")
+        return Message("{value} in column {name}", value=repr(wrong.iloc[0]), name="mode")
     for net in table["net"].unique():
         try:
             spec_of(str(net))
         except SpecError:
-            return _("{value} in column {name}").format(value=repr(net), name="net")
-    return ""
+            return Message("{value} in column {name}", value=repr(net), name="net")
+    return Message()
 
 
 def write_times(table: pd.DataFrame, path: Path) -> None:

@@ -16,7 +16,6 @@ from analysis.errors import RunError
 from analysis.runs import Run, RunConfig, create_run, files, open_writer
 from analysis.runs.format import now
 from analysis.spec import RECIPES, Compute, Recipe
-from analysis.text import _
 
 _ALIVE = ("queued", "running", "finished")
 
@@ -48,8 +47,9 @@ def own_recipe(built: Run) -> Recipe:
     """
     values = built.config.origin.get("recipe")
     if not isinstance(values, dict) or values.get("name") not in RECIPES:
-        words = _("{run} was made of a net without a recipe; name one with --train")
-        raise RunError(words.format(run=built.id))
+        raise RunError(
+            "{run} was made of a net without a recipe; name one with --train", run=built.id
+        )
     recipe = Recipe.from_dict(values)
     net = built.config.net
     warms = recipe.name == "paper" and net.depth >= 110 and net.family == "cifar"
@@ -92,7 +92,7 @@ def continue_run(
         RunError: not a constructed net as it was made; the folder can't be written.
     """
     if not is_built(built):
-        raise RunError(_("{run} is no constructed net as it was made").format(run=built.id))
+        raise RunError("{run} is no constructed net as it was made", run=built.id)
     chosen = recipe or own_recipe(built)
     origin = {**built.config.origin, "built": built.id}
     path = create_run(folder, _config(built, chosen, command, origin))

@@ -28,6 +28,7 @@ from analysis.jobs import Request
 from analysis.runs import Run
 from analysis.runs.files import write_json
 from analysis.spec import DataSpec
+from analysis.text import Listed, Message
 
 Basis = Literal["same", "scaled", "elsewhere", "none"]
 
@@ -107,8 +108,10 @@ def count_images(request: Request) -> tuple[int, int]:
     recipe = request.recipe
     if n_train and recipe.validation >= min(n_train, recipe.train_images or n_train):
         raise SpecError(
-            f"{recipe.validation} images held out for validation leave none to train on: "
-            f"{request.data} has {n_train}"
+            "{held} images held out for validation leave none to train on: {data} has {n_train}",
+            held=recipe.validation,
+            data=request.data,
+            n_train=n_train,
         )
     n_train = min(n_train, recipe.train_images or n_train) - recipe.validation
     return max(n_train, 1), max(min(n_test, recipe.test_images or n_test), 1)
@@ -239,10 +242,14 @@ def time_steps(request: Request, folder: Path | str, seconds: float = 3.0) -> Ra
             command, env=environment, capture_output=True, text=True, timeout=120, check=False
         )
     except subprocess.TimeoutExpired:
-        raise TrainingFailed(f"{request.net.name}: one step takes more than a minute") from None
+        raise TrainingFailed(
+            "{net}: one step takes more than a minute", net=request.net.name
+        ) from None
     if done.returncode:
         said = [line for line in done.stderr.strip().split("\n") if line.strip()] or ["no message"]
-        raise TrainingFailed(f"{request.net.name} can't be trained like this: {said[-1]}")
+        raise TrainingFailed(
+            "{net} can't be trained like this: {said}", net=request.net.name, said=said[-1]
+        )
     found = json.loads(done.stdout.strip().split("\n")[-1])
     return _remember(request, found, Path(folder))
 
@@ -273,37 +280,50 @@ def check_room(estimates: Sequence[Estimate], folder: Path | str, at_a_time: int
     """
     folder = Path(folder)
     existing = next(p for p in (folder, *folder.absolute().parents) if p.exists())
-    problems = []
+    problems: list[Message] = []
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         problems.append(
-            f"{folder} can't be written by this server; start it with RESIDUAL_LENS_RUNS set to a "
-            "folder that can"
+            Message(
+                "{folder} can't be written by this server; start it with RESIDUAL_LENS_RUNS set to "
+                "a folder that can",
+                folder=folder,
+            )
         )
     else:
         problems += _disk_problems(estimates, existing)
     problems += _memory_problems(estimates, at_a_time)
     if problems:
-        raise RunError("\n".join(problems))
+        raise RunError("{problems}", problems=Listed(tuple(problems), "\n"))
 
 
-def _disk_problems(estimates: Sequence[Estimate], folder: Path) -> list[str]:
+def _disk_problems(estimates: Sequence[Estimate], folder: Path) -> list[Message]:
     extra = max((e.disk_peak - e.disk for e in estimates), default=0)
     needed = sum(e.disk for e in estimates) + extra + _SPARE_DISK
     free = shutil.disk_usage(folder).free
     if needed <= free:
         return []
     return [
-        f"not enough disk: about {needed / 2**20:,.0f} MiB are needed at {folder}, "
-        f"{free / 2**20:,.0f} MiB are free; delete runs or free some space"
+        Message(
+            "not enough disk: about {needed:,.0f} MiB are needed at {folder}, {free:,.0f} MiB are "
+            "free; delete runs or free some space",
+            needed=needed / 2**20,
+            folder=folder,
+            free=free / 2**20,
+        )
     ]
 
 
-def _memory_problems(estimates: Sequence[Estimate], at_a_time: int) -> list[str]:
+def _memory_problems(estimates: Sequence[Estimate], at_a_time: int) -> list[Message]:
     # A GPU's memory can't be asked for without loading torch: its trainer says it in its own words.
     free = psutil.virtual_memory().available
     problems = [
-        f"{e.net} needs about {e.memory / _GIB:.1f} GiB of memory, {free / _GIB:.1f} GiB are "
-        "free: use a smaller batch size, a smaller net, or close other programs"
+        Message(
+            "{net} needs about {needed:.1f} GiB of memory, {free:.1f} GiB are free: use a smaller "
+            "batch size, a smaller net, or close other programs",
+            net=e.net,
+            needed=e.memory / _GIB,
+            free=free / _GIB,
+        )
         for e in estimates
         if e.memory > free
     ]
@@ -311,7 +331,12 @@ def _memory_problems(estimates: Sequence[Estimate], at_a_time: int) -> list[str]
         largest = sorted((e.memory for e in estimates), reverse=True)[:at_a_time]
         if sum(largest) > free:
             problems.append(
-                f"{len(largest)} trainings at a time need about {sum(largest) / _GIB:.1f} GiB of "
-                f"memory, {free / _GIB:.1f} GiB are free: train fewer at a time"
+                Message(
+                    "{count} trainings at a time need about {needed:.1f} GiB of memory, "
+                    "{free:.1f} GiB are free: train fewer at a time",
+                    count=len(largest),
+                    needed=sum(largest) / _GIB,
+                    free=free / _GIB,
+                )
             )
     return problems

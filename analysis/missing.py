@@ -8,7 +8,6 @@ from analysis.errors import RunError
 from analysis.jobs import Request, requests_for
 from analysis.runs import Run
 from analysis.spec import DataSpec, Recipe
-from analysis.text import _
 
 _CHANGES = ("epochs", "batch_size", "lr", "weight_decay", "validation", "augment")
 """Of a recipe, what a request can ask for."""
@@ -30,7 +29,7 @@ def requests_like(nets: Iterable[str], run: Run | None, seed: int = 0) -> list[R
         return requests_for(nets, DataSpec.parse("digits"), "quick", seed=seed)
     recipe, data = run.config.recipe, run.config.data
     if recipe is None or data is None:
-        raise RunError(_("{run} names no recipe or no data set").format(run=run.id))
+        raise RunError("{run} names no recipe or no data set", run=run.id)
     name, changes = recipe_changes(recipe)
     return requests_for(nets, data, name, changes, seed)
 
@@ -49,6 +48,8 @@ def recipe_changes(recipe: Recipe) -> tuple[str, dict]:
     }
     made = Recipe.parse(recipe.name, **changes)
     if made.label != recipe.label:
-        words = _("The recipe {recipe} was changed in ways that can't be asked for here")
-        raise RunError(words.format(recipe=recipe.label))
+        raise RunError(
+            "The recipe {recipe} was changed in ways that can't be asked for here",
+            recipe=recipe.label,
+        )
     return recipe.name, changes

@@ -18,9 +18,9 @@ from analysis.errors import SpecError
 from analysis.figures.depth import depth_info, plot_depth
 from analysis.figures.table6 import table6_info, table6_words
 from analysis.jobs import Request
-from analysis.jobs.queue import is_resumable
 from analysis.report import write_report
 from analysis.runs import Run
+from analysis.runs.resuming import is_resumable
 from analysis.text import _
 
 Standing = Literal["finished", "running", "queued", "stopped", "missing"]
@@ -84,7 +84,11 @@ def experiment(name: str) -> Experiment:
     """By its name: fig6, fig7, table6. Raises SpecError with the names there are."""
     found = EXPERIMENTS.get(name.lower())
     if found is None:
-        raise SpecError(f"{name!r} can't be reproduced; there are {', '.join(EXPERIMENTS)}")
+        raise SpecError(
+            "{name!r} can't be reproduced; there are {experiments}",
+            name=name,
+            experiments=", ".join(EXPERIMENTS),
+        )
     return found
 
 
@@ -158,7 +162,9 @@ def bundled(experiment: Experiment, runs: Iterable[Run]) -> list[Run]:
             groups.setdefault(run.comparison_key, []).append(run)
     found = max(groups.values(), key=len, default=[])
     if not found:
-        raise SpecError(f"no bundled run is of {experiment.source}; leave --bundled out to train")
+        raise SpecError(
+            "no bundled run is of {source}; leave --bundled out to train", source=experiment.source
+        )
     return _in_order(experiment, found)
 
 

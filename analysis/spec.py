@@ -7,11 +7,13 @@ into plain dictionaries for `config.json`. They know nothing of torch, files or 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from analysis.errors import SpecError
+from analysis.text import Listed, Message
 
 Kind = Literal["plain", "residual"]
 Family = Literal["cifar", "imagenet"]
@@ -60,7 +62,12 @@ class _Dictable:
         try:
             return cls(**kept)
         except TypeError as error:
-            raise SpecError(f"{cls.__name__}: {error}; the fields are {sorted(known)}") from error
+            raise SpecError(
+                "{what}: {error}; the fields are {known}",
+                what=cls.__name__,
+                error=error,
+                known=sorted(known),
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -92,29 +99,33 @@ class NetSpec(_Dictable):
     def __post_init__(self) -> None:
         problems = list(self._problems())
         if problems:
-            raise SpecError(f"{self.kind}-{self.depth}: " + "; ".join(problems))
+            name = f"{self.kind}-{self.depth}"
+            raise SpecError("{net}: {problems}", net=name, problems=Listed(tuple(problems), "; "))
 
-    def _problems(self):
+    def _problems(self) -> Iterator[Message]:
         if self.kind not in ("plain", "residual"):
-            yield f"kind must be plain or residual, not {self.kind!r}"
+            yield Message("kind must be plain or residual, not {kind!r}", kind=self.kind)
         if self.family not in DEFAULT_WIDTH:
-            yield f"family must be cifar or imagenet, not {self.family!r}"
+            yield Message("family must be cifar or imagenet, not {family!r}", family=self.family)
         elif self.family == "cifar" and not _is_cifar_depth(self.depth):
-            yield "depth must be 6n+2 (20, 32, 44, 56, 110, 1202) in the CIFAR family"
+            yield Message("depth must be 6n+2 (20, 32, 44, 56, 110, 1202) in the CIFAR family")
         elif self.family == "imagenet" and self.depth not in IMAGENET_BLOCKS:
-            yield "depth must be 18, 34, 50, 101 or 152 in the ImageNet family"
+            yield Message("depth must be 18, 34, 50, 101 or 152 in the ImageNet family")
         if not 0 < self.depth <= MAX_DEPTH:
-            yield f"depth must be at most {MAX_DEPTH}"
+            yield Message("depth must be at most {most}", most=MAX_DEPTH)
         if not 1 <= self.width <= 1024:
-            yield f"width (filters of the first stage) must be 1 to 1024, not {self.width}"
+            yield Message(
+                "width (filters of the first stage) must be 1 to 1024, not {width}",
+                width=self.width,
+            )
         if not 1 <= self.classes <= 100_000:
-            yield f"classes must be 1 to 100000, not {self.classes}"
+            yield Message("classes must be 1 to 100000, not {classes}", classes=self.classes)
         if self.kind == "plain" and self.shortcut is not None:
-            yield "a plain net has no shortcuts, so no shortcut option"
+            yield Message("a plain net has no shortcuts, so no shortcut option")
         if self.kind == "residual" and self.shortcut not in ("A", "B", "C"):
-            yield f"shortcut must be A, B or C, not {self.shortcut!r}"
+            yield Message("shortcut must be A, B or C, not {shortcut!r}", shortcut=self.shortcut)
         if self.stem == "imagenet" and self.family != "imagenet":
-            yield "only the ImageNet family has the 7x7 stem"
+            yield Message("only the ImageNet family has the 7x7 stem")
 
     @classmethod
     def parse(cls, name: str, classes: int = 10) -> NetSpec:
@@ -126,15 +137,18 @@ class NetSpec(_Dictable):
         match = _NAME.fullmatch(name.strip())
         if match is None:
             raise SpecError(
-                f"{name!r} is not a net's name. Names look like plain-34, resnet-56, "
+                "{name!r} is not a net's name. Names look like plain-34, resnet-56, "
                 "resnet-34-w16 (16 filters in the first stage) or resnet-20-B (shortcut option B). "
-                "Depths: 20, 32, 44, 56, 110, 1202 or any 6n+2; 18, 34, 50, 101, 152."
+                "Depths: 20, 32, 44, 56, 110, 1202 or any 6n+2; 18, 34, 50, 101, 152.",
+                name=name,
             )
         depth = int(match["depth"])
         if depth not in IMAGENET_BLOCKS and not (_is_cifar_depth(depth) and depth <= MAX_DEPTH):
             raise SpecError(
-                f"{name!r}: no net has depth {depth}. Depths are 6n+2 (20, 32, 44, 56, 110, 1202) "
-                "or 18, 34, 50, 101, 152."
+                "{name!r}: no net has depth {depth}. Depths are 6n+2 (20, 32, 44, 56, 110, 1202) "
+                "or 18, 34, 50, 101, 152.",
+                name=name,
+                depth=depth,
             )
         family: Family = "imagenet" if depth in IMAGENET_BLOCKS and not match["cifar"] else "cifar"
         kind: Kind = "plain" if match["kind"] == "plain" else "residual"
@@ -245,27 +259,38 @@ class Recipe(_Dictable):
     def __post_init__(self) -> None:
         problems = list(self._problems())
         if problems:
-            raise SpecError(f"recipe {self.name}: " + "; ".join(problems))
+            listed = Listed(tuple(problems), "; ")
+            raise SpecError("recipe {name}: {problems}", name=self.name, problems=listed)
 
-    def _problems(self):
+    def _problems(self) -> Iterator[Message]:
         if (self.epochs is None) == (self.iterations is None):
-            yield "give either epochs or iterations"
+            yield Message("give either epochs or iterations")
         for field in ("epochs", "iterations", "batch_size", "train_images", "test_images"):
             value = getattr(self, field)
             if value is not None and value < 1:
-                yield f"{field} must be at least 1, not {value}"
+                yield Message("{field} must be at least 1, not {value}", field=field, value=value)
         if not 0 < self.lr <= 100:
-            yield f"lr must be above 0 and at most 100, not {self.lr}"
+            yield Message("lr must be above 0 and at most 100, not {lr}", lr=self.lr)
         if not 0 <= self.momentum < 1:
-            yield f"momentum must be from 0 to below 1, not {self.momentum}"
+            yield Message(
+                "momentum must be from 0 to below 1, not {momentum}", momentum=self.momentum
+            )
         if not 0 <= self.weight_decay < 1:
-            yield f"weight_decay must be from 0 to below 1, not {self.weight_decay}"
+            yield Message(
+                "weight_decay must be from 0 to below 1, not {decay}", decay=self.weight_decay
+            )
         if self.schedule not in ("steps", "cosine"):
-            yield f"schedule must be steps or cosine, not {self.schedule!r}"
+            yield Message(
+                "schedule must be steps or cosine, not {schedule!r}", schedule=self.schedule
+            )
         if self.validation < 0:
-            yield f"validation must be 0 or more images, not {self.validation}"
+            yield Message(
+                "validation must be 0 or more images, not {images}", images=self.validation
+            )
         if self.warmup_epochs < 0:
-            yield f"warmup_epochs must be 0 or more, not {self.warmup_epochs}"
+            yield Message(
+                "warmup_epochs must be 0 or more, not {epochs}", epochs=self.warmup_epochs
+            )
 
     @classmethod
     def parse(cls, name: str, **changes: Any) -> Recipe:
@@ -275,7 +300,11 @@ class Recipe(_Dictable):
             SpecError: no such preset, or a change that makes no sense.
         """
         if name not in RECIPES:
-            raise SpecError(f"{name!r} is not a recipe; there are {', '.join(RECIPES)}")
+            raise SpecError(
+                "{name!r} is not a recipe; there are {recipes}",
+                name=name,
+                recipes=", ".join(RECIPES),
+            )
         if changes.get("epochs") is not None:
             changes.setdefault("iterations", None)
         return replace(RECIPES[name], **changes)
@@ -341,13 +370,13 @@ class DataSpec(_Dictable):
     def __post_init__(self) -> None:
         if self.name not in (*DATA_TITLES, "folder"):
             raise SpecError(
-                f"{self.name!r} is not a data set; there are cifar10, cifar100, digits "
-                "and folder:PATH"
+                "{name!r} is not a data set; there are cifar10, cifar100, digits and folder:PATH",
+                name=self.name,
             )
         if (self.name == "folder") != bool(self.path):
             raise SpecError("write folder:PATH, with the directory that holds train/ and test/")
         if self.resize is not None and not 8 <= self.resize <= 512:
-            raise SpecError(f"resize must be 8 to 512 pixels, not {self.resize}")
+            raise SpecError("resize must be 8 to 512 pixels, not {resize}", resize=self.resize)
         if not self.title:
             title = DATA_TITLES.get(self.name) or Path(str(self.path)).name
             object.__setattr__(self, "title", title)
@@ -375,8 +404,10 @@ class DataSpec(_Dictable):
         found = [p for p in train.iterdir() if p.is_dir()] if train.is_dir() else []
         if not found:
             raise SpecError(
-                f"{self}: there is no {train} with a folder of images for each class; name the "
-                "directory that holds train/ and test/"
+                "{data}: there is no {train} with a folder of images for each class; name the "
+                "directory that holds train/ and test/",
+                data=self,
+                train=train,
             )
         return len([p for p in found if not p.name.startswith(".")])
 
@@ -401,9 +432,12 @@ class Compute(_Dictable):
 
     def __post_init__(self) -> None:
         if self.precision not in ("auto", "float32", "bfloat16"):
-            raise SpecError(f"precision must be auto, float32 or bfloat16, not {self.precision!r}")
+            raise SpecError(
+                "precision must be auto, float32 or bfloat16, not {precision!r}",
+                precision=self.precision,
+            )
         if self.threads is not None and self.threads < 1:
-            raise SpecError(f"threads must be at least 1, not {self.threads}")
+            raise SpecError("threads must be at least 1, not {threads}", threads=self.threads)
 
 
 REFERENCE = Compute("cpu", "float32", compile=False, channels_last=False)

@@ -110,10 +110,12 @@ def conform(frame: pd.DataFrame, table: str, where: str = "") -> pd.DataFrame:
     """
     missing = [name for name in names(table) if name not in frame.columns]
     if missing:
-        raise RunDamaged(f"{where or table}: no column {', '.join(missing)}")
+        raise RunDamaged(
+            "{table}: no column {missing}", table=where or table, missing=", ".join(missing)
+        )
     extra = [name for name in frame.columns if name not in names(table)]
     try:
         typed = frame.astype({column.name: column.dtype for column in SCHEMAS[table]})
     except (ValueError, TypeError) as error:
-        raise RunDamaged(f"{where or table}: {error}") from error
+        raise RunDamaged("{table}: {error}", table=where or table, error=error) from error
     return typed[names(table) + extra]

@@ -65,8 +65,9 @@ class Message:
         return bool(self.text)
 
     def __eq__(self, other: object) -> bool:
-        """The same words, whichever way they were put together."""
-        return str(self) == str(other) if isinstance(other, Message | str) else NotImplemented
+        if not isinstance(other, Message):
+            return NotImplemented
+        return (self.text, self.english()) == (other.text, other.english())
 
     def __hash__(self) -> int:
         return hash(self.text)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from analysis.errors import RunDamaged
 from analysis.nets import Net, build
+from analysis.text import Listed, Message
 
 if TYPE_CHECKING:
     from analysis.data import Normalizer
@@ -42,9 +43,9 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             names = list(file.keys())
             return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
     except FileNotFoundError:
-        raise RunDamaged(f"{path} is missing: this run has no weights yet") from None
+        raise RunDamaged("{path} is missing: this run has no weights yet", path=path) from None
     except (SafetensorError, OSError) as error:
-        raise RunDamaged(f"{path} is not whole: {error}") from error
+        raise RunDamaged("{path} is not whole: {error}", path=path, error=error) from error
 
 
 def load_into(net: nn.Module, state: dict[str, Tensor], where: Path | str) -> None:
@@ -54,16 +55,27 @@ def load_into(net: nn.Module, state: dict[str, Tensor], where: Path | str) -> No
         RunDamaged: they don't fit; the message lists all that don't.
     """
     own = net.state_dict()
-    problems = [f"missing: {name}" for name in own if name not in state]
-    problems += [f"not of this net: {name}" for name in state if name not in own]
+    problems = [Message("missing: {tensor}", tensor=name) for name in own if name not in state]
     problems += [
-        f"{name} is {tuple(state[name].shape)}, the net's is {tuple(value.shape)}"
+        Message("not of this net: {tensor}", tensor=name) for name in state if name not in own
+    ]
+    problems += [
+        Message(
+            "{tensor} is {shape}, the net's is {wanted}",
+            tensor=name,
+            shape=tuple(state[name].shape),
+            wanted=tuple(value.shape),
+        )
         for name, value in own.items()
         if name in state and state[name].shape != value.shape
     ]
     if problems:
-        more = f" and {len(problems) - 8} more" if len(problems) > 8 else ""
-        raise RunDamaged(f"{where} does not fit: " + "; ".join(problems[:8]) + more)
+        shown = problems[:8]
+        if len(problems) > 8:
+            shown.append(Message("and {count} more", count=len(problems) - 8))
+        raise RunDamaged(
+            "{file} does not fit: {problems}", file=where, problems=Listed(tuple(shown), "; ")
+        )
     net.load_state_dict(state)
 
 

@@ -182,7 +182,7 @@ def test_a_damaged_one_is_listed_with_its_reason(saved, text: str, reason: str):
     (saved.path / "recording.json").write_text(text)
     (found,) = list_recordings([saved.path.parent])
     assert isinstance(found, DamagedRun)
-    assert found.reason.startswith(reason)
+    assert str(found.reason).startswith(reason)
 
 
 def test_a_torn_table_is_named(saved: SavedRecording):

@@ -52,7 +52,7 @@ def import_command(
         data=DataSpec.parse(data, data_title, resize) if data else None, test_images=images,
         command=shlex.join(["python", "-m", "analysis", *sys.argv[1:]]),
     )  # fmt: skip
-    found, origin = result.inspection, result.run.config.origin
+    found = result.inspection
     print(f"Found: {found.summary}")
     chosen = result.run.config.normalization
     print(f"Normalization: {chosen.get('name', 'its own, from the file')}")
@@ -61,7 +61,7 @@ def import_command(
     if result.measured:
         measured = result.measured
         print(f"Error measured over {measured.n_images:,} images: {measured.error:.2f} %")
-    for note in origin["notes"]:
+    for note in result.notes:
         print(f"Note: {note}")
     for warning in result.warnings:
         print(f"Warning: {warning}", file=sys.stderr)

@@ -60,7 +60,7 @@ def _summary(run) -> dict[str, Any]:
     if isinstance(run, SavedRecording):
         return _recording(run)
     if isinstance(run, DamagedRun):
-        return {"id": run.id, "path": str(run.path), "state": "damaged", "reason": run.reason}
+        return {"id": run.id, "path": str(run.path), "state": "damaged", "reason": str(run.reason)}
     status = run.status
     return {
         "id": run.id,
@@ -153,7 +153,11 @@ def record(
     from analysis.runs.files import write_whole
 
     if csv is not None and not csv.absolute().parent.is_dir():
-        raise RunError(f"there is no folder {csv.absolute().parent} to write {csv.name} in")
+        raise RunError(
+            "there is no folder {where} to write {file} in",
+            where=csv.absolute().parent,
+            file=csv.name,
+        )
     found = find_run(run, folders(runs))
     recording = measure_run(found, images, data)
     print(recording.responses[["order", "layer", "std", "mean"]].to_string(index=False))

@@ -114,8 +114,8 @@ def resume(
     queued: Annotated[bool, typer.Option("--queued", hidden=True)] = False,
 ) -> None:
     """Go on with a run that was cancelled, failed or killed, from its last whole epoch."""
-    from analysis.jobs.queue import check_resumable
     from analysis.runs import find_run
+    from analysis.runs.resuming import check_resumable
 
     found = find_run(run, folders(runs))
     path = found.path

@@ -90,14 +90,19 @@ def open_or_build(folder: Path, source: Source, progress: Progress | None = None
                 _build(entry, source, progress or (lambda done, total: None))
     except OSError as error:
         raise DataError(
-            f"decoded images can't be written to the cache {folder}: {error.strerror or error}; "
-            f"make room or change its permissions, or name another folder in {ENVIRONMENT}"
+            "decoded images can't be written to the cache {folder}: {reason}; "
+            "make room or change its permissions, or name another folder in {variable}",
+            folder=folder,
+            reason=error.strerror or error,
+            variable=ENVIRONMENT,
         ) from error
     images = _read(entry, source.stamp)
     if images is None:
         raise DataError(
-            f"the cache entry {entry} can't be read back; delete it, "
-            f"or name another folder in {ENVIRONMENT}"
+            "the cache entry {entry} can't be read back; delete it, "
+            "or name another folder in {variable}",
+            entry=entry,
+            variable=ENVIRONMENT,
         )
     return images
 

@@ -37,18 +37,28 @@ def decode(path: Path, size: int, resize: bool) -> np.ndarray:
     except DataError:
         raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise DataError(f"has more than {MAX_PIXELS // 10**6} megapixels") from error
+        raise DataError("has more than {most} megapixels", most=MAX_PIXELS // 10**6) from error
     except Exception as error:  # foreign bytes: Pillow's decoders raise nearly anything
-        raise DataError(f"can't be read as an image ({_first_line(error, path)})") from error
+        raise DataError(
+            "can't be read as an image ({reason})", reason=_first_line(error, path)
+        ) from error
 
 
 def _check_size(image: Image.Image, size: int, resize: bool) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
-        raise DataError(f"has {width}x{height} pixels, more than {MAX_PIXELS // 10**6} megapixels")
+        raise DataError(
+            "has {width}x{height} pixels, more than {most} megapixels",
+            width=width,
+            height=height,
+            most=MAX_PIXELS // 10**6,
+        )
     if not resize and (width, height) != (size, size):
         raise DataError(
-            f"is {width}x{height} pixels, not {size}x{size}; --resize {size} resizes all images"
+            "is {width}x{height} pixels, not {size}x{size}; --resize {size} resizes all images",
+            width=width,
+            height=height,
+            size=size,
         )
 
 
@@ -58,7 +68,9 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
     if image.mode in ("I", "F"):
-        raise DataError(f"has 32-bit pixels (mode {image.mode}); save it with 8 bits a channel")
+        raise DataError(
+            "has 32-bit pixels (mode {mode}); save it with 8 bits a channel", mode=image.mode
+        )
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")

@@ -19,6 +19,7 @@ import numpy as np
 from analysis.data.cache import Content, Source
 from analysis.data.decoding import decode
 from analysis.errors import DataError
+from analysis.text import Listed, Message
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
 LAYOUT = "train/CLASS/image.png and test/CLASS/image.png"
@@ -67,8 +68,11 @@ def list_folder(root: Path) -> Listing:
         DataError: as `folder_source`.
     """
     if not root.is_dir():
-        what = "is a file, not a folder" if root.exists() else "does not exist"
-        raise DataError(f"the image folder {root} {what}; it must hold {LAYOUT}")
+        if root.exists():
+            words = Message("the image folder {root} is a file, not a folder", root=root)
+        else:
+            words = Message("the image folder {root} does not exist", root=root)
+        raise DataError("{what}; it must hold {layout}", what=words, layout=LAYOUT)
     stamp = hashlib.sha256()
     classes: dict[str, list[str]] = {}
     files: dict[str, list[tuple[str, int]]] = {}
@@ -89,14 +93,25 @@ def _class_folders(root: Path, split: str) -> list[str]:
         with os.scandir(root / split) as entries:
             names = sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
     except (FileNotFoundError, NotADirectoryError) as error:
-        there = ", ".join(sorted(e.name for e in root.iterdir())[:8]) or "nothing"
+        there = ", ".join(sorted(e.name for e in root.iterdir())[:8]) or Message("nothing")
         raise DataError(
-            f"{root} has no folder {split}/ (it holds: {there}); it must hold {LAYOUT}"
+            "{root} has no folder {split}/ (it holds: {there}); it must hold {layout}",
+            root=root,
+            split=split,
+            there=there,
+            layout=LAYOUT,
         ) from error
     except OSError as error:
-        raise DataError(f"{root / split} can't be read: {error.strerror}") from error
+        raise DataError(
+            "{folder} can't be read: {reason}", folder=root / split, reason=error.strerror
+        ) from error
     if not names:
-        raise DataError(f"{root / split} has no class folders; {root} must hold {LAYOUT}")
+        raise DataError(
+            "{folder} has no class folders; {root} must hold {layout}",
+            folder=root / split,
+            root=root,
+            layout=LAYOUT,
+        )
     return names
 
 
@@ -114,20 +129,24 @@ def _scan(folder: Path, name: str) -> Iterator[tuple[str, int, int]]:
                 elif entry.is_dir(follow_symlinks=False):
                     yield from _scan(folder / entry.name, below)
     except OSError as error:
-        raise DataError(f"{folder} can't be read: {error.strerror}") from error
+        raise DataError(
+            "{folder} can't be read: {reason}", folder=folder, reason=error.strerror
+        ) from error
 
 
 def _check_classes(root: Path, classes: dict[str, list[str]]) -> None:
     train, test = set(classes["train"]), set(classes["test"])
     if train != test:
         differences = [
-            f"only in {where}/: {', '.join(sorted(names))}"
+            Message("only in {where}/: {names}", where=where, names=", ".join(sorted(names)))
             for where, names in (("train", train - test), ("test", test - train))
             if names
         ]
         raise DataError(
-            f"the classes of {root} differ between train/ and test/: {'; '.join(differences)}; "
-            "both must have the same class folders"
+            "the classes of {root} differ between train/ and test/: {differences}; "
+            "both must have the same class folders",
+            root=root,
+            differences=Listed(tuple(differences), "; "),
         )
 
 
@@ -140,8 +159,11 @@ def _check_not_empty(
         empty += [f"{split}/{c}" for label, c in enumerate(classes) if label not in filled]
     if empty:
         raise DataError(
-            f"{root} has class folders with no images: {', '.join(empty)}; images are files "
-            f"that end in {', '.join(EXTENSIONS)}"
+            "{root} has class folders with no images: {folders}; images are files "
+            "that end in {endings}",
+            root=root,
+            folders=", ".join(empty),
+            endings=", ".join(EXTENSIONS),
         )
 
 
@@ -168,8 +190,8 @@ def _decode_all(root: Path, names: list[str], size: int, resize: bool) -> Iterat
     """
     starts = iter(range(0, len(names), _CHUNK))
     workers = os.cpu_count() or 1
-    problems: list[str] = []
-    pending: deque[Future[tuple[np.ndarray, list[str]]]] = deque()
+    problems: list[Message] = []
+    pending: deque[Future[tuple[np.ndarray, list[Message]]]] = deque()
     with ThreadPoolExecutor(workers) as pool:
 
         def submit() -> None:
@@ -188,25 +210,27 @@ def _decode_all(root: Path, names: list[str], size: int, resize: bool) -> Iterat
             if not problems:
                 yield pixels
     if problems:
-        raise DataError(_report(root, problems))
+        raise _report(root, problems)
 
 
 def _decode_chunk(
     root: Path, names: list[str], size: int, resize: bool
-) -> tuple[np.ndarray, list[str]]:
+) -> tuple[np.ndarray, list[Message]]:
     pixels = np.empty((len(names), 3, size, size), np.uint8)
     problems = []
     for place, name in enumerate(names):
         try:
             pixels[place] = decode(root / name, size, resize).transpose(2, 0, 1)
         except DataError as error:
-            problems.append(f"{name} {error}")
+            problems.append(Message("{file} {problem}", file=name, problem=error))
             if len(problems) > _REPORTED:
                 break
     return pixels, problems
 
 
-def _report(root: Path, problems: list[str]) -> str:
-    shown = "".join(f"\n  {problem}" for problem in problems[:_REPORTED])
-    more = "\n  and more" if len(problems) > _REPORTED else ""
-    return f"images in {root} can't be used:{shown}{more}"
+def _report(root: Path, problems: list[Message]) -> DataError:
+    shown = problems[:_REPORTED]
+    if len(problems) > _REPORTED:
+        shown.append(Message("and more"))
+    listed = Listed(tuple(shown), "\n  ")
+    return DataError("images in {root} can't be used:\n  {problems}", root=root, problems=listed)

@@ -88,8 +88,10 @@ class Images:
         have = len(self.train_labels)
         if n >= have:
             raise DataError(
-                f"{n} validation images can't be held out of {have} training images; "
-                f"hold out fewer than {have}"
+                "{n} validation images can't be held out of {have} training images; "
+                "hold out fewer than {have}",
+                n=n,
+                have=have,
             )
         held = torch.zeros(have, dtype=torch.bool)
         held[balanced_choice(self.train_labels, n)] = True

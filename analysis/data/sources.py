@@ -22,6 +22,7 @@ from analysis.data.folder import folder_source
 from analysis.data.images import Images, balanced_choice
 from analysis.errors import DataError
 from analysis.spec import DataSpec
+from analysis.text import Message
 
 ALTERNATIVES = (
     "--data folder:PATH (your own, as PATH/train/CLASS/image.png and "
@@ -47,7 +48,9 @@ def load_images(
     if data.name == "folder":
         return open_or_build(folder, folder_source(str(data.path), data.resize), progress)
     if data.resize is not None:
-        raise DataError(f"only a folder's images can be resized; {data.name} is 32x32 as it is")
+        raise DataError(
+            "only a folder's images can be resized; {data} is 32x32 as it is", data=data.name
+        )
     if data.name == "digits":
         return open_or_build(folder, Source("digits", "1", read_digits), progress)
     source = Source(data.name, "1", lambda: read_cifar(_cifar_class(data.name), folder))
@@ -74,7 +77,7 @@ def read_cifar(kind: Any, folder: Path) -> Content:
             train = kind(folder, train=True, download=True)
             test = kind(folder, train=False, download=False)
     except (OSError, RuntimeError, HTTPException) as error:
-        raise DataError(_no_cifar(kind, folder, error)) from error
+        raise _no_cifar(kind, folder, error) from error
     if not was_there:
         shutil.rmtree(extracted, ignore_errors=True)  # the archive stays; these are 180 MB more
     splits = {"train": train, "test": test}
@@ -105,18 +108,23 @@ def _old_pickles() -> Generator[None]:
         yield
 
 
-def _no_cifar(kind: Any, folder: Path, error: Exception) -> str:
+def _no_cifar(kind: Any, folder: Path, error: Exception) -> DataError:
     archive = folder / kind.filename
     if archive.exists():
-        what = f"{archive} is damaged: its MD5 checksum is not {kind.tgz_md5}"
+        words = "{archive} is damaged: its MD5 checksum is not {md5}"
+        what = Message(words, archive=archive, md5=kind.tgz_md5)
     else:
-        what = f"{kind.__name__} is not in {folder}"
+        what = Message("{data} is not in {folder}", data=kind.__name__, folder=folder)
     if not isinstance(error, RuntimeError):  # that one says: a wrong checksum
         reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
-        what += f", and can't be downloaded: {reason}"
-    return (
-        f"{what}. Try again, or get {kind.url} by hand and put it at {archive}, "
-        f"or use other images: {ALTERNATIVES}"
+        what = Message("{what}, and can't be downloaded: {reason}", what=what, reason=reason)
+    return DataError(
+        "{what}. Try again, or get {url} by hand and put it at {archive}, "
+        "or use other images: {alternatives}",
+        what=what,
+        url=kind.url,
+        archive=archive,
+        alternatives=ALTERNATIVES,
     )
 
 

@@ -14,6 +14,7 @@ from analysis.exporting.state_dicts import STYLES, loads_in, state_dict_in
 from analysis.importing.reading import HINT
 from analysis.runs import Run
 from analysis.runs.files import write_whole
+from analysis.text import Message
 from analysis.weights import NORMALIZER, load_net
 
 ENDINGS = {".pth": "torch", ".pt": "torch", ".th": "torch", ".safetensors": "safetensors"}
@@ -21,7 +22,7 @@ ENDINGS = {".pth": "torch", ".pt": "torch", ".th": "torch", ".safetensors": "saf
 
 def export_run(
     run: Run, output: Path | str, style: str = "", activations: bool = False
-) -> list[str]:
+) -> list[Message]:
     """Write a run's net to a file.
 
     Args:
@@ -43,16 +44,22 @@ def export_run(
     onnx = style == "onnx" or output.suffix == ".onnx"
     if not onnx and output.suffix not in ENDINGS:
         raise SpecError(
-            f"{output.name}: the ending says the format: {', '.join([*ENDINGS, '.onnx'])}"
+            "{file}: the ending says the format: {endings}",
+            file=output.name,
+            endings=", ".join([*ENDINGS, ".onnx"]),
         )
     net, normalizer = load_net(run)
     if onnx:
         size = run.config.image_size
         write_whole(output, lambda file: export_onnx(net, file, size, activations))
-        return [f"Written: {output}", *_input(normalizer)]
+        return [Message("Written: {file}", file=output), *_input(normalizer)]
     style = style or ("akamaster" if net.spec.family == "cifar" else "torchvision")
     if style not in STYLES:
-        raise SpecError(f"{style!r} is no style; there are {', '.join(STYLES)} and onnx")
+        raise SpecError(
+            "{style!r} is no style; there are {styles} and onnx",
+            style=style,
+            styles=", ".join(STYLES),
+        )
     state = state_dict_in(net, style)
     hints: dict[str, Any] = {f"{HINT}_net": net.spec.name}
     colours = _colours(normalizer)
@@ -75,8 +82,8 @@ def export_run(
         state._metadata = {"": {"version": 1, **hints}}  # type: ignore[attr-defined]  # ty: ignore[missing-attribute]
         write_whole(output, lambda file: torch.save(state, file))
     return [
-        f"Written: {output}",
-        f"Layout of {style}: {loads_in(net.spec, style)}.",
+        Message("Written: {file}", file=output),
+        Message("Layout of {style}: {who}.", style=style, who=loads_in(net.spec, style)),
         *_input(normalizer),
     ]
 
@@ -101,12 +108,17 @@ def _colours(normalizer: Normalizer) -> str:
     return f"{mean}/{spread}"
 
 
-def _input(normalizer: Normalizer) -> list[str]:
+def _input(normalizer: Normalizer) -> list[Message]:
     colours = _colours(normalizer)
     if colours:
-        return [f"Input: pixels in 0..1, (pixel - mean) / std with {colours}"]
+        return [
+            Message("Input: pixels in 0..1, (pixel - mean) / std with {colours}", colours=colours)
+        ]
     mean = ",".join(f"{v:.4f}" for v in normalizer.mean.mean((1, 2)).tolist())
     return [
-        "Input: pixels in 0..1 less the mean of each pixel over the training images (per colour "
-        f"{mean}); it is in the file, and used when Residual Lens imports it again"
+        Message(
+            "Input: pixels in 0..1 less the mean of each pixel over the training images (per "
+            "colour {mean}); it is in the file, and used when Residual Lens imports it again",
+            mean=mean,
+        )
     ]

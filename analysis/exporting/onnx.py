@@ -59,8 +59,9 @@ def export_onnx(net: Net, output: Path | str, image_size: int, activations: bool
     missing = [name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None]
     if missing:
         raise SpecError(
-            f"ONNX export needs {' and '.join(missing)}: pip install 'residual-lens[onnx]', or "
-            "pip install onnx onnxscript"
+            "ONNX export needs {packages}: pip install 'residual-lens[onnx]', or pip install onnx "
+            "onnxscript",
+            packages=", ".join(missing),
         )
     model = _WithActivations(net) if activations else net
     outputs = ["logits", *(model.names if isinstance(model, _WithActivations) else [])]

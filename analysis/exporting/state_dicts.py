@@ -10,6 +10,7 @@ from analysis.errors import SpecError
 from analysis.importing.layouts import LAYOUTS, split_key, their_modules
 from analysis.nets import Net
 from analysis.spec import NetSpec
+from analysis.text import Message
 
 STYLES = ("torchvision", "akamaster")
 
@@ -24,7 +25,11 @@ def state_dict_in(net: Net, style: str) -> OrderedDict[str, Tensor]:
         SpecError: no such style.
     """
     if style not in STYLES:
-        raise SpecError(f"{style!r} is no style of state dicts; there are {', '.join(STYLES)}")
+        raise SpecError(
+            "{style!r} is no style of state dicts; there are {styles}",
+            style=style,
+            styles=", ".join(STYLES),
+        )
     theirs = their_modules(net.spec, LAYOUTS[style])
     return OrderedDict(
         (f"{theirs[path]}.{leaf}", value.detach().cpu().contiguous().clone())
@@ -33,21 +38,28 @@ def state_dict_in(net: Net, style: str) -> OrderedDict[str, Tensor]:
     )
 
 
-def loads_in(spec: NetSpec, style: str) -> str:
+def loads_in(spec: NetSpec, style: str) -> Message:
     """Which net of that repository takes it, in words; or why only an importer does."""
     if style == "torchvision":
         if spec.family != "imagenet" or spec.width != 64 or spec.kind != "residual":
-            return "torchvision has no such net; Residual Lens and your own code read the file"
+            return Message(
+                "torchvision has no such net; Residual Lens and your own code read the file"
+            )
         fits = spec.shortcut == "B" and (not spec.bottleneck or spec.bottleneck_stride == "3x3")
         if not fits:
-            return (
+            return Message(
                 "torchvision's net has other shortcuts (option B) or strides (in the 3x3 layer); "
                 "Residual Lens and your own code read the file"
             )
         name = f"torchvision.models.resnet{spec.depth}(num_classes={spec.classes})"
         if spec.stem == "imagenet":
-            return f"{name} loads it"
-        return f"{name} loads it once its conv1 is 3x3 with stride 1 and its maxpool nn.Identity()"
+            return Message("{net} loads it", net=name)
+        return Message(
+            "{net} loads it once its conv1 is 3x3 with stride 1 and its maxpool nn.Identity()",
+            net=name,
+        )
     if spec.family == "cifar" and spec.kind == "residual" and spec.shortcut in ("A", "B"):
-        return f"its resnet{spec.depth}() in DataParallel loads checkpoint['state_dict']"
-    return "the repository has no such net; Residual Lens and your own code read the file"
+        return Message(
+            "its resnet{depth}() in DataParallel loads checkpoint['state_dict']", depth=spec.depth
+        )
+    return Message("the repository has no such net; Residual Lens and your own code read the file")

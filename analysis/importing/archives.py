@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from analysis.errors import ImportRefused
+from analysis.importing.names import SAVE_WEIGHTS
 from analysis.importing.pickles import MAX_KEYS, MAX_PICKLE, outline
 from analysis.importing.stubs import StorageStub
+from analysis.text import Message
 
 Format = Literal["zip", "legacy", "safetensors"]
 
@@ -24,7 +26,7 @@ MAX_FILE = 2 * 2**30
 """Bytes; ResNet-152 for ImageNet with Adam's state has 0.7 GB."""
 MAX_DIRECTORY = 8 * 2**20
 """Bytes of a zip's directory."""
-FORMATS = ".pth, .pt, .th, .ckpt, .bin (torch.save) or .safetensors"
+FORMATS = Message(".pth, .pt, .th, .ckpt, .bin (torch.save) or .safetensors")
 
 _END = struct.Struct("<4s4H2IH")  # a zip's end record
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
@@ -48,19 +50,24 @@ def check_file(path: Path) -> Contents:
     """
     try:
         if not path.exists():
-            raise ImportRefused(f"there is no file {path}")
+            raise ImportRefused("there is no file {path}", path=path)
         if not path.is_file():
-            raise ImportRefused(f"{path} is not a file; name one with {FORMATS}")
+            raise ImportRefused(
+                "{path} is not a file; name one with {formats}", path=path, formats=FORMATS
+            )
         size = path.stat().st_size
         if size > MAX_FILE:
             raise ImportRefused(
-                f"it has {size / 2**30:.1f} GiB; weights of these nets fit into "
-                f"{MAX_FILE // 2**30} GiB"
+                "it has {size:.1f} GiB; weights of these nets fit into {most} GiB",
+                size=size / 2**30,
+                most=MAX_FILE // 2**30,
             )
         with open(path, "rb") as file:
             return _check(file, size)
     except OSError as error:
-        raise ImportRefused(f"{path} can't be read: {error.strerror or error}") from None
+        raise ImportRefused(
+            "{path} can't be read: {reason}", path=path, reason=error.strerror or error
+        ) from None
 
 
 def _check(file: BinaryIO, size: int) -> Contents:
@@ -75,8 +82,9 @@ def _check(file: BinaryIO, size: int) -> Contents:
     if start.startswith(b"\x80"):
         return Contents("legacy", _check_legacy(file, size))
     raise ImportRefused(
-        f"its first bytes are of no format that is read here: {FORMATS}. A .pth.tar of torch 0.1 "
-        "or a Keras or ONNX file has to be converted first"
+        "its first bytes are of no format that is read here: {formats}. A .pth.tar of torch 0.1 "
+        "or a Keras or ONNX file has to be converted first",
+        formats=FORMATS,
     )
 
 
@@ -88,26 +96,33 @@ def _check_zip(file: BinaryIO, size: int) -> Any:
     root = roots[0].removesuffix("data.pkl")
     if root + "constants.pkl" in records:
         raise ImportRefused(
-            "it is a TorchScript program, which is code; save the weights alone: "
-            "torch.save(net.state_dict(), 'weights.pth')"
+            "it is a TorchScript program, which is code; save the weights alone: {command}",
+            command=SAVE_WEIGHTS,
         )
     length = records[roots[0]].file_size
     if length > MAX_PICKLE:
         raise ImportRefused(
-            f"its list of tensors has {length / 2**20:.0f} MiB (more than {MAX_KEYS:,} entries); "
-            f"that of the deepest net here has less than {MAX_PICKLE // 2**20}"
+            "its list of tensors has {size:.0f} MiB (more than {entries:,} entries); that of the "
+            "deepest net here has less than {most}",
+            size=length / 2**20,
+            entries=MAX_KEYS,
+            most=MAX_PICKLE // 2**20,
         )
     try:
         with zipfile.ZipFile(file) as archive, archive.open(records[roots[0]]) as record:
             data = record.read(length)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, OSError) as error:
-        raise ImportRefused(f"it is a damaged zip ({error}); get the file again") from None
+        raise _damaged(error) from None
     found = outline(BytesIO(data))
     for stub in found.storages.values():
         held = records.get(f"{root}data/{stub.key}")
         if held is None or held.file_size != stub.nbytes:
-            raise ImportRefused(_not_held(stub, held.file_size if held else 0))
+            raise _not_held(stub, held.file_size if held else 0)
     return found.value
+
+
+def _damaged(error: Exception) -> ImportRefused:
+    return ImportRefused("it is a damaged zip ({reason}); get the file again", reason=error)
 
 
 def _records(file: BinaryIO, size: int) -> dict[str, zipfile.ZipInfo]:
@@ -119,19 +134,21 @@ def _records(file: BinaryIO, size: int) -> dict[str, zipfile.ZipInfo]:
     _, _, _, _, entries, directory, _, _ = _END.unpack(tail)
     if entries > MAX_KEYS or directory > MAX_DIRECTORY:
         raise ImportRefused(
-            f"it has {'more than 65,000' if entries == 0xFFFF else f'{entries:,}'} records; more "
-            f"than {MAX_KEYS:,} are no net of these families"
+            "it has {count} records; more than {most:,} are no net of these families",
+            count=Message("more than 65,000") if entries == 0xFFFF else f"{entries:,}",
+            most=MAX_KEYS,
         )
     try:
         with zipfile.ZipFile(file) as archive:
             found = archive.infolist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
-        raise ImportRefused(f"it is a damaged zip ({error}); get the file again") from None
+        raise _damaged(error) from None
     if any(info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1 for info in found):
         unpacked = sum(info.file_size for info in found)
         raise ImportRefused(
-            f"its records are compressed (they would unpack to {unpacked / 1e6:,.1f} MB), which "
-            "torch.save never does"
+            "its records are compressed (they would unpack to {size:,.1f} MB), which torch.save "
+            "never does",
+            size=unpacked / 1e6,
         )
     twice = [name for name, n in Counter(info.filename for info in found).items() if n > 1]
     if twice or sum(info.file_size for info in found) > size:
@@ -169,9 +186,11 @@ def _check_legacy_storages(file: BinaryIO, at: int, size: int, stubs: list[Stora
         file.seek(at)
         length = file.read(8)
         if len(length) < 8 or at + 8 + stub.nbytes > size:
-            raise ImportRefused(_not_held(stub, max(size - at - 8, 0)))
+            raise _not_held(stub, max(size - at - 8, 0))
         if int.from_bytes(length, "little") != stub.numel:
-            raise ImportRefused(f"its storage {stub.key} has another length than its tensors say")
+            raise ImportRefused(
+                "its storage {key} has another length than its tensors say", key=stub.key
+            )
         at += 8 + stub.nbytes
 
 
@@ -179,15 +198,20 @@ def _check_safetensors(start: bytes, size: int) -> None:
     length = int.from_bytes(start[:8], "little")
     if length > MAX_PICKLE:
         raise ImportRefused(
-            f"its header says that it has {length:,} bytes; that of the deepest net here has less "
-            f"than {MAX_PICKLE // 2**20} MiB"
+            "its header says that it has {length:,} bytes; that of the deepest net here has less "
+            "than {most} MiB",
+            length=length,
+            most=MAX_PICKLE // 2**20,
         )
     if 8 + length > size:
         raise ImportRefused("it is cut off in its header; get the file again")
 
 
-def _not_held(stub: StorageStub, held: int) -> str:
-    return (
-        f"it is cut off, or claims more than it holds: storage {stub.key} should have "
-        f"{stub.nbytes:,} bytes, the file has {held:,} for it; get the file again"
+def _not_held(stub: StorageStub, held: int) -> ImportRefused:
+    return ImportRefused(
+        "it is cut off, or claims more than it holds: storage {key} should have {wanted:,} bytes, "
+        "the file has {held:,} for it; get the file again",
+        key=stub.key,
+        wanted=stub.nbytes,
+        held=held,
     )

@@ -24,6 +24,7 @@ from analysis.importing.normalizations import (
     parse_normalization,
 )
 from analysis.importing.recognition import expected_shapes
+from analysis.importing.refusals import listed
 from analysis.importing.verification import (
     Measured,
     better_normalization,
@@ -39,6 +40,7 @@ from analysis.responses import Recording, closed_form
 from analysis.runs import Run, RunConfig, create_run, files, load_run, open_writer
 from analysis.runs.format import now
 from analysis.spec import Compute, DataSpec, NetSpec
+from analysis.text import Message
 from analysis.training.finish import measure
 from analysis.training.hardware import describe_versions
 from analysis.weights import model_tensors
@@ -56,7 +58,9 @@ class Imported:
     run: Run
     inspection: Inspection
     measured: Measured | None
-    warnings: tuple[str, ...]
+    notes: tuple[Message, ...]
+    """What was assumed."""
+    warnings: tuple[Message, ...]
 
 
 def import_checkpoint(
@@ -87,7 +91,7 @@ def import_checkpoint(
     try:
         return _import(found, Path(folder), normalization, data, test_images, command, tick)
     except ImportRefused as error:
-        raise ImportRefused(f"{found.file.name}: {error}") from None
+        raise ImportRefused("{file}: {reason}", file=found.file.name, reason=error) from None
 
 
 def _import(
@@ -131,14 +135,13 @@ def _import(
         origin=_origin(found, measured, notes, warnings),
     )  # fmt: skip
     run = _write(folder, config, made, normalizer, found, measured, recording)
-    return Imported(
-        run, replace(found, net=replace(found.net, spec=spec)), measured, tuple(warnings)
-    )
+    inspection = replace(found, net=replace(found.net, spec=spec))
+    return Imported(run, inspection, measured, tuple(notes), tuple(warnings))
 
 
 def _normalizer(
     found: Inspection, asked: str | Normalization | None
-) -> tuple[Normalizer, Normalization | None, list[str]]:
+) -> tuple[Normalizer, Normalization | None, list[Message]]:
     """The input's normalization: as asked, the file's own, or that of its repository."""
     if asked is None and found.normalizer is not None:
         return found.normalizer, None, []
@@ -147,14 +150,19 @@ def _normalizer(
         if found.suggestion is None:
             raise ImportRefused(
                 "it does not say how its input was normalized, and no repository is known for its "
-                f"layout; name the normalization. {_listed_names()}"
+                "layout; name the normalization. There are {names}, or R,G,B/R,G,B typed in",
+                names=", ".join(NORMALIZATIONS),
             )
         asked = found.suggestion
         if "normalization" in found.file.hint:
             return *_made(parse_normalization(asked)), []
         notes.append(
-            f"normalization {asked}, which {found.net.layout.title} uses, was taken; a wrong one "
-            "ruins accuracy silently: name another if it is not that"
+            Message(
+                "normalization {name}, which {who} uses, was taken; a wrong one ruins accuracy "
+                "silently: name another if it is not that",
+                name=asked,
+                who=found.net.layout.title,
+            )
         )
     return *_made(parse_normalization(asked) if isinstance(asked, str) else asked), notes
 
@@ -166,10 +174,6 @@ def _made(chosen: Normalization) -> tuple[Normalizer, Normalization]:
         for values in (chosen.mean, chosen.std)
     )
     return Normalizer(mean, std), chosen
-
-
-def _listed_names() -> str:
-    return f"There are {', '.join(NORMALIZATIONS)}, or R,G,B/R,G,B typed in"
 
 
 def _our_tensors(found: Inspection) -> dict[str, Tensor]:
@@ -191,7 +195,7 @@ def _filled(spec: NetSpec, tensors: dict[str, Tensor]) -> Net:
 
 def _plain_or_residual(
     spec: NetSpec, tensors: dict[str, Tensor], images: Images, normalizer: Normalizer
-) -> tuple[NetSpec, str]:
+) -> tuple[NetSpec, Message]:
     """Which of the two the weights work as, by the error on a few images."""
     few = images.subset(test=TRIAL_IMAGES)
     errors = {
@@ -199,25 +203,30 @@ def _plain_or_residual(
         for candidate in (spec, spec.counterpart())
     }
     best = min(errors, key=lambda candidate: errors[candidate])
-    listed = ", ".join(f"{candidate.name} {error:.1f} %" for candidate, error in errors.items())
-    return best, (
-        f"keys can't tell a plain net from one with option A; taken as {best.name} by the error "
-        f"over {len(few.test)} images ({listed})"
+    return best, Message(
+        "keys can't tell a plain net from one with option A; taken as {net} by the error over {n} "
+        "images ({errors})",
+        net=best.name,
+        n=len(few.test),
+        errors=", ".join(f"{candidate.name} {error:.1f} %" for candidate, error in errors.items()),
     )
 
 
-def _leftovers(found: Inspection) -> list[str]:
+def _leftovers(found: Inspection) -> list[Message]:
     unused = found.net.unused
     if not unused:
         return []
-    more = f" and {len(unused) - 6} more" if len(unused) > 6 else ""
     return [
-        f"{len(unused)} tensors of the file are no part of the net: {', '.join(unused[:6])}{more}"
+        Message(
+            "{n} tensors of the file are no part of the net: {keys}",
+            n=len(unused),
+            keys=listed(unused),
+        )
     ]
 
 
 def _origin(
-    found: Inspection, measured: Measured | None, notes: list[str], warnings: list[str]
+    found: Inspection, measured: Measured | None, notes: list[Message], warnings: list[Message]
 ) -> dict[str, Any]:
     """Where the run comes from, as its config keeps it."""
     claim = found.claim
@@ -234,8 +243,8 @@ def _origin(
         "claimed_by": claim.key if claim else None,
         "measured_error": measured.error if measured else None,
         "measured_images": measured.n_images if measured else 0,
-        "notes": notes,
-        "warnings": warnings,
+        "notes": [note.english() for note in notes],
+        "warnings": [warning.english() for warning in warnings],
     }
 
 

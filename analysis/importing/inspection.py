@@ -5,6 +5,7 @@ Nothing is written and no image is looked at.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from analysis.importing.recognition import Recognised, recognise
 from analysis.importing.verification import Claim, claim_of, epoch_of
 from analysis.runs import files, load_run
 from analysis.runs.recordings import RECORDING
+from analysis.spec import NetSpec
+from analysis.text import Listed, Message
 from analysis.weights import NORMALIZER
 
 
@@ -35,16 +38,27 @@ class Inspection:
     """Of one of our own files, which hold it."""
 
     @property
-    def summary(self) -> str:
+    def summary(self) -> Message:
         """One line of what was found."""
-        spec, layout = self.net.spec, self.net.layout
-        stem = "7x7 stem with max-pool" if spec.stem == "imagenet" else "3x3 stem"
-        option = f"shortcut option {spec.shortcut}, " if spec.shortcut else ""
-        return (
-            f"{spec.name}: {spec.kind}, {spec.depth} layers, {spec.family} family, width "
-            f"{spec.width}, {option}{stem}, {spec.classes} classes; layout of {layout.title}; "
-            f"{len(self.net.keys)} tensors used, {len(self.net.unused)} left over"
+        return Message(
+            "{net}: {parts}; layout of {layout}; {used} tensors used, {unused} left over",
+            net=self.net.spec.name,
+            parts=Listed(tuple(_parts(self.net.spec))),
+            layout=self.net.layout.title,
+            used=len(self.net.keys),
+            unused=len(self.net.unused),
         )
+
+
+def _parts(spec: NetSpec) -> Iterator[Message]:
+    yield Message("plain") if spec.kind == "plain" else Message("residual")
+    yield Message("{n} layers", n=spec.depth)
+    yield Message("{family} family", family=spec.family)
+    yield Message("width {n}", n=spec.width)
+    if spec.shortcut:
+        yield Message("shortcut option {option}", option=spec.shortcut)
+    yield Message("7x7 stem with max-pool") if spec.stem == "imagenet" else Message("3x3 stem")
+    yield Message("{n} classes", n=spec.classes)
 
 
 def inspect(path: Path | str, net: str | None = None, name: str | None = None) -> Inspection:
@@ -69,7 +83,7 @@ def inspect(path: Path | str, net: str | None = None, name: str | None = None) -
         found = recognise(shapes, net, hint or file.hint.get("net"))
         normalizer = _own_normalizer(file.tensors)
     except LensError as error:
-        raise ImportRefused(f"{file.name}: {error}") from None
+        raise ImportRefused("{file}: {reason}", file=file.name, reason=error) from None
     suggestion = file.hint.get("normalization") or likely_normalization(
         found.layout.name, found.spec.classes
     )
@@ -85,7 +99,8 @@ def _weights_of(path: Path) -> tuple[Path, str | None]:
         return run.weights_path, run.net
     if (path / RECORDING).exists():
         raise ImportRefused(
-            f"{path.name} is a recording of layer responses: it has no weights; Compare opens it"
+            "{file} is a recording of layer responses: it has no weights; Compare opens it",
+            file=path.name,
         )
     return path, None
 

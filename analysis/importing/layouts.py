@@ -13,6 +13,7 @@ from typing import Literal
 
 from analysis import plan
 from analysis.spec import NetSpec
+from analysis.text import Message
 
 LayoutName = Literal[
     "own", "akamaster", "chenyaofo", "kuangliu", "weiaicunzai", "torchvision", "mixed"
@@ -24,7 +25,7 @@ class Layout:
     """How a repository names the parts of its nets."""
 
     name: LayoutName
-    title: str
+    title: str | Message
     """For people."""
     projection: str = "shortcut"
     head: str = "linear"
@@ -40,8 +41,8 @@ LAYOUTS: dict[str, Layout] = {
         Layout("chenyaofo", "chenyaofo/pytorch-cifar-models", "downsample", "fc"),
         Layout("kuangliu", "kuangliu/pytorch-cifar"),
         Layout("weiaicunzai", "weiaicunzai/pytorch-cifar100", "shortcut", "fc", True),
-        Layout("torchvision", "torchvision or timm", "downsample", "fc"),
-        Layout("mixed", "layer1 ... layerN, names of several repositories"),
+        Layout("torchvision", Message("torchvision or timm"), "downsample", "fc"),
+        Layout("mixed", Message("layer1 ... layerN, names of several repositories")),
     )
 }
 """By name. akamaster and kuangliu share their names, with three and four stages."""

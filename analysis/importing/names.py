@@ -5,7 +5,10 @@ from __future__ import annotations
 import pickletools
 from io import BytesIO
 
+from analysis.errors import ImportRefused
+from analysis.importing.refusals import listed
 from analysis.importing.stubs import ITEM_SIZES, NUMPY_SCALARS
+from analysis.text import Message
 
 STORAGES = {
     "FloatStorage": "float32", "DoubleStorage": "float64", "HalfStorage": "float16",
@@ -15,14 +18,14 @@ STORAGES = {
 }  # fmt: skip
 _REBUILD = {"_rebuild_tensor_v2", "_rebuild_tensor", "_rebuild_parameter"}
 
-WEIGHTS_ALONE = (
-    "If you trust it, save its weights alone where it was made: "
-    "torch.save(net.state_dict(), 'weights.pth')"
+SAVE_WEIGHTS = "torch.save(net.state_dict(), 'weights.pth')"
+WEIGHTS_ALONE = Message(
+    "If you trust it, save its weights alone where it was made: {command}", command=SAVE_WEIGHTS
 )
 
 
-def needs_code(data: BytesIO, first: str) -> str:
-    """Why a pickle is refused that wants other names: which, and what to do."""
+def needs_code(data: BytesIO, first: str) -> ImportRefused:
+    """The refusal of a pickle that wants other names: which, and what to do."""
     names = [first]
     try:
         for opcode, argument, _ in pickletools.genops(data):
@@ -31,11 +34,10 @@ def needs_code(data: BytesIO, first: str) -> str:
                 names.append(f"{module}.{name}")
     except ValueError:
         pass
-    listed = list(dict.fromkeys(names))
-    more = f" and {len(listed) - 5} more" if len(listed) > 5 else ""
-    return (
-        f"loading it would import and may run {', '.join(listed[:5])}{more}; nothing in a file is "
-        f"executed here. {WEIGHTS_ALONE}"
+    return ImportRefused(
+        "loading it would import and may run {names}; nothing in a file is executed here. {advice}",
+        names=listed(list(dict.fromkeys(names)), 5),
+        advice=WEIGHTS_ALONE,
     )
 
 

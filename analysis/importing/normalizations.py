@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 
 from analysis.errors import ImportRefused
+from analysis.text import Listed, Message
 
 Colours = tuple[float, float, float]
 
@@ -21,7 +22,7 @@ class Normalization:
     name: str
     mean: Colours
     std: Colours
-    used_by: str
+    used_by: Message
     """For people: which repositories or nets."""
 
     def to_dict(self) -> dict[str, object]:
@@ -34,32 +35,35 @@ NORMALIZATIONS: dict[str, Normalization] = {
     for made in (
         Normalization(
             "imagenet", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225),
-            "torchvision, timm (ImageNet nets), and akamaster/pytorch_resnet_cifar10 on CIFAR-10",
+            Message(
+                "torchvision, timm (ImageNet nets), and akamaster/pytorch_resnet_cifar10 on "
+                "CIFAR-10"
+            ),
         ),
         Normalization(
             "cifar10", (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010),
-            "kuangliu/pytorch-cifar, chenyaofo/pytorch-cifar-models, timm's CIFAR-10 nets",
+            Message("kuangliu/pytorch-cifar, chenyaofo/pytorch-cifar-models, timm's CIFAR-10 nets"),
         ),
         Normalization(
             "cifar10-global", (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616),
-            "many others on CIFAR-10: the standard deviation over all pixels",
+            Message("many others on CIFAR-10: the standard deviation over all pixels"),
         ),
         Normalization(
             "cifar100-chenyaofo", (0.5070, 0.4865, 0.4409), (0.2673, 0.2564, 0.2761),
-            "chenyaofo/pytorch-cifar-models on CIFAR-100",
+            Message("chenyaofo/pytorch-cifar-models on CIFAR-100"),
         ),
         Normalization(
             "cifar100-weiaicunzai",
             (0.5070751592371323, 0.48654887331495095, 0.4409178433670343),
             (0.2673342858792401, 0.2564384629170883, 0.27615047132568404),
-            "weiaicunzai/pytorch-cifar100",
+            Message("weiaicunzai/pytorch-cifar100"),
         ),
         Normalization(
             "cifar100", (0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761),
-            "timm's and many others' CIFAR-100 nets",
+            Message("timm's and many others' CIFAR-100 nets"),
         ),
-        Normalization("half", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "pixels from -1 to 1"),
-        Normalization("none", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "pixels from 0 to 1"),
+        Normalization("half", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), Message("pixels from -1 to 1")),
+        Normalization("none", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), Message("pixels from 0 to 1")),
     )
 }  # fmt: skip
 """By name."""
@@ -93,13 +97,22 @@ def parse_normalization(text: str) -> Normalization:
             raise ValueError
         return typed_normalization(mean.split(","), std.split(","))
     except ValueError:
-        names = "\n  ".join(
-            f"{n.name:21} {n.mean} / {n.std}: {n.used_by}" for n in NORMALIZATIONS.values()
-        )
         raise ImportRefused(
-            f"{text!r} is no normalization. Write a name:\n  {names}\nor the mean and standard "
-            "deviation of red, green, blue in 0..1: 0.49,0.48,0.45/0.20,0.20,0.20"
+            "{text!r} is no normalization. Write a name:\n  {names}\nor the mean and standard "
+            "deviation of red, green, blue in 0..1: 0.49,0.48,0.45/0.20,0.20,0.20",
+            text=text,
+            names=Listed(tuple(map(_line, NORMALIZATIONS.values())), "\n  "),
         ) from None
+
+
+def _line(known: Normalization) -> Message:
+    return Message(
+        "{name:21} {mean} / {std}: {who}",
+        name=known.name,
+        mean=known.mean,
+        std=known.std,
+        who=known.used_by,
+    )
 
 
 def typed_normalization(
@@ -116,4 +129,4 @@ def typed_normalization(
     if min(stds) <= 0:
         raise ValueError("standard deviations must be above 0")
     (r, g, b), (sr, sg, sb) = means, stds
-    return Normalization("typed", (r, g, b), (sr, sg, sb), "typed in")
+    return Normalization("typed", (r, g, b), (sr, sg, sb), Message("typed in"))

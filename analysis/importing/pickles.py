@@ -64,13 +64,13 @@ def _outline(data: BytesIO) -> Outline:
             machine.step(opcode.name, argument)
     except _UnknownNameError as unknown:
         data.seek(start)
-        raise ImportRefused(needs_code(data, str(unknown))) from None
+        raise needs_code(data, str(unknown)) from None
     except ImportRefused:
         raise
     except _TORN as error:
         raise ImportRefused(
-            f"its pickle is torn or not from torch.save ({error or type(error).__name__}); "
-            "get the file again"
+            "its pickle is torn or not from torch.save ({reason}); get the file again",
+            reason=str(error) or type(error).__name__,
         ) from None
     return Outline(machine.result, machine.storages)
 
@@ -111,8 +111,10 @@ class _Machine:
             self._global(*argument.split(" ", 1))
         elif name not in ("PROTO", "FRAME"):
             raise ImportRefused(
-                f"its pickle has the opcode {name}, which torch.save does not write: "
-                f"an object that is no plain data. {WEIGHTS_ALONE}"
+                "its pickle has the opcode {opcode}, which torch.save does not write: an object "
+                "that is no plain data. {advice}",
+                opcode=name,
+                advice=WEIGHTS_ALONE,
             )
 
     def _popmark(self) -> list[Any]:
@@ -160,12 +162,15 @@ class _Machine:
     def _put(self, target: dict, key: Any, value: Any) -> None:
         # Only plain keys: hashing a tuple of tuples of tuples ... can take for ever.
         if not isinstance(key, str | int | float | None):
-            raise ImportRefused(f"a dictionary in it has a {type(key).__name__} for a key")
+            raise ImportRefused(
+                "a dictionary in it has a {kind} for a key", kind=type(key).__name__
+            )
         self.keys += 1
         if self.keys > MAX_KEYS:
             raise ImportRefused(
-                f"it has more than {MAX_KEYS:,} entries; the deepest net here, ResNet-1202, has "
-                "7,208 tensors"
+                "it has more than {most:,} entries; the deepest net here, ResNet-1202, has "
+                "7,208 tensors",
+                most=MAX_KEYS,
             )
         target[key] = value
 
@@ -194,7 +199,9 @@ class _Machine:
             case _Global("torch.nn.parameter.Parameter"), (TensorStub() as tensor,):
                 self.stack.append(tensor)
             case _:
-                raise ImportRefused(f"it makes an object that is no parameter. {WEIGHTS_ALONE}")
+                raise ImportRefused(
+                    "it makes an object that is no parameter. {advice}", advice=WEIGHTS_ALONE
+                )
 
     def _call(self, name: str, arguments: tuple) -> Any:
         match name:
@@ -214,7 +221,11 @@ class _Machine:
                 return arguments[0]
             case "torch.Size" | "torch.device" | "_codecs.encode":
                 return opaque(name, arguments)
-        raise ImportRefused(f"it calls {name}, which a state dict does not. {WEIGHTS_ALONE}")
+        raise ImportRefused(
+            "it calls {function}, which a state dict does not. {advice}",
+            function=name,
+            advice=WEIGHTS_ALONE,
+        )
 
     def _dict(self, items: Any) -> Attributed:
         made = Attributed()
@@ -229,7 +240,8 @@ class _Machine:
             return
         if not isinstance(target, Attributed) or not isinstance(state, dict):
             raise ImportRefused(
-                f"it sets attributes of what is no OrderedDict: a whole object. {WEIGHTS_ALONE}"
+                "it sets attributes of what is no OrderedDict: a whole object. {advice}",
+                advice=WEIGHTS_ALONE,
             )
         target.attributes = dict(state)
 
@@ -241,10 +253,14 @@ class _Machine:
                 dtype = STORAGES[name.removeprefix("torch.")]
                 stub = StorageStub(key, dtype, numel)
                 if self.storages.setdefault(stub.key, stub) != stub:
-                    raise ImportRefused(f"it describes its storage {key} twice, differently")
+                    raise ImportRefused(
+                        "it describes its storage {key} twice, differently", key=key
+                    )
                 self.stack.append(stub)
             case _:
-                raise ImportRefused(f"it refers to more than tensors. {WEIGHTS_ALONE}")
+                raise ImportRefused(
+                    "it refers to more than tensors. {advice}", advice=WEIGHTS_ALONE
+                )
 
     def stop(self) -> None:
         self.result = self.stack.pop()

@@ -24,6 +24,7 @@ from analysis.errors import ImportRefused
 from analysis.importing.archives import MAX_FILE, check_file
 from analysis.importing.pickles import MAX_KEYS
 from analysis.importing.stubs import NUMBER_CODES, NUMPY_SCALARS, Attributed, Opaque, TensorStub
+from analysis.text import Message
 
 WRAPPERS = (
     "state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params",
@@ -70,7 +71,7 @@ def read_checkpoint(path: Path | str, name: str | None = None) -> ForeignFile:
     try:
         return _read(path, name)
     except ImportRefused as error:
-        raise ImportRefused(f"{name} is refused: {error}") from None
+        raise ImportRefused("{file} is refused: {reason}", file=name, reason=error) from None
 
 
 def _read(path: Path, name: str) -> ForeignFile:
@@ -92,7 +93,7 @@ def _find(value: Any) -> tuple[str, ...]:
     """The keys that lead to the state dict, from the outline alone."""
     found = _search(value, depth=3)
     if found is None:
-        raise ImportRefused(_no_state_dict(value))
+        raise _no_state_dict(value)
     _check_dtypes({k: v.dtype for k, v in _at(value, found).items() if isinstance(v, TensorStub)})
     return found
 
@@ -110,22 +111,27 @@ def _search(value: Any, depth: int) -> tuple[str, ...] | None:
     return None
 
 
-def _no_state_dict(value: Any) -> str:
+def _no_state_dict(value: Any) -> ImportRefused:
     if not isinstance(value, dict):
-        stubs = {TensorStub: "tensor", Opaque: "object", Attributed: "object"}
-        what = stubs.get(type(value), type(value).__name__)
-        return f"it holds no state dict, but a {what}; save net.state_dict()"
+        stubs = {TensorStub: Message("tensor"), Opaque: Message("object")}
+        return ImportRefused(
+            "it holds no state dict, but a {kind}; save net.state_dict()",
+            kind=stubs.get(type(value), type(value).__name__),
+        )
     if not value:
-        return "it holds an empty dictionary, no weights"
+        return ImportRefused("it holds an empty dictionary, no weights")
     keys = ", ".join(str(key)[:40] for key in list(value)[:6])
     if "param_groups" in value or set(value) <= {"optimizer", "epoch", "scheduler", "step"}:
-        return (
-            f"it holds the state of an optimizer, not of a net (keys: {keys}); "
-            "save net.state_dict() too"
+        return ImportRefused(
+            "it holds the state of an optimizer, not of a net (keys: {keys}); save "
+            "net.state_dict() too",
+            keys=keys,
         )
-    return (
-        f"it holds no state dict: no tensors with names such as layer1.0.conv1.weight, at the top "
-        f"or under {', '.join(WRAPPERS)} (keys found: {keys})"
+    return ImportRefused(
+        "it holds no state dict: no tensors with names such as layer1.0.conv1.weight, at the top "
+        "or under {wrappers} (keys found: {keys})",
+        wrappers=", ".join(WRAPPERS),
+        keys=keys,
     )
 
 
@@ -140,9 +146,13 @@ def _check_dtypes(dtypes: dict[str, str]) -> None:
         key, dtype = next(iter(wrong.items()))
         kinds = ", ".join(sorted(set(wrong.values())))
         raise ImportRefused(
-            f"{len(wrong)} of its tensors are {kinds}, for example {key} ({dtype}); nets here are "
-            "float32, and an import must not change a weight. If a conversion is meant: "
-            "torch.save({k: v.float() for k, v in state.items()}, 'float32.pth')"
+            "{n} of its tensors are {kinds}, for example {key} ({dtype}); nets here are float32, "
+            "and an import must not change a weight. If a conversion is meant: {command}",
+            n=len(wrong),
+            kinds=kinds,
+            key=key,
+            dtype=dtype,
+            command="torch.save({k: v.float() for k, v in state.items()}, 'float32.pth')",
         )
 
 
@@ -167,10 +177,12 @@ def _read_torch(
                 if isinstance(value, Tensor)
             }
     except (RuntimeError, ValueError, KeyError, TypeError, EOFError, OSError) as error:
-        raise ImportRefused(f"torch can't read it: {str(error).splitlines()[0][:200]}") from None
+        raise ImportRefused(
+            "torch can't read it: {reason}", reason=str(error).splitlines()[0][:200]
+        ) from None
     except pickle.UnpicklingError as error:
         raise ImportRefused(
-            f"torch won't load it without running code: {str(error)[:200]}"
+            "torch won't load it without running code: {reason}", reason=str(error)[:200]
         ) from None
     return tensors | _normalizer(loaded, state), _facts(loaded) if where else {}
 
@@ -232,7 +244,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, framework="pt") as file:
             keys = list(file.keys())
             if len(keys) > MAX_KEYS:
-                raise ImportRefused(f"it has {len(keys):,} tensors; no net here has so many")
+                raise ImportRefused("it has {n:,} tensors; no net here has so many", n=len(keys))
             metadata = dict(file.metadata() or {})
             dtypes = {key: _SAFE.get(file.get_slice(key).get_dtype(), "other") for key in keys}
             if not any("." in key for key in keys):
@@ -242,7 +254,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     except (SafetensorError, OSError, RecursionError, ValueError) as error:
         if isinstance(error, ImportRefused):
             raise
-        raise ImportRefused(f"it is cut off or damaged: {str(error)[:200]}") from None
+        raise ImportRefused("it is cut off or damaged: {reason}", reason=str(error)[:200]) from None
     return tensors, {key: value for key, value in metadata.items() if len(value) <= 200}
 
 
@@ -265,8 +277,11 @@ def _stripped(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
             short = short.removeprefix(prefix)
         if short in stripped:
             raise ImportRefused(
-                f"it holds two nets: {key} and another key both mean {short} once prefixes "
-                f"({', '.join(PREFIXES)}) are taken off; save one of them alone"
+                "it holds two nets: {key} and another key both mean {short} once prefixes "
+                "({prefixes}) are taken off; save one of them alone",
+                key=key,
+                short=short,
+                prefixes=", ".join(PREFIXES),
             )
         stripped[short] = value
     return stripped

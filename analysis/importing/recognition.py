@@ -21,6 +21,7 @@ from analysis.importing.refusals import (
     shape_words,
 )  # fmt: skip
 from analysis.spec import BOTTLENECK_DEPTHS, IMAGENET_BLOCKS, MAX_DEPTH, NetSpec
+from analysis.text import Listed, Message
 
 _IN_A_STAGE = re.compile(r"(layer\d|stage\d|conv\d_x|block\d)[\d.]")
 
@@ -37,7 +38,7 @@ class Recognised:
     """Keys outside of the net that were left alone."""
     ambiguous: bool
     """Whether the keys fit a plain net as well as a residual one with option A."""
-    notes: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
     """What was assumed because weights can't tell it."""
 
 
@@ -65,19 +66,29 @@ def recognise(
     inside = [key for key in unused if _IN_A_STAGE.match(key)]
     if inside:
         raise ImportRefused(
-            f"its blocks have {len(inside)} tensors more than {spec.name}: {listed(inside)}; "
-            f"{guess_by(inside)}"
+            "its blocks have {n} tensors more than {net}: {keys}; {guess}",
+            n=len(inside),
+            net=spec.name,
+            keys=listed(inside),
+            guess=guess_by(inside),
         )
     ambiguous = not _projections(found) and not wanted and not _fits(hint, inferred)
     if ambiguous:
         notes += (
-            "no projection shortcuts: keys can't tell a plain net from one with option A; "
-            f"taken as {spec.name}, name the net {spec.counterpart().name} if it is plain",
+            Message(
+                "no projection shortcuts: keys can't tell a plain net from one with option A; "
+                "taken as {net}, name the net {plain} if it is plain",
+                net=spec.name,
+                plain=spec.counterpart().name,
+            ),
         )
     if layout.name == "torchvision" and spec.stem == "cifar":
         notes += (
-            "keys can't tell whether a max-pool follows the 3x3 stem (huyvnphan/PyTorch_CIFAR10 "
-            "has one, most have none): taken as none; data given, it is tried",
+            Message(
+                "keys can't tell whether a max-pool follows the 3x3 stem "
+                "(huyvnphan/PyTorch_CIFAR10 has one, most have none): taken as none; data given, "
+                "it is tried"
+            ),
         )
     return Recognised(spec, layout, ours, tuple(unused), ambiguous, notes)
 
@@ -94,7 +105,9 @@ def _translate(shapes: Mapping[str, Shape]) -> tuple[dict[str, str], list[str]]:
             continue
         name = f"{module}.{leaf}"
         if name in ours:
-            raise ImportRefused(f"{ours[name]} and {key} both mean {name}")
+            raise ImportRefused(
+                "{one} and {other} both mean {name}", one=ours[name], other=key, name=name
+            )
         ours[name] = key
     return ours, unused
 
@@ -104,13 +117,15 @@ def _infer(found: Mapping[str, Shape]) -> NetSpec:
     stem, head = found["stem.conv.weight"], found["head.fc.weight"]
     if len(head) != 2:
         raise ImportRefused(
-            f"its linear layer has the shape {shape_words(head)}: not one of the families here, "
-            "which end with classes x features"
+            "its linear layer has the shape {shape}: not one of the families here, which end with "
+            "classes x features",
+            shape=shape_words(head),
         )
     if len(stem) != 4 or stem[1:] not in ((3, 3, 3), (3, 7, 7)):
         raise ImportRefused(
-            f"its first convolution has the shape {shape_words(stem)}; nets here begin with 3x3 or "
-            "7x7 filters on 3 colours"
+            "its first convolution has the shape {shape}; nets here begin with 3x3 or 7x7 filters "
+            "on 3 colours",
+            shape=shape_words(stem),
         )
     blocks, convs = _blocks(found)
     bottleneck = convs == 3
@@ -133,7 +148,7 @@ def _infer(found: Mapping[str, Shape]) -> NetSpec:
             stem="imagenet" if stem[2] == 7 else "cifar", bottleneck_stride="1x1",
         )  # fmt: skip
     except SpecError as error:
-        raise ImportRefused(str(error)) from None
+        raise ImportRefused(error.message) from None
 
 
 def _blocks(found: Mapping[str, Shape]) -> tuple[tuple[int, ...], int]:
@@ -154,8 +169,10 @@ def _blocks(found: Mapping[str, Shape]) -> tuple[tuple[int, ...], int]:
     whole = {(s, b) for s, n in enumerate(counts, start=1) for b in range(1, n + 1)}
     if set(convs) != whole or len(set(convs.values())) != 1:
         raise ImportRefused(
-            f"its blocks are not those of a net here: {len(convs)} blocks in {len(stages)} stages, "
-            "with gaps or of unequal length; is the file whole?"
+            "its blocks are not those of a net here: {blocks} blocks in {stages} stages, with gaps "
+            "or of unequal length; is the file whole?",
+            blocks=len(convs),
+            stages=len(stages),
         )
     return counts, next(iter(convs.values()))
 
@@ -175,47 +192,58 @@ def _expected(spec: NetSpec) -> set[str]:
 def _settle(
     inferred: NetSpec, found: Mapping[str, Shape], layout: Layout,
     wanted: str | None, hint: str | None,
-) -> tuple[NetSpec, tuple[str, ...]]:  # fmt: skip
+) -> tuple[NetSpec, tuple[Message, ...]]:  # fmt: skip
     """The net with its kind, shortcut option and bottleneck stride, and what was assumed."""
     here = _projections(found)
     said = _parsed(wanted, inferred) if wanted else _fits(hint, inferred)
     if said is not None:
         if _expected(said) != here:
-            label = f"option {said.shortcut}" if said.shortcut else "a plain net"
-            raise ImportRefused(
-                f"{label} expected {len(_expected(said))} projection weights, found {len(here)}"
-            )
+            raise ImportRefused("{wanted}, found {n}", wanted=_wanted(said), n=len(here))
         return said, ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
     spec = inferred
     if spec.bottleneck and layout.name != "own":
         spec = replace(spec, bottleneck_stride="3x3")
         notes = (
-            "weights can't tell which layer of a bottleneck subsamples: taken as the 3x3, as in "
-            f"these repositories (v1.5); name the net {replace(spec, bottleneck_stride='1x1')} if "
-            "it is the 1x1",
+            Message(
+                "weights can't tell which layer of a bottleneck subsamples: taken as the 3x3, as "
+                "in these repositories (v1.5); name the net {net} if it is the 1x1",
+                net=replace(spec, bottleneck_stride="1x1"),
+            ),
         )
-    options = {option: replace(spec, shortcut=option) for option in ("A", "B", "C")}
-    for candidate in options.values():
+    candidates = [replace(spec, shortcut=option) for option in ("A", "B", "C")]
+    for candidate in candidates:
         if _expected(candidate) == here:
             return candidate, notes
-    counts = ", ".join(
-        f"option {o} expected {len(_expected(s))} projection weights" for o, s in options.items()
+    raise ImportRefused(
+        "{options}; found {n} ({blocks})",
+        options=Listed(tuple(map(_wanted, candidates))),
+        n=len(here),
+        blocks=listed(sorted(here)) or Message("none"),
     )
-    raise ImportRefused(f"{counts}; found {len(here)} ({listed(sorted(here)) or 'none'})")
+
+
+def _wanted(spec: NetSpec) -> Message:
+    n = len(_expected(spec))
+    if spec.shortcut is None:
+        return Message("a plain net expected {n} projection weights", n=n)
+    return Message("option {option} expected {n} projection weights", option=spec.shortcut, n=n)
+
+
+_DIFFERENCES = {
+    "depth": Message("{net} has {there} layers, the file {here}"),
+    "family": Message("{net} is of the {there} family, the file of the {here} family"),
+    "width": Message("{net} has {there} filters in its first stage, the file {here}"),
+    "stem": Message("{net} has the {there} stem, the file the {here} stem"),
+}
 
 
 def _parsed(name: str, inferred: NetSpec) -> NetSpec:
     said = NetSpec.parse(name, inferred.classes)
-    for field, what in (
-        ("depth", "layers"),
-        ("family", "family"),
-        ("width", "filters"),
-        ("stem", "stem"),
-    ):
+    for field, words in _DIFFERENCES.items():
         here, there = getattr(inferred, field), getattr(said, field)
         if here != there:
-            raise ImportRefused(f"{name} has {what} {there}, the file {here}")
+            raise ImportRefused(Message(words.text, net=name, there=there, here=here))
     return said
 
 
@@ -247,17 +275,31 @@ def _check_shapes(spec: NetSpec, found: Mapping[str, Shape]) -> None:
     ]
     if missing and all(".running_" in key for key in missing):
         raise ImportRefused(
-            f"it looks like {spec.name}, but its norm layers have no running statistics: GroupNorm "
-            "or the like, which is not one of the families here"
+            "it looks like {net}, but its norm layers have no running statistics: GroupNorm or the "
+            "like, which is not one of the families here",
+            net=spec.name,
         )
     if missing or extra:
-        parts = [f"missing: {listed(missing)}"] if missing else []
-        parts += [f"not of this net: {listed(extra)}"] if extra else []
-        raise ImportRefused(f"it looks like {spec.name}, but does not fit: " + "; ".join(parts))
+        parts = [Message("missing: {keys}", keys=listed(missing))] if missing else []
+        parts += [Message("not of this net: {keys}", keys=listed(extra))] if extra else []
+        raise ImportRefused(
+            "it looks like {net}, but does not fit: {problems}",
+            net=spec.name,
+            problems=Listed(tuple(parts), "; "),
+        )
     wrong = {key: (found[key], shape) for key, shape in expected.items() if found[key] != shape}
     if wrong:
         key, (here, should) = next(iter(wrong.items()))
-        raise ImportRefused(
-            f"it looks like {spec.name}, but {len(wrong)} tensors have other shapes: {key} is "
-            f"{shape_words(here)}, should be {shape_words(should)}{reason_of(list(wrong.values()))}"
+        words = Message(
+            "it looks like {net}, but {n} tensors have other shapes: {key} is {here}, should be "
+            "{should}",
+            net=spec.name,
+            n=len(wrong),
+            key=key,
+            here=shape_words(here),
+            should=shape_words(should),
         )
+        reason = reason_of(list(wrong.values()))
+        if reason is None:
+            raise ImportRefused(words)
+        raise ImportRefused("{what} ({reason})", what=words, reason=reason)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from analysis.errors import ImportRefused
+from analysis.text import Message
 
 Shape = tuple[int, ...]
 
-_NAMED = 6
-_PRE_ACTIVATION = (
+_PRE_ACTIVATION = Message(
     "this is a pre-activation net (He et al. 2016, arXiv:1603.05027: BN and ReLU come before the "
     "convolutions): not one of the families here, which are those of arXiv:1512.03385"
 )
@@ -21,8 +21,10 @@ _OTHER_BLOCKS = (
     (r"stages\.\d+\.blocks\.\d+\.norm1\..*", _PRE_ACTIVATION),  # timm's resnetv2
     (
         r"conv1\.3\.weight",
-        "its stem has several convolutions (timm's ResNet-C, -D, -T, ResNeSt): not one of the "
-        "families here, which begin with one",
+        Message(
+            "its stem has several convolutions (timm's ResNet-C, -D, -T, ResNeSt): not one of the "
+            "families here, which begin with one"
+        ),
     ),
 )
 """Keys that give a net away, and what it is."""
@@ -43,52 +45,63 @@ def refuse_other_nets(shapes: Mapping[str, Shape], ours: Mapping[str, str]) -> N
     if before:
         raise ImportRefused(_PRE_ACTIVATION)
     if "stem.conv.weight" not in ours or "head.fc.weight" not in ours:
-        stem = "stem.conv.weight" not in ours
-        what = "first convolution" if stem else "linear layer"
-        known = "conv1, conv1.0, stem.conv" if stem else "linear, fc, head.fc"
-        keys = list(shapes)
-        raise ImportRefused(
-            f"no {what} was found by a name that is known ({known}), so it is no net of the "
-            f"families here; its keys {'begin' if stem else 'end'} with "
-            f"{listed(keys if stem else keys[-4:])}"
-        )
+        raise _without_ends(list(shapes), "stem.conv.weight" in ours)
     biases = [key for key in ours if re.search(r"conv\d?\.bias$", key)]
     if biases:
         raise ImportRefused(
-            f"its convolutions have biases ({listed([ours[key] for key in biases])}); those of "
-            "the paper's nets have none, since BN follows"
+            "its convolutions have biases ({keys}); those of the paper's nets have none, since BN "
+            "follows",
+            keys=listed([ours[key] for key in biases]),
         )
 
 
-def no_such_depth(blocks: tuple[int, ...], bottleneck: bool) -> str:
-    """Of blocks that are in no net here."""
-    kind = "bottleneck" if bottleneck else "two-layer"
-    depth = sum(blocks) * (3 if bottleneck else 2) + 2
-    return (
-        f"it has {'-'.join(map(str, blocks))} {kind} blocks in {len(blocks)} stages ({depth} "
-        "layers): not one of the families here. Those are three stages of n two-layer blocks "
-        "each (depth 6n+2: 20, 32, 44, 56, 110, 1202), and four stages 2-2-2-2 (18), 3-4-6-3 (34), "
-        "or of bottlenecks 3-4-6-3 (50), 3-4-23-3 (101), 3-8-36-3 (152)"
+def _without_ends(keys: list[str], has_stem: bool) -> ImportRefused:
+    if has_stem:
+        return ImportRefused(
+            "no linear layer was found by a name that is known ({known}), so it is no net of the "
+            "families here; its keys end with {keys}",
+            known="linear, fc, head.fc",
+            keys=listed(keys[-4:]),
+        )
+    return ImportRefused(
+        "no first convolution was found by a name that is known ({known}), so it is no net of the "
+        "families here; its keys begin with {keys}",
+        known="conv1, conv1.0, stem.conv",
+        keys=listed(keys),
     )
 
 
-def reason_of(wrong: list[tuple[Shape, Shape]]) -> str:
-    """What shapes (here, expected) give away, to be put behind them; empty if nothing."""
+def no_such_depth(blocks: tuple[int, ...], bottleneck: bool) -> Message:
+    """Of blocks that are in no net here."""
+    return Message(
+        "it has {blocks} {kind} blocks in {stages} stages ({depth} layers): not one of the "
+        "families here. Those are three stages of n two-layer blocks each (depth 6n+2: 20, 32, "
+        "44, 56, 110, 1202), and four stages 2-2-2-2 (18), 3-4-6-3 (34), or of bottlenecks "
+        "3-4-6-3 (50), 3-4-23-3 (101), 3-8-36-3 (152)",
+        blocks="-".join(map(str, blocks)),
+        kind=Message("bottleneck") if bottleneck else Message("two-layer"),
+        stages=len(blocks),
+        depth=sum(blocks) * (3 if bottleneck else 2) + 2,
+    )
+
+
+def reason_of(wrong: list[tuple[Shape, Shape]]) -> Message | None:
+    """What shapes (here, expected) give away; None if nothing."""
     filters = [(here, should) for here, should in wrong if len(here) == 4]
     if any(here[1] < should[1] and here[2] == 3 for here, should in filters):
-        return " (grouped convolutions: a ResNeXt is not one of the families here)"
+        return Message("grouped convolutions: a ResNeXt is not one of the families here")
     if any(here[0] > should[0] for here, should in filters):
-        return " (more filters in later layers: a wide net is not one of the families here)"
-    return ""
+        return Message("more filters in later layers: a wide net is not one of the families here")
+    return None
 
 
-def guess_by(keys: list[str]) -> str:
+def guess_by(keys: list[str]) -> Message:
     """What tensors in blocks give away that blocks here don't have."""
     if any(re.search(r"\.(se|fc1|fc2|squeeze|excitation)\b", key) for key in keys):
-        return "squeeze-and-excitation is not one of the families here"
+        return Message("squeeze-and-excitation is not one of the families here")
     if any(re.search(r"\.downsample\.2\.", key) for key in keys):
-        return "average-pooling shortcuts (ResNet-D) are not one of the families here"
-    return "such blocks are not one of the families here"
+        return Message("average-pooling shortcuts (ResNet-D) are not one of the families here")
+    return Message("such blocks are not one of the families here")
 
 
 def shape_words(shape: Any) -> str:
@@ -96,7 +109,9 @@ def shape_words(shape: Any) -> str:
     return "x".join(map(str, shape))
 
 
-def listed(names: list[str]) -> str:
-    """The first few of them."""
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+def listed(names: Sequence[str], most: int = 6) -> str | Message:
+    """The first few of them, and how many more there are."""
+    first = ", ".join(names[:most])
+    if len(names) <= most:
+        return first
+    return Message("{names} and {more} more", names=first, more=len(names) - most)

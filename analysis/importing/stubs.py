@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.errors import ImportRefused
+from analysis.text import Message
 
 MAX_DIMENSIONS = 8
 ITEM_SIZES = {
@@ -119,15 +120,17 @@ def tensor_stub(storage: Any, offset: Any, shape: Any, stride: Any) -> TensorStu
     if not isinstance(storage, StorageStub) or len(shape) != len(stride):
         raise ValueError("a tensor without a storage")
     if len(shape) > MAX_DIMENSIONS or any(type(n) is not int or n < 0 for n in numbers):
-        raise ImportRefused(f"a tensor in it has the impossible shape {_short(shape)}")
+        raise ImportRefused("a tensor in it has the impossible shape {shape}", shape=_short(shape))
     elements = math.prod(numbers[1 : 1 + len(shape)])
     ends = zip(numbers[1 : 1 + len(shape)], numbers[1 + len(shape) :], strict=True)
     last = offset + sum((n - 1) * step for n, step in ends)
     if elements > storage.numel or (elements and last >= storage.numel):
         raise ImportRefused(
-            f"a tensor in it claims the shape {_short(shape)}, which is "
-            f"{_bytes(elements * ITEM_SIZES[storage.dtype])}, but the file has "
-            f"{_bytes(storage.nbytes)} for it"
+            "a tensor in it claims the shape {shape}, which is {claimed}, but the file has {held} "
+            "for it",
+            shape=_short(shape),
+            claimed=_bytes(elements * ITEM_SIZES[storage.dtype]),
+            held=_bytes(storage.nbytes),
         )
     return TensorStub(storage, tuple(shape))
 
@@ -137,8 +140,8 @@ def _short(shape: Any) -> str:
     return "x".join(str(n) if type(n) is int else "?" for n in shape[:MAX_DIMENSIONS])[:80]
 
 
-def _bytes(n: int) -> str:
+def _bytes(n: int) -> str | Message:
     for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if n >= size:
             return f"{n / size:,.1f} {unit}"
-    return f"{n} bytes"
+    return Message("{n} bytes", n=n)

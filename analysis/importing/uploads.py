@@ -35,7 +35,9 @@ def stored_upload(upload: BinaryIO, folder: Path | str) -> Generator[Path]:
                 while chunk := upload.read(2**20):
                     written += len(chunk)
                     if written > MAX_FILE:
-                        raise ImportRefused(f"the upload is larger than {MAX_FILE // 2**30} GiB")
+                        raise ImportRefused(
+                            "the upload is larger than {most} GiB", most=MAX_FILE // 2**30
+                        )
                     file.write(chunk)
         except OSError as error:
             raise files.disk_error(path, error) from error

@@ -16,9 +16,11 @@ from torch.nn import functional
 
 from analysis.data import Images, Normalizer
 from analysis.errors import ImportRefused
+from analysis.importing.refusals import listed
 from analysis.nets import Net
 from analysis.responses.recorder import evaluating
 from analysis.spec import DataSpec
+from analysis.text import Message
 from analysis.training.evaluate import evaluate
 
 ACCURACY_KEYS = (
@@ -34,6 +36,11 @@ POOL_GAP = 10.0
 
 GAP = 1.0
 """Percentage points between claimed and measured error above which there is a warning."""
+
+_ADVICE = Message(
+    "the normalization or the data are probably not those of its training, or the net is of the "
+    "other kind (plain or residual)"
+)
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,7 @@ def epoch_of(facts: Mapping[str, object]) -> int:
     return number if 0 <= number < 1_000_000 else 0
 
 
-def check_numbers(tensors: Mapping[str, Tensor], foreign: Mapping[str, str]) -> list[str]:
+def check_numbers(tensors: Mapping[str, Tensor], foreign: Mapping[str, str]) -> list[Message]:
     """Warnings about numbers that are odd but possible.
 
     Args:
@@ -76,26 +83,40 @@ def check_numbers(tensors: Mapping[str, Tensor], foreign: Mapping[str, str]) -> 
     """
     broken = [k for k, v in tensors.items() if v.is_floating_point() and not v.isfinite().all()]
     if broken:
-        raise ImportRefused(
-            f"{_named(broken, foreign)} NaN or infinity: this training diverged, or the file is "
-            "damaged"
-        )
+        raise ImportRefused(_not_finite(broken, foreign))
     variances = {k: v for k, v in tensors.items() if k.endswith("running_var")}
     negative = [key for key, value in variances.items() if bool((value < 0).any())]
     if negative:
-        raise ImportRefused(
-            f"{_named(negative, foreign)} negative running variances, which no BN can have: the "
-            "file is damaged"
-        )
+        raise ImportRefused(_negative(negative, foreign))
     dead = sum(int((value == 0).sum()) for value in variances.values())
-    return [f"{dead} channels have a running variance of 0: they are constant"] if dead else []
+    words = Message("{n} channels have a running variance of 0: they are constant", n=dead)
+    return [words] if dead else []
 
 
-def _named(keys: list[str], foreign: Mapping[str, str]) -> str:
-    names = ", ".join(foreign.get(key, key) for key in keys[:4])
-    more = f" and {len(keys) - 4} more" if len(keys) > 4 else ""
-    verb = "holds" if len(keys) == 1 else "hold"
-    return f"{names}{more} {verb}"
+def _not_finite(keys: list[str], foreign: Mapping[str, str]) -> Message:
+    names = listed([foreign.get(key, key) for key in keys], 4)
+    if len(keys) == 1:
+        return Message(
+            "{name} holds NaN or infinity: this training diverged, or the file is damaged",
+            name=names,
+        )
+    return Message(
+        "{names} hold NaN or infinity: this training diverged, or the file is damaged",
+        names=names,
+    )
+
+
+def _negative(keys: list[str], foreign: Mapping[str, str]) -> Message:
+    names = listed([foreign.get(key, key) for key in keys], 4)
+    if len(keys) == 1:
+        return Message(
+            "{name} holds negative running variances, which no BN can have: the file is damaged",
+            name=names,
+        )
+    return Message(
+        "{names} hold negative running variances, which no BN can have: the file is damaged",
+        names=names,
+    )
 
 
 def check_forward(net: Net) -> None:
@@ -118,8 +139,11 @@ def check_classes(net_classes: int, images: Images, data: DataSpec) -> None:
     have = len(images.classes)
     if have != net_classes:
         raise ImportRefused(
-            f"{net_classes} classes, your data has {have} ({data}): import it without data, or "
-            f"give the data that it was trained on"
+            "{n} classes, your data has {have} ({data}): import it without data, or give the data "
+            "that it was trained on",
+            n=net_classes,
+            have=have,
+            data=data,
         )
 
 
@@ -159,15 +183,18 @@ def check_pool(net: Net, images: Images, normalizer: Normalizer) -> None:
         hook.remove()
     if pooled < without - POOL_GAP:
         raise ImportRefused(
-            f"its weights make {pooled:.1f} % errors with a max-pool after the 3x3 stem and "
-            f"{without:.1f} % without (over {len(images.test)} images): it is a net such as "
-            "huyvnphan/PyTorch_CIFAR10's, which is not one of the families here"
+            "its weights make {pooled:.1f} % errors with a max-pool after the 3x3 stem and "
+            "{without:.1f} % without (over {n} images): it is a net such as "
+            "huyvnphan/PyTorch_CIFAR10's, which is not one of the families here",
+            pooled=pooled,
+            without=without,
+            n=len(images.test),
         )
 
 
 def better_normalization(
     net: Net, images: Images, normalizer: Normalizer, known: Mapping[str, Normalizer]
-) -> list[str]:
+) -> list[Message]:
     """Which of the known normalizations suits the weights much better, as a warning; if any does.
 
     Args:
@@ -182,31 +209,46 @@ def better_normalization(
     if errors[best] > here - BETTER:
         return []
     return [
-        f"with the normalization {best} it makes {errors[best]:.1f} % errors over "
-        f"{len(images.test)} images, with the one taken {here:.1f} %: import it again with {best}"
+        Message(
+            "with the normalization {name} it makes {error:.1f} % errors over {n} images, with the "
+            "one taken {here:.1f} %: import it again with {name}",
+            name=best,
+            error=errors[best],
+            n=len(images.test),
+            here=here,
+        )
     ]
 
 
-def compare_with_claim(measured: Measured, claim: Claim | None, classes: int) -> list[str]:
+def compare_with_claim(measured: Measured, claim: Claim | None, classes: int) -> list[Message]:
     """Warnings where the measured error is not what the file claims, or no better than chance."""
     chance = 100 * (1 - 1 / classes)
     chance_spread = 300 * math.sqrt((1 / classes) * (1 - 1 / classes) / measured.n_images)
-    advice = (
-        "the normalization or the data are probably not those of its training, or the net is of "
-        "the other kind (plain or residual)"
-    )
     if claim is not None:
         share = min(max(claim.error / 100, 0.01), 0.99)
         spread = 200 * math.sqrt(share * (1 - share) / measured.n_images)
         gap = measured.error - claim.error
         if abs(gap) > max(GAP, spread):
             return [
-                f"its error here is {measured.error:.2f} % over {measured.n_images:,} images, but "
-                f"the file claims {claim.error:.2f} % ({claim.key}): {advice}"
+                Message(
+                    "its error here is {error:.2f} % over {n:,} images, but the file claims "
+                    "{claimed:.2f} % ({key}): {advice}",
+                    error=measured.error,
+                    n=measured.n_images,
+                    claimed=claim.error,
+                    key=claim.key,
+                    advice=_ADVICE,
+                )
             ]
     elif measured.error > chance - chance_spread:
         return [
-            f"its error here is {measured.error:.2f} % over {measured.n_images:,} images, as good "
-            f"as chance ({chance:.1f} %): {advice}"
+            Message(
+                "its error here is {error:.2f} % over {n:,} images, as good as chance "
+                "({chance:.1f} %): {advice}",
+                error=measured.error,
+                n=measured.n_images,
+                chance=chance,
+                advice=_ADVICE,
+            )
         ]
     return []

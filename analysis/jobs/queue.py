@@ -21,7 +21,6 @@ from filelock import FileLock, Timeout
 from analysis.errors import RunDamaged, RunError, RunInUse
 from analysis.jobs.request import Request
 from analysis.runs import (
-    BUNDLED,
     DamagedRun,
     Run,
     create_run,
@@ -33,6 +32,7 @@ from analysis.runs import (
     run_paths,
 )
 from analysis.runs.format import now
+from analysis.runs.resuming import check_resumable
 from analysis.text import Message
 
 QUEUE_LOCK = ".queue.lock"
@@ -55,7 +55,9 @@ def queue_lock(folder: Path) -> Generator[None]:
         lock = FileLock(folder / QUEUE_LOCK)
         lock.acquire(timeout=_WAIT, poll_interval=0.01)
     except Timeout:
-        raise RunError(f"{folder}: the queue is busy for {_WAIT:.0f} s; try again") from None
+        raise RunError(
+            "{folder}: the queue is busy for {wait:.0f} s; try again", folder=folder, wait=_WAIT
+        ) from None
     except OSError as error:
         raise files.disk_error(folder, error) from error
     try:
@@ -136,27 +138,6 @@ def requeue(path: Path | str) -> None:
             writer.set_status(state="queued", queued_at=time.time(), reason=Message(), ended="")
 
 
-def check_resumable(run: Run) -> None:
-    """Raises RunError or RunInUse where a run can't go on, saying why."""
-    if run.path.resolve().parent == BUNDLED.resolve():
-        raise RunError(f"{run.id} came with Residual Lens and is not trained further")
-    if run.config.recipe is None:
-        raise RunError(f"{run.id} was not trained here ({run.recipe}); there is nothing to resume")
-    if run.state == "finished":
-        raise RunError(f"{run.id} has finished; there is nothing to resume")
-    if run.state == "running":
-        raise RunInUse(f"{run.id} is running already")
-    if not is_resumable(run):
-        raise RunError(
-            f"{run.id} has no {files.RESUME}, so its training can't go on; start a new run"
-        )
-
-
-def is_resumable(run: Run) -> bool:
-    """Whether what resuming needs is there; a run without a whole epoch starts anew."""
-    return run.status.epoch == 0 or (run.path / files.RESUME).exists()
-
-
 def cancel(path: Path | str) -> str:
     """Cancel a run: a queued one at once, a running one when it next looks, within a second.
 
@@ -170,7 +151,7 @@ def cancel(path: Path | str) -> str:
     """
     path = Path(path)
     if load_run(path).state == "finished":
-        raise RunError(f"{path.name} is finished, so there is nothing to cancel")
+        raise RunError("{run} is finished, so there is nothing to cancel", run=path.name)
     with queue_lock(path.parent):
         run = load_run(path)
         if run.status.state == "queued":
@@ -180,7 +161,9 @@ def cancel(path: Path | str) -> str:
                 )
                 return "cancelled"
         elif run.state != "running":
-            raise RunError(f"{run.id} is {run.state}, so there is nothing to cancel")
+            raise RunError(
+                "{run} is {state}, so there is nothing to cancel", run=run.id, state=run.state
+            )
         try:
             (path / files.CANCEL).touch()
         except OSError as error:
@@ -200,8 +183,10 @@ def delete(path: Path | str, folder: Path | str) -> None:
         found = load_or_damaged(path)
         if isinstance(found, DamagedRun):
             raise RunDamaged(
-                f"{path} is no whole run ({found.reason}), so it is not deleted from here; look "
-                "into it, then delete the directory by hand"
+                "{path} is no whole run ({reason}), so it is not deleted from here; look "
+                "into it, then delete the directory by hand",
+                path=path,
+                reason=found.reason,
             )
         delete_run(found, folder)
 

@@ -15,6 +15,7 @@ from analysis.errors import SpecError
 from analysis.runs import RunConfig
 from analysis.runs.format import now
 from analysis.spec import Compute, DataSpec, NetSpec, Recipe, recipe_for
+from analysis.text import Listed
 
 _CHANGE_OPTIONS = {
     "epochs": "--epochs",
@@ -127,9 +128,9 @@ def requests_for(
             request = Request(spec, data, recipe_name, dict(changes or {}), seed, compute, own_name)
             request.config()
         except SpecError as error:
-            problems.append(str(error))
+            problems.append(error.message)
         else:
             found.append(request)
     if problems:
-        raise SpecError("\n".join(dict.fromkeys(problems)))
+        raise SpecError("{problems}", problems=Listed(tuple(dict.fromkeys(problems)), "\n"))
     return found

@@ -29,7 +29,6 @@ from analysis.runs import Run, RunConfig, create_run, load_run, open_writer
 from analysis.runs.files import MODEL
 from analysis.runs.format import new_run_id, now
 from analysis.spec import Recipe
-from analysis.text import _
 from analysis.training.evaluate import EVALUATION_BATCH, evaluate
 from analysis.training.finish import measure
 from analysis.training.hardware import describe_machine, describe_versions
@@ -172,10 +171,9 @@ def _trained_with(run: Run) -> Recipe:
     """The recipe that chose a run's images: its own, or that of the run it was constructed from."""
     if run.config.data is None:
         raise RunError(
-            _(
-                "{run} names no data set, so a net made of it can't be measured or trained on; "
-                "take a run that was trained here"
-            ).format(run=run.id)
+            "{run} names no data set, so a net made of it can't be measured or trained on; "
+            "take a run that was trained here",
+            run=run.id,
         )
     if run.config.recipe is not None:
         return run.config.recipe

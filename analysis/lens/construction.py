@@ -23,7 +23,6 @@ from analysis.errors import SpecError
 from analysis.nets import Block, Net, ProjectionShortcut, build
 from analysis.responses.recorder import evaluating
 from analysis.spec import NetSpec
-from analysis.text import _
 
 _MANTISSA = 12
 """Bits kept of a calibrated scale, so that its square is a float32 number without rounding."""
@@ -41,23 +40,32 @@ def deeper_spec(spec: NetSpec, depth: int) -> NetSpec:
     try:
         deep = replace(spec, depth=depth)
     except SpecError as error:
-        words = _("{net} can't be made {depth} layers deep: {reason}")
-        raise SpecError(words.format(net=spec.name, depth=depth, reason=error)) from error
+        raise SpecError(
+            "{net} can't be made {depth} layers deep: {reason}",
+            net=spec.name,
+            depth=depth,
+            reason=error,
+        ) from error
     if depth <= spec.depth:
-        words = _("{depth} layers are not more than the {own} of {net}")
-        raise SpecError(words.format(depth=depth, own=spec.depth, net=spec.name))
+        raise SpecError(
+            "{depth} layers are not more than the {own} of {net}",
+            depth=depth,
+            own=spec.depth,
+            net=spec.name,
+        )
     if deep.bottleneck != spec.bottleneck:
-        words = _(
+        raise SpecError(
             "{net} and {deep} have different blocks (two 3x3 layers up to depth 34, bottlenecks "
-            "from 50): one can't hold the other"
+            "from 50): one can't hold the other",
+            net=spec.name,
+            deep=deep.name,
         )
-        raise SpecError(words.format(net=spec.name, deep=deep.name))
     if spec.bottleneck and spec.kind == "plain":
-        words = _(
+        raise SpecError(
             "the blocks of {net} narrow to a quarter of their channels, so they can't be the "
-            "identity; take a plain net of two-layer blocks or a residual net"
+            "identity; take a plain net of two-layer blocks or a residual net",
+            net=spec.name,
         )
-        raise SpecError(words.format(net=spec.name))
     return deep
 
 

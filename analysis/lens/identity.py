@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from analysis.errors import SpecError
 from analysis.lens.samples import PHOTOGRAPHS, sample
-from analysis.text import _
+from analysis.text import Listed, Message
 
 RECORD_EVERY = 10
 """Steps between rows of the tables."""
@@ -54,27 +54,26 @@ class IdentityTask:
     with `width` filters, as a net's first layer would pass them on."""
 
     def __post_init__(self) -> None:
-        problems = list(self._problems())
+        problems = tuple(self._problems())
         if problems:
-            raise SpecError(_("identity fitting: {problems}").format(problems="; ".join(problems)))
+            raise SpecError("identity fitting: {problems}", problems=Listed(problems, "; "))
 
-    def _problems(self) -> Iterator[str]:
+    def _problems(self) -> Iterator[Message]:
         if self.layers % 2 or not 2 <= self.layers <= 64:
-            yield _("layers must be even, 2 to 64, not {value}").format(value=self.layers)
+            yield Message("layers must be even, 2 to 64, not {value}", value=self.layers)
         for name, most in (("width", 256), ("steps", 100_000), ("size", 64), ("batch", 1024)):
             if not 1 <= (value := getattr(self, name)) <= most:
-                words = _("{name} must be 1 to {most}, not {value}")
-                yield words.format(name=name, most=most, value=value)
+                yield Message(
+                    "{name} must be 1 to {most}, not {value}", name=name, most=most, value=value
+                )
         if self.optimizer not in ("sgd", "adam"):
-            words = _("optimizer must be sgd or adam, not {value}")
-            yield words.format(value=repr(self.optimizer))
+            yield Message("optimizer must be sgd or adam, not {value}", value=repr(self.optimizer))
         if not 0 < self.lr <= 10:
-            yield _("lr must be above 0 and at most 10, not {value}").format(value=self.lr)
+            yield Message("lr must be above 0 and at most 10, not {value}", value=self.lr)
         if not 0 <= self.perturbation <= 10:
-            words = _("perturbation must be 0 to 10, not {value}")
-            yield words.format(value=self.perturbation)
+            yield Message("perturbation must be 0 to 10, not {value}", value=self.perturbation)
         if self.inputs not in ("random", "images"):
-            yield _("inputs must be random or images, not {value}").format(value=repr(self.inputs))
+            yield Message("inputs must be random or images, not {value}", value=repr(self.inputs))
 
 
 class Fitter(nn.Module):
@@ -211,8 +210,11 @@ def _real_inputs(task: IdentityTask, images: Tensor | None) -> Callable[[], Tens
     pixels = sample_tiles() if images is None else images
     side = task.size + 2  # the layer has no padding, so that no edge is made up
     if min(pixels.shape[-2:]) < side:
-        words = _("the images have {have} pixels; crops of {need} are taken: choose a smaller size")
-        raise SpecError(words.format(have=min(pixels.shape[-2:]), need=side))
+        raise SpecError(
+            "the images have {have} pixels; crops of {need} are taken: choose a smaller size",
+            have=min(pixels.shape[-2:]),
+            need=side,
+        )
     generator = torch.Generator().manual_seed(task.seed + 1)
     kernel = torch.randn(task.width, 3, 3, 3, generator=generator)
 
@@ -277,10 +279,11 @@ def _layer_rows(net: Fitter) -> list[tuple[int, float, float]]:
 def _finite(loss: Tensor, task: IdentityTask, kind: str, step: int) -> float:
     value = float(loss.detach())
     if value != value or value == float("inf"):
-        words = _(
+        raise SpecError(
             "the {kind} net's loss became infinite or not a number at step {step} with lr {lr:g}; "
-            "try a smaller one, or BN"
+            "try a smaller one, or BN",
+            kind=Message("plain") if kind == "plain" else Message("residual"),
+            step=step,
+            lr=task.lr,
         )
-        name = _("plain") if kind == "plain" else _("residual")
-        raise SpecError(words.format(kind=name, step=step, lr=task.lr))
     return value

@@ -28,7 +28,7 @@ def measure_run(run: Run, images: int = 10_000, data: str = "") -> Recording:
     """
     spec = DataSpec.parse(data) if data else run.config.data
     if spec is None:
-        raise DataError(f"{run.id} names no data set; say which with --data folder:PATH")
+        raise DataError("{run} names no data set; say which with --data folder:PATH", run=run.id)
     net, normalizer = load_net(run)
     test = load_images(spec).subset(test=images).test
     return measure(net, test, normalizer, run.status.epoch)

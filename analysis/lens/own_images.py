@@ -15,7 +15,6 @@ from analysis.data import Images, cache_folder, load_images
 from analysis.errors import DataError, SpecError
 from analysis.runs import Run
 from analysis.spec import DataSpec
-from analysis.text import _
 
 Progress = Callable[[int, int], None]
 """Called with the images done and their total."""
@@ -82,30 +81,33 @@ def images_of(
     spec = data or run.config.data
     if spec is None:
         raise DataError(
-            _(
-                "{run} names no data set: name images of its classes with --data folder:PATH."
-            ).format(run=run.id)
+            "{run} names no data set: name images of its classes with --data folder:PATH.",
+            run=run.id,
         )
     images = load_images(spec, progress=progress)
     info = run.config.images
     if data is None and info is not None and info.fingerprint != images.fingerprint:
         raise DataError(
-            _("{data} is not the set that {run} was trained on: its images differ.").format(
-                data=spec, run=run.id
-            )
+            "{data} is not the set that {run} was trained on: its images differ.",
+            data=spec,
+            run=run.id,
         )
     known = info.classes if info else images.classes
     if images.classes != known or len(images.classes) > run.config.net.classes:
         raise DataError(
-            _("{data} has other classes than {run}: {theirs}, not {ours}.").format(
-                data=spec, run=run.id, theirs=_some(images.classes), ours=_some(known)
-            )
+            "{data} has other classes than {run}: {theirs}, not {ours}.",
+            data=spec,
+            run=run.id,
+            theirs=_some(images.classes),
+            ours=_some(known),
         )
     if images.size != run.config.image_size:
         raise DataError(
-            _("{data} has images of {theirs} pixels a side, {run} takes {ours}.").format(
-                data=spec, run=run.id, theirs=images.size, ours=run.config.image_size
-            )
+            "{data} has images of {theirs} pixels a side, {run} takes {ours}.",
+            data=spec,
+            run=run.id,
+            theirs=images.size,
+            ours=run.config.image_size,
         )
     return images, Origin(spec, images.fingerprint)
 
@@ -118,9 +120,7 @@ def same_images(origin: Origin) -> Images:
     """
     images = load_images(origin.data)
     if images.fingerprint != origin.fingerprint:
-        raise DataError(
-            _("The images in {data} have changed since the survey.").format(data=origin.data)
-        )
+        raise DataError("The images in {data} have changed since the survey.", data=origin.data)
     return images
 
 

@@ -19,7 +19,6 @@ import numpy as np
 from analysis.data import cache_folder
 from analysis.errors import RunError
 from analysis.runs import Run
-from analysis.text import _
 
 FOLDER = "lens"
 """In a run's directory, and in the cache folder."""
@@ -69,10 +68,10 @@ def write(run: Run, name: str, stamp: str, arrays: dict[str, np.ndarray]) -> Pat
             continue
         return path
     raise RunError(
-        _(
-            "What was found of {run} can't be kept: {places} can't be written. Make room or change "
-            "their permissions, or name another folder in RESIDUAL_LENS_CACHE."
-        ).format(run=run.id, places=", ".join(str(path.parent) for path in places(run, name)))
+        "What was found of {run} can't be kept: {places} can't be written. Make room or change "
+        "their permissions, or name another folder in RESIDUAL_LENS_CACHE.",
+        run=run.id,
+        places=", ".join(str(path.parent) for path in places(run, name)),
     )
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from analysis.errors import DataError
-from analysis.text import _
+from analysis.text import Message
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 MAX_BYTES = 20_000_000
@@ -40,7 +40,7 @@ class Picture:
     """uint8 (H, W, 3), upright, neither side above KEEP."""
     size: tuple[int, int]
     """Width and height of the file's image in pixels."""
-    notes: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
     """What was done to it that its owner may not expect, as sentences."""
 
     @property
@@ -76,39 +76,34 @@ def read_image(data: bytes, name: str) -> Picture:
     except DataError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise DataError(_too_large(name, _claimed_size(data))) from None
+        raise _too_large(name, _claimed_size(data)) from None
     except (OSError, SyntaxError) as error:
-        raise DataError(_unreadable(data, name, error)) from None
+        raise _unreadable(name, error) from None
     except Exception as error:  # foreign bytes: Pillow's decoders raise nearly anything
-        raise DataError(
-            _("{name} is damaged: it can't be decoded as an image ({reason}).").format(
-                name=name, reason=type(error).__name__
-            )
-        ) from error
+        raise _damaged(name, type(error).__name__) from error
     return Picture(name, np.ascontiguousarray(rgb), size, notes)
 
 
 def _check_bytes(data: bytes, name: str) -> None:
     if not data:
-        raise DataError(_("{name} is empty (0 bytes). Choose another file.").format(name=name))
+        raise DataError("{name} is empty (0 bytes). Choose another file.", name=name)
     if len(data) > MAX_BYTES:
         raise DataError(
-            _("{name} has {size} MB; the most is {most} MB. Save it smaller.").format(
-                name=name, size=len(data) // 10**6, most=MAX_BYTES // 10**6
-            )
+            "{name} has {size} MB; the most is {most} MB. Save it smaller.",
+            name=name,
+            size=len(data) // 10**6,
+            most=MAX_BYTES // 10**6,
         )
     if _is_svg(data):
         raise DataError(
-            _(
-                "{name} is an SVG drawing, not pixels, and nothing in it is executed here. "
-                "Export it as PNG."
-            ).format(name=name)
+            "{name} is an SVG drawing, not pixels, and nothing in it is executed here. "
+            "Export it as PNG.",
+            name=name,
         )
     if data[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypavif"):
         raise DataError(
-            _("{name} is HEIC or AVIF, which can't be read here. Save it as JPEG or PNG.").format(
-                name=name
-            )
+            "{name} is HEIC or AVIF, which can't be read here. Save it as JPEG or PNG.",
+            name=name,
         )
 
 
@@ -128,65 +123,75 @@ def _is_svg(data: bytes) -> bool:
     return _SVG.match(data) is not None
 
 
-def _claimed_size(data: bytes) -> str:
+def _claimed_size(data: bytes) -> str | Message:
     """Width and height in the header of an image that Pillow refuses to open."""
     for kind in FORMATS:
         open_header, accepts = Image.OPEN[kind]
         if accepts is not None and accepts(data[:16]) is True:
             with suppress(Exception), open_header(BytesIO(data), "") as image:
                 return f"{image.width} x {image.height}"
-    return _("more than 89 million")
+    return Message("more than 89 million")
 
 
 def _check_size(image: Image.Image, name: str) -> None:
     width, height = image.size
     scales = image.format in ("JPEG", "MPO") and "progressive" not in image.info
     if width * height > (MAX_JPEG_PIXELS if scales else MAX_PIXELS):
-        raise DataError(_too_large(name, f"{width} x {height}"))
+        raise _too_large(name, f"{width} x {height}")
     if min(width, height) < MIN_SIDE:
         raise DataError(
-            _(
-                "{name} has {width} x {height} pixels: too small to show anything. "
-                "At least {least} x {least} are needed."
-            ).format(name=name, width=width, height=height, least=MIN_SIDE)
+            "{name} has {width} x {height} pixels: too small to show anything. "
+            "At least {least} x {least} are needed.",
+            name=name,
+            width=width,
+            height=height,
+            least=MIN_SIDE,
         )
 
 
-def _too_large(name: str, pixels: str) -> str:
-    return _(
+def _too_large(name: str, pixels: str | Message) -> DataError:
+    return DataError(
         "{name} claims {pixels} pixels, too many to decode safely: the most is {most} megapixels. "
-        "Save it smaller."
-    ).format(name=name, pixels=pixels, most=MAX_PIXELS // 10**6)
-
-
-def _unreadable(data: bytes, name: str, error: Exception) -> str:
-    if isinstance(error, Image.UnidentifiedImageError):
-        return _(
-            "{name} is not an image that can be read here. PNG, JPEG, WebP, BMP and GIF can."
-        ).format(name=name)
-    if "truncated" in str(error).lower() or "broken" in str(error).lower():
-        return _("{name} is cut short: a part of the file is missing. Copy it again.").format(
-            name=name
-        )
-    return _("{name} is damaged: it can't be decoded as an image ({reason}).").format(
-        name=name, reason=str(error) or type(error).__name__
+        "Save it smaller.",
+        name=name,
+        pixels=pixels,
+        most=MAX_PIXELS // 10**6,
     )
 
 
-def _notes(image: Image.Image) -> tuple[str, ...]:
+def _unreadable(name: str, error: Exception) -> DataError:
+    if isinstance(error, Image.UnidentifiedImageError):
+        return DataError(
+            "{name} is not an image that can be read here. PNG, JPEG, WebP, BMP and GIF can.",
+            name=name,
+        )
+    if "truncated" in str(error).lower() or "broken" in str(error).lower():
+        return DataError(
+            "{name} is cut short: a part of the file is missing. Copy it again.", name=name
+        )
+    return _damaged(name, str(error) or type(error).__name__)
+
+
+def _damaged(name: str, reason: str) -> DataError:
+    return DataError(
+        "{name} is damaged: it can't be decoded as an image ({reason}).", name=name, reason=reason
+    )
+
+
+def _notes(image: Image.Image) -> tuple[Message, ...]:
     notes = []
     if getattr(image, "is_animated", False) and image.format != "MPO":
-        notes.append(_("It is animated: this is its first frame."))
+        notes.append(Message("It is animated: this is its first frame."))
     if image.has_transparency_data:
-        notes.append(_("Transparent parts are shown over white."))
+        notes.append(Message("Transparent parts are shown over white."))
     if image.mode == "CMYK":
-        notes.append(_("Its CMYK colours were converted to RGB without a colour profile."))
+        notes.append(Message("Its CMYK colours were converted to RGB without a colour profile."))
     if image.mode.startswith("I"):
-        notes.append(_("16 bits a pixel were reduced to 8."))
+        notes.append(Message("16 bits a pixel were reduced to 8."))
     if image.mode in ("1", "L", "LA") or image.mode.startswith("I"):
-        notes.append(_("It is grey: red, green and blue are equal."))
+        notes.append(Message("It is grey: red, green and blue are equal."))
     if image.getexif().get(0x0112, 1) != 1:
-        notes.append(_("It was turned upright as its EXIF orientation says."))
+        notes.append(Message("It was turned upright as its EXIF orientation says."))
     return tuple(notes)
 
 

@@ -73,11 +73,11 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise RunDamaged(f"{path.name} is missing") from None
+        raise RunDamaged("{file} is missing", file=path.name) from None
     except (OSError, ValueError) as error:
-        raise RunDamaged(f"{path.name} can't be read: {error}") from error
+        raise RunDamaged("{file} can't be read: {error}", file=path.name, error=error) from error
     if not isinstance(values, dict):
-        raise RunDamaged(f"{path.name} holds no JSON object")
+        raise RunDamaged("{file} holds no JSON object", file=path.name)
     return values
 
 
@@ -108,15 +108,17 @@ def disk_error(path: Path, error: OSError) -> RunError:
     """The operating system's error as a sentence with what to do."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return RunError(
-            f"{path}: the disk is full. Nothing recorded so far is lost: free some space, "
-            "then resume the run."
+            "{path}: the disk is full. Nothing recorded so far is lost: free some space, "
+            "then resume the run.",
+            path=path,
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return RunError(
-            f"{path}: can't be written here ({error.strerror}). Choose another folder "
-            "with --runs FOLDER."
+            "{path}: can't be written here ({reason}). Choose another folder with --runs FOLDER.",
+            path=path,
+            reason=error.strerror,
         )
-    return RunError(f"{path}: {error.strerror or error}")
+    return RunError("{path}: {reason}", path=path, reason=error.strerror or error)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -39,8 +39,9 @@ def find_run(name: str, folders: Iterable[Path | str] | None = None) -> Run:
     except RunError:
         raise _nothing(name, runs) from None
     raise RunError(
-        f"{recording.id} is a recording of layer responses: there is no net in it that could be "
-        "run or trained, and no history. Compare, `show` and `compare` open it"
+        "{recording} is a recording of layer responses: there is no net in it that could be "
+        "run or trained, and no history. Compare, `show` and `compare` open it",
+        recording=recording.id,
     )
 
 
@@ -61,7 +62,7 @@ def find_comparable(name: str, folders: Iterable[Path | str] | None = None) -> C
     if found is None:
         raise _nothing(name, known)
     if isinstance(found, DamagedRun):
-        raise RunDamaged(f"{found.id} is damaged: {found.reason}")
+        raise RunDamaged("{run} is damaged: {reason}", run=found.id, reason=found.reason)
     return load_run(found.path) if isinstance(found, Run) else found
 
 
@@ -76,7 +77,11 @@ def _named(name: str, known: Sequence[Entry]) -> Entry | None:
             return fits[0]
         if fits:
             listed = "\n  ".join(entry.id for entry in fits)
-            raise RunError(f"{name!r} fits several runs; give the whole id:\n  {listed}")
+            raise RunError(
+                "{name!r} fits several runs; give the whole id:\n  {listed}",
+                name=name,
+                listed=listed,
+            )
     return None
 
 
@@ -84,4 +89,4 @@ def _nothing(name: str, known: Sequence[Entry]) -> RunError:
     listed = (
         "\n  ".join(entry.id for entry in known) or "none yet: `python -m analysis train` makes one"
     )
-    return RunError(f"no run {name!r}. There are:\n  {listed}")
+    return RunError("no run {name!r}. There are:\n  {listed}", name=name, listed=listed)

@@ -90,8 +90,10 @@ class RunConfig:
         version = values.get("format")
         if not isinstance(version, int) or not 1 <= version <= FORMAT:
             raise RunDamaged(
-                f"config.json has format {version!r}; this version of Residual Lens reads up to "
-                f"{FORMAT}: update it to open this run"
+                "config.json has format {version!r}; this version of Residual Lens reads up to "
+                "{newest}: update it to open this run",
+                version=version,
+                newest=FORMAT,
             )
         try:
             parsed: dict[str, Any] = {
@@ -104,13 +106,15 @@ class RunConfig:
                 "created": str(values["created"]),
             }
         except KeyError as error:
-            raise RunDamaged(f"config.json has no field {error}") from error
+            raise RunDamaged("config.json has no field {error}", error=error) from error
         except (LensError, TypeError, ValueError, AttributeError) as error:
-            raise RunDamaged(f"config.json: {error}") from error
+            raise RunDamaged("config.json: {error}", error=error) from error
         for name, kind in (("command", str), ("origin", dict), ("normalization", dict)):
             if name in values:
                 if not isinstance(values[name], kind):
-                    raise RunDamaged(f"config.json: {name} is {values[name]!r}")
+                    raise RunDamaged(
+                        "config.json: {name} is {value!r}", name=name, value=values[name]
+                    )
                 parsed[name] = values[name]
         known = {*parsed, "format", "parameters", "multiply_adds"}
         return cls(**parsed, extra={k: v for k, v in values.items() if k not in known})
@@ -188,7 +192,11 @@ class RunStatus:
             RunDamaged: the state is not one we know, or a count is not a number.
         """
         if values.get("state") not in STATES:
-            raise RunDamaged(f"status.json: state {values.get('state')!r} is none of {STATES}")
+            raise RunDamaged(
+                "status.json: state {state!r} is none of {states}",
+                state=values.get("state"),
+                states=STATES,
+            )
         values = dict(values)
         reason = values.get("reason", "")
         if isinstance(reason, str):
@@ -200,7 +208,12 @@ class RunStatus:
         )
         for name, (fits, wanted) in _STATUS_TYPES.items():
             if not fits(getattr(status, name)):
-                raise RunDamaged(f"status.json: {name} is {getattr(status, name)!r}, not {wanted}")
+                raise RunDamaged(
+                    "status.json: {name} is {value!r}, not {wanted}",
+                    name=name,
+                    value=getattr(status, name),
+                    wanted=wanted,
+                )
         return status
 
     def with_(self, **changes: Any) -> RunStatus:

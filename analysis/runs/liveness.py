@@ -63,7 +63,7 @@ def hold(path: Path) -> FileLock:
         lock.acquire(timeout=1.0)
     except Timeout:
         raise RunInUse(
-            f"{path.name} is being trained by another process; `python -m analysis cancel "
-            f"{path.name}` stops it"
+            "{run} is being trained by another process; `python -m analysis cancel {run}` stops it",
+            run=path.name,
         ) from None
     return lock

@@ -17,6 +17,7 @@ from analysis.runs import files
 from analysis.runs.format import RunConfig, RunStatus, State
 from analysis.runs.liveness import is_locked
 from analysis.spec import Kind, Recipe
+from analysis.text import Message
 
 BUNDLED = Path(__file__).resolve().parents[2] / "checkpoints"
 """The runs that come with Residual Lens; read-only."""
@@ -139,7 +140,7 @@ class Run:
         try:
             return read_table(self.path / files.table_file(table), table)
         except RunDamaged as error:
-            raise RunDamaged(f"{self.id}: {error}") from error
+            raise RunDamaged("{run}: {error}", run=self.id, error=error) from error
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ class DamagedRun:
     """A directory that should be a run and is not whole."""
 
     path: Path
-    reason: str
+    reason: Message
 
     @property
     def id(self) -> str:
@@ -164,7 +165,9 @@ def load_run(path: Path | str) -> Run:
     """
     path = Path(path)
     if not path.is_dir():
-        raise RunError(f"{path} is not a directory; `python -m analysis list` shows the runs")
+        raise RunError(
+            "{path} is not a directory; `python -m analysis list` shows the runs", path=path
+        )
     config = RunConfig.from_json(files.read_json(path / files.CONFIG))
     status = RunStatus.from_json(files.read_json(path / files.STATUS))
     if status.state == "finished":
@@ -179,9 +182,9 @@ def _check_weights(path: Path) -> None:
         with safe_open(path, framework="np"):
             pass
     except FileNotFoundError:
-        raise RunDamaged(f"{path.name} is missing, though the run has finished") from None
+        raise RunDamaged("{file} is missing, though the run has finished", file=path.name) from None
     except (SafetensorError, OSError) as error:
-        raise RunDamaged(f"{path.name} is not whole: {error}") from error
+        raise RunDamaged("{file} is not whole: {error}", file=path.name, error=error) from error
 
 
 def list_runs(folders: Iterable[Path | str] | None = None) -> list[Run | DamagedRun]:
@@ -218,7 +221,7 @@ def load_or_damaged(path: Path) -> Run | DamagedRun:
     try:
         return load_run(path)
     except RunError as error:
-        return DamagedRun(path, str(error))
+        return DamagedRun(path, error.message)
 
 
 def read_table(path: Path, table: str) -> pd.DataFrame:
@@ -232,14 +235,14 @@ def read_table(path: Path, table: str) -> pd.DataFrame:
     except FileNotFoundError:
         return tables.empty(table)
     except (OSError, ValueError) as error:
-        raise RunDamaged(f"{path.name} can't be read: {error}") from error
+        raise RunDamaged("{file} can't be read: {error}", file=path.name, error=error) from error
     whole = text[: text.rfind("\n") + 1]
     if not whole:
         return tables.empty(table)
     try:
         frame = pd.read_csv(StringIO(whole))
     except ValueError as error:
-        raise RunDamaged(f"{path.name} is not a table: {error}") from error
+        raise RunDamaged("{file} is not a table: {error}", file=path.name, error=error) from error
     return tables.conform(frame, table, path.name)
 
 

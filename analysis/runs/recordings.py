@@ -119,7 +119,9 @@ def write_recording(
     title = title.strip()
     if not 0 < len(title) <= MAX_TITLE or not title.isprintable():
         raise RunError(
-            f"a recording needs a title of 1 to {MAX_TITLE} printable characters, not {title!r}"
+            "a recording needs a title of 1 to {most} printable characters, not {title!r}",
+            most=MAX_TITLE,
+            title=title,
         )
     table = tables.conform(responses, "responses")[tables.names("responses")]
     if table.empty:
@@ -151,14 +153,18 @@ def load_recording(path: Path | str) -> SavedRecording:
     values = files.read_json(path / RECORDING)
     if values.get("format") != FORMAT:
         raise RunDamaged(
-            f"{RECORDING} has format {values.get('format')!r}; this version of Residual Lens reads "
-            f"{FORMAT}"
+            "{file} has format {format!r}; this version of Residual Lens reads {newest}",
+            file=RECORDING,
+            format=values.get("format"),
+            newest=FORMAT,
         )
     for name, kinds in _TYPES.items():
         if name in values and not isinstance(values[name], kinds):
-            raise RunDamaged(f"{RECORDING}: {name} is {values[name]!r}")
+            raise RunDamaged(
+                "{file}: {name} is {value!r}", file=RECORDING, name=name, value=values[name]
+            )
     if not values.get("title"):
-        raise RunDamaged(f"{RECORDING} has no title")
+        raise RunDamaged("{file} has no title", file=RECORDING)
     return SavedRecording(path, RecordingInfo(**{k: values[k] for k in _TYPES if k in values}))
 
 
@@ -188,4 +194,4 @@ def recording_or_damaged(path: Path) -> SavedRecording | DamagedRun:
     try:
         return load_recording(path)
     except RunError as error:
-        return DamagedRun(path, str(error))
+        return DamagedRun(path, error.message)

@@ -110,14 +110,18 @@ def create_run(folder: Path | str, config: RunConfig, run_id: str | None = None)
     """
     path = Path(folder) / (run_id or new_run_id(config))
     if path.name.startswith(".") or not path.name.isprintable() or path.parent != Path(folder):
-        raise RunError(f"{run_id!r} is not a name for a run: no /, no dot at the beginning")
+        raise RunError(
+            "{name!r} is not a name for a run: no /, no dot at the beginning", name=run_id
+        )
     if path.parent.exists() and not path.parent.is_dir():
-        raise RunError(f"{path.parent} is a file; --runs takes a folder")
+        raise RunError("{where} is a file; --runs takes a folder", where=path.parent)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.mkdir()
     except FileExistsError:
-        raise RunError(f"{path} exists already; choose another name or delete it") from None
+        raise RunError(
+            "{path} exists already; choose another name or delete it", path=path
+        ) from None
     except OSError as error:
         raise files.disk_error(path, error) from error
     epochs = config.recipe.epochs if config.recipe else 0
@@ -153,6 +157,10 @@ def delete_run(run: Run, folder: Path | str) -> None:
     """
     path = run.path.resolve()
     if run.bundled or path.parent != Path(folder).resolve() or run.path.is_symlink():
-        raise RunError(f"{run.path} is not in the runs folder {folder}; only those are deleted")
+        raise RunError(
+            "{place} is not in the runs folder {folder}; only those are deleted",
+            place=run.path,
+            folder=folder,
+        )
     hold(path).release()
     shutil.rmtree(path)

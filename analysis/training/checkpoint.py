@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from analysis.errors import RunDamaged
 from analysis.runs import RunWriter
 from analysis.runs.files import MODEL, RESUME
+from analysis.runs.resuming import lost_position
 from analysis.weights import NORMALIZER, load_into, model_tensors, read_tensors
 
 _NET, _MOMENTUM = "net.", "momentum."
@@ -55,20 +56,14 @@ def save(
     writer.save_tensors(MODEL, model_tensors(net, normalizer), metadata)
 
 
-def restore(
-    path: Path, net: nn.Module, optimizer: torch.optim.Optimizer, epoch: int = 0
-) -> Position:
+def restore(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer) -> Position:
     """Put a run's last epoch into net and optimizer; its first weights where there is no epoch yet.
-
-    `epoch` is how many whole epochs the run says it has.
 
     Raises:
         RunDamaged: a file is not whole or of another net.
     """
     file = path / RESUME
     if not file.exists():
-        if epoch:
-            raise _lost_position(path)
         if (path / MODEL).exists():
             _restore_first_weights(path / MODEL, net)
         return Position()
@@ -82,19 +77,17 @@ def restore(
     try:
         return Position.from_metadata(metadata)
     except (KeyError, ValueError) as error:
-        raise RunDamaged(f"{file} does not say where the training stood: {error}") from error
+        raise RunDamaged(
+            "{file} does not say where the training stood: {error}", file=file, error=error
+        ) from error
 
 
 def _restore_first_weights(file: Path, net: nn.Module) -> None:
     tensors, metadata = read_tensors(file)
     if metadata.get("epoch", "0") != "0":
-        raise _lost_position(file.parent)
+        raise lost_position(file.parent)
     weights = {name: v for name, v in tensors.items() if not name.startswith(NORMALIZER)}
     load_into(net, weights, file)
-
-
-def _lost_position(path: Path) -> RunDamaged:
-    return RunDamaged(f"{path.name} has no {RESUME}, so its training can't go on; start a new run")
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -66,7 +66,9 @@ def _device(name: str) -> torch.device:
         return torch.device(found[0])
     wanted = "cuda:0" if name == "cuda" else name
     if wanted not in found:
-        raise SpecError(f"no device {name!r} here; there are: {', '.join(found)}")
+        raise SpecError(
+            "no device {name!r} here; there are: {found}", name=name, found=", ".join(found)
+        )
     return torch.device(wanted)
 
 

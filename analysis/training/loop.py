@@ -25,6 +25,7 @@ from analysis.responses import closed_form
 from analysis.runs import Run, RunConfig, RunWriter, load_run, open_writer
 from analysis.runs.files import RESUME
 from analysis.runs.format import now
+from analysis.runs.resuming import check_resumable
 from analysis.text import Message
 from analysis.training import checkpoint
 from analysis.training.distributed import World
@@ -73,8 +74,7 @@ def train_run(
     with World() as world, ExitStack() as stack:
         writer = stack.enter_context(open_writer(path)) if world.main else None
         if writer:
-            if writer.status.state == "finished":
-                raise RunError(f"{path.name} has finished; there is nothing to resume")
+            check_resumable(Run(path, writer.config, writer.status), locked=True)
             if only_queued and writer.status.state != "queued":
                 return load_run(path)
             if writer.status.state != "queued":  # else it was asked since it was queued
@@ -113,8 +113,9 @@ def _known_failure(config: RunConfig, error: Exception) -> TrainingFailed | None
         return _too_large(config, error)
     if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
         return TrainingFailed(
-            f"torch.compile can't compile {config.net.name} here: {_first_line(error)} "
-            "Train it with --no-compile."
+            "torch.compile can't compile {net} here: {reason} Train it with --no-compile.",
+            net=config.net.name,
+            reason=_first_line(error),
         )
     return None
 
@@ -132,10 +133,15 @@ def _is_want_of_memory(error: Exception) -> bool:
 
 def _too_large(config: RunConfig, error: Exception) -> TrainingFailed:
     device = config.compute.device
-    elsewhere = "" if device == "cpu" else ", or --device cpu"
+    remedy = Message("Use a smaller --batch-size or a smaller net.")
+    if device != "cpu":
+        remedy = Message("Use a smaller --batch-size or a smaller net, or --device cpu.")
     return TrainingFailed(
-        f"{config.net.name} does not fit in the memory of {device}: {_first_line(error)}. "
-        f"Use a smaller --batch-size or a smaller net{elsewhere}."
+        "{net} does not fit in the memory of {device}: {reason}. {remedy}",
+        net=config.net.name,
+        device=device,
+        reason=_first_line(error),
+        remedy=remedy,
     )
 
 
@@ -145,7 +151,8 @@ def _start(writer: RunWriter) -> None:
     process = psutil.Process()
     writer.set_status(
         state="running", reason=Message(), ended="", pid=process.pid,
-        pid_started=process.create_time(), started=writer.status.started or now(), versions=describe_versions(),
+        pid_started=process.create_time(), started=writer.status.started or now(),
+        versions=describe_versions(),
         machine=describe_machine(resolve(writer.config.compute).device),
     )  # fmt: skip
 
@@ -214,9 +221,7 @@ class _Trainer:
 
     def run(self, path: Path) -> None:
         """All epochs that are left, then the measurements at the end."""
-        at = checkpoint.restore(
-            path, self.net, self.optimizer, self.writer.status.epoch if self.writer else 0
-        )
+        at = checkpoint.restore(path, self.net, self.optimizer)
         if at.epoch == 0 and self.recipe.warmup_until is not None:
             at = replace(at, warming=True)
         self.monitor.begin(self.length, at)

@@ -127,9 +127,13 @@ class Monitor:
         bad = torch.tensor(float(not math.isfinite(loss)))
         if float(self.world.total(bad)):
             raise NonFinite(
-                f"the loss became infinite or not a number in epoch {self._epoch + 1}, update "
-                f"{self._step}, at learning rate {lr:.4g}. The weights of epoch {self._epoch} are "
-                "kept; try a smaller --lr or another seed."
+                "the loss became infinite or not a number in epoch {epoch}, update "
+                "{step}, at learning rate {lr:.4g}. The weights of epoch {whole} are "
+                "kept; try a smaller --lr or another seed.",
+                epoch=self._epoch + 1,
+                step=self._step,
+                lr=lr,
+                whole=self._epoch,
             )
 
     def tick(self) -> None:

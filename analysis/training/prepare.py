@@ -71,8 +71,11 @@ def load_training_images(
     info = images.info(subset)
     if config.images is not None and config.images.fingerprint != info.fingerprint:
         raise DataError(
-            f"{config.data} is not what this run began with (fingerprint {info.fingerprint}, "
-            f"was {config.images.fingerprint}): put the old images back, or start a new run"
+            "{data} is not what this run began with (fingerprint {fingerprint}, "
+            "was {recorded}): put the old images back, or start a new run",
+            data=config.data,
+            fingerprint=info.fingerprint,
+            recorded=config.images.fingerprint,
         )
     return TrainingImages(images, val, val_labels, Normalizer.fit(images.train), info)
 
@@ -81,8 +84,11 @@ def _check_classes(config: RunConfig, images: Images) -> None:
     found = len(images.classes)
     if found != config.net.classes:
         raise DataError(
-            f"{config.net.name} has {config.net.classes} classes, {config.data} has {found}; "
-            f"build the net with {found} classes"
+            "{net} has {classes} classes, {data} has {found}; build the net with {found} classes",
+            net=config.net.name,
+            classes=config.net.classes,
+            data=config.data,
+            found=found,
         )
 
 

@@ -108,14 +108,14 @@ def found_in(chosen: Chosen, net: str) -> Inspection:
 def show_found(found: Inspection) -> None:
     """What the file holds and claims."""
     spec = found.net.spec
-    st.success(found.summary, title=_("Found {net}").format(net=spec.name))
+    st.success(str(found.summary), title=_("Found {net}").format(net=spec.name))
     if found.claim:
         words = _("The file claims an error of {error:.2f} % ({key}).")
         if found.epoch:
             words = _("The file claims an error of {error:.2f} % ({key}), epoch {epoch}.")
         st.caption(words.format(error=found.claim.error, key=found.claim.key, epoch=found.epoch))
     for note in found.net.notes:
-        st.caption(note)
+        st.caption(str(note))
 
 
 def choose_normalization(found: Inspection) -> str | None:
@@ -156,10 +156,10 @@ def show_result(result: Imported) -> None:
         label = _("Error measured over {n:,} images").format(n=result.measured.n_images)
         columns[2].metric(label, f"{result.measured.error:.2f} %")
     for warning in result.warnings:
-        st.warning(warning)
-    for note in run.config.origin["notes"]:
+        st.warning(str(warning))
+    for note in result.notes:
         if note not in found.net.notes:  # those are above already
-            st.caption(note)
+            st.caption(str(note))
     _show_responses(run)
 
 

@@ -12,10 +12,11 @@ import streamlit as st
 
 from analysis import figures, jobs
 from analysis.errors import RunDamaged
-from analysis.jobs.queue import LOG, is_resumable
+from analysis.jobs.queue import LOG
 from analysis.runs import Run, default_folder
 from analysis.runs.files import CANCEL
 from analysis.runs.files import LOG as TRAIN_LOG
+from analysis.runs.resuming import is_resumable
 from analysis.text import _
 from pages.common import cached, pickers, state
 from pages.common import show as shown

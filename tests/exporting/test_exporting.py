@@ -91,7 +91,7 @@ def test_akamasters_net_loads_the_export(tmp_path: Path):
     with torch.no_grad():
         expected = net(noise())
         torch.testing.assert_close(theirs.module.eval()(noise()), expected, rtol=1e-5, atol=1e-5)
-    assert "its resnet8() in DataParallel loads checkpoint['state_dict']" in lines[1]
+    assert "its resnet8() in DataParallel loads checkpoint['state_dict']" in str(lines[1])
 
 
 def test_unknown_endings_and_styles(tmp_path: Path):

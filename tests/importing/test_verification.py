@@ -124,9 +124,9 @@ def test_a_wrong_normalization_is_noticed(images: Images, tmp_path: Path):
     net = fitted(foreign.kuangliu(), images)
     accuracy = 100 - error_of(net, images)
     odd, better = imported(net, tmp_path, "0,0,0/0.05,0.05,0.05", acc=accuracy).warnings
-    assert "but the file claims" in odd
-    assert better.startswith("with the normalization half it makes ")
-    assert better.endswith("import it again with half")
+    assert "but the file claims" in str(odd)
+    assert str(better).startswith("with the normalization half it makes ")
+    assert str(better).endswith("import it again with half")
 
 
 def test_a_pool_in_the_stem_is_noticed(images: Images, tmp_path: Path):

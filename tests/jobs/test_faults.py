@@ -83,7 +83,7 @@ def test_a_trainer_killed_in_mid_epoch_is_interrupted_and_resumes(folder: Path):
     os.kill(_wait(path, _trains).status.pid, signal.SIGKILL)
     run = _wait(path, lambda run: run.status.state == "interrupted")
 
-    assert run.status.reason == (
+    assert str(run.status.reason) == (
         "its process was killed (SIGKILL): by hand, or by the system for want of memory"
     )
     jobs.requeue(path)
@@ -143,7 +143,7 @@ def test_a_trainer_that_does_not_answer_is_killed_in_the_end(folder: Path):
     assert load_run(path).state == "running"
     assert processes.press(path, waited=30.0) == "SIGKILL"
     run = _wait(path, lambda run: run.status.state == "cancelled")
-    assert run.status.reason == "cancelled; it did not answer, so SIGKILL"
+    assert str(run.status.reason) == "cancelled; it did not answer, so SIGKILL"
 
 
 def test_a_running_training_is_cancelled_within_seconds_and_resumes(folder: Path):
@@ -168,7 +168,7 @@ def test_a_trainer_that_breaks_fails_with_its_last_words(folder: Path):
     jobs.start_worker(folder / "runs")
     run = _wait(path, lambda run: run.state == "failed")
 
-    assert str(folder / "images") in run.status.reason
+    assert str(folder / "images") in str(run.status.reason)
 
 
 def _fill(file: Path) -> None:
@@ -193,7 +193,7 @@ def test_a_full_disk_loses_no_whole_epoch(tmp_path: Path):
         _fill(filler)
         run = _wait(path, lambda run: run.state in ("failed", "interrupted"))
         assert run.status.epoch >= 1
-        assert "the disk is full" in run.status.reason or run.state == "interrupted"
+        assert "the disk is full" in str(run.status.reason) or run.state == "interrupted"
         assert run.history()["epoch"].max() >= run.status.epoch
         filler.unlink()
         jobs.requeue(path)

@@ -17,6 +17,7 @@ from analysis.jobs import processes
 from analysis.runs import Run, files, load_run, open_writer
 from analysis.runs.liveness import hold
 from analysis.spec import DataSpec
+from analysis.text import Message
 from tests.tiny import write_run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -213,7 +214,7 @@ def test_the_listing_reads_a_run_again_only_when_its_status_changed(tmp_path: Pa
     first = listing.runs()[0]
     assert all(listing.runs()[0].config is first.config for _ in range(10))
     with open_writer(path) as writer:
-        writer.set_status(reason="new")
+        writer.set_status(reason=Message("new"))
 
     again: Run = listing.runs()[0]
-    assert again.status.reason == "new"
+    assert str(again.status.reason) == "new"

@@ -252,7 +252,7 @@ def test_a_cancelled_run_resumes_to_the_same_bits(finished: Run, tmp_path: Path)
     run = train_run(path, progress=cancel_in_second_epoch)
     if run.state == "finished":  # a machine too quick to be cancelled in between
         pytest.skip("the training ended within a quarter of a second")
-    assert (run.state, run.status.reason) == ("cancelled", "cancelled")
+    assert (run.state, str(run.status.reason)) == ("cancelled", "cancelled")
     assert train_run(path).state == "finished"
     assert same_weights(finished.path, path)
 
@@ -282,7 +282,7 @@ def test_non_finite_loss_stops_with_a_clear_record(tmp_path: Path):
         r"[\d.]+\. The weights of epoch \d are kept; try a smaller --lr or another seed\.",
         str(caught.value),
     )
-    assert (run.status.state, run.status.reason) == ("failed", str(caught.value))
+    assert (run.status.state, str(run.status.reason)) == ("failed", str(caught.value))
     assert all(torch.isfinite(t).all() for t in read_tensors(run.weights_path)[0].values())
 
 

@@ -100,7 +100,8 @@ def _take_square(crop: Crop) -> None:
 
 def _caption(picture: Picture) -> str:
     width, height = picture.size
-    return " ".join([f"{messages.literal(picture.name)}, {width} x {height}.", *picture.notes])
+    notes = map(str, picture.notes)
+    return " ".join([f"{messages.literal(picture.name)}, {width} x {height}.", *notes])
 
 
 def _uploaded() -> Picture | None:
