@@ -17,8 +17,8 @@ from analysis.runs import Run, default_folder
 from analysis.runs.files import CANCEL
 from analysis.runs.files import LOG as TRAIN_LOG
 from analysis.runs.resuming import is_resumable
-from analysis.text import _
-from pages.common import cached, pickers, state
+from analysis.text import Message, _
+from pages.common import cached, messages, pickers, state
 from pages.common import show as shown
 from pages.training import actions
 from pages.training.words import duration, state_word
@@ -154,9 +154,9 @@ def _why_stopped(run: Run) -> None:
                             total=status.epochs_total, run=run.id))  # fmt: skip
     reason = status.reason
     if run.state == "interrupted" and not reason:
-        reason = _("its process is gone without a word: killed, or the machine went down")
-    if reason and reason != run.state:  # a plain cancel says no more than the state
-        st.caption(reason)
+        reason = Message("its process is gone without a word: killed, or the machine went down")
+    if reason and reason.english() != run.state:  # a plain cancel says no more than the state
+        st.caption(messages.literal(str(reason)))
     if run.state == "failed":
         with st.expander(_("What it printed"), key=f"train_printed_{run.id}"):
             st.code(tail(run.path / LOG, 20) or tail(run.path / TRAIN_LOG), None, wrap_lines=True)

@@ -169,6 +169,19 @@ def test_without_runs_the_page_says_how_to_make_one(page: AppTest, folder: Path)
     )
 
 
+def test_a_damaged_run_is_named_in_each_readers_language(page: AppTest, folder: Path):
+    """The list of runs is cached for all sessions; the words are of the one who reads them."""
+    write_run(folder, "plain-8")
+    (write_run(folder, "resnet-8") / "status.json").unlink()
+    said = {}
+    for code in ("en", "zh_CN", "en"):
+        page.query_params["lang"] = code
+        page.session_state["language"] = code
+        said[code] = page.run().expander[-1].markdown[0].value
+    assert said["en"].endswith("status.json is missing")
+    assert said["zh_CN"].endswith("缺少 status.json")
+
+
 def test_with_damaged_runs_only_the_page_names_them(page: AppTest, folder: Path):
     """As without runs, and why those that are there don't count."""
     write_damaged(folder)

@@ -53,6 +53,13 @@ def test_a_wrong_net_is_said_on_the_page(page: AppTest):
     assert "train_start" not in [button.key for button in page.button]
 
 
+def test_a_wrong_net_is_said_in_chinese_too(page: AppTest):
+    """Errors are part of the app in both languages."""
+    page.query_params["lang"] = "zh_CN"
+    _open(page).text_input(key="train_names").set_value("resnet-33").run()
+    assert page.error[0].value.startswith("'resnet-33'：没有深度为 33 的网络")
+
+
 def test_a_folder_without_images_is_said_on_the_page(page: AppTest, tmp_path: Path):
     """Data that can't be had is said before anything starts."""
     _open(page).segmented_control(key="train_data").set_value("folder").run()
