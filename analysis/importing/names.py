@@ -19,7 +19,7 @@ STORAGES = {
 _REBUILD = {"_rebuild_tensor_v2", "_rebuild_tensor", "_rebuild_parameter"}
 
 SAVE_WEIGHTS = "torch.save(net.state_dict(), 'weights.pth')"
-WEIGHTS_ALONE = Message(
+ADVICE = Message(
     "If you trust it, save its weights alone where it was made: {command}", command=SAVE_WEIGHTS
 )
 
@@ -37,7 +37,7 @@ def needs_code(data: BytesIO, first: str) -> ImportRefused:
     return ImportRefused(
         "loading it would import and may run {names}; nothing in a file is executed here. {advice}",
         names=listed(list(dict.fromkeys(names)), 5),
-        advice=WEIGHTS_ALONE,
+        advice=ADVICE,
     )
 
 

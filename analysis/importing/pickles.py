@@ -17,7 +17,7 @@ from io import BytesIO
 from typing import Any
 
 from analysis.errors import ImportRefused
-from analysis.importing.names import STORAGES, WEIGHTS_ALONE, is_known, needs_code
+from analysis.importing.names import ADVICE, STORAGES, is_known, needs_code
 from analysis.importing.stubs import (
     NUMPY_SCALARS,
     Attributed,
@@ -114,7 +114,7 @@ class _Machine:
                 "its pickle has the opcode {opcode}, which torch.save does not write: an object "
                 "that is no plain data. {advice}",
                 opcode=name,
-                advice=WEIGHTS_ALONE,
+                advice=ADVICE,
             )
 
     def _popmark(self) -> list[Any]:
@@ -200,7 +200,7 @@ class _Machine:
                 self.stack.append(tensor)
             case _:
                 raise ImportRefused(
-                    "it makes an object that is no parameter. {advice}", advice=WEIGHTS_ALONE
+                    "it makes an object that is no parameter. {advice}", advice=ADVICE
                 )
 
     def _call(self, name: str, arguments: tuple) -> Any:
@@ -224,7 +224,7 @@ class _Machine:
         raise ImportRefused(
             "it calls {function}, which a state dict does not. {advice}",
             function=name,
-            advice=WEIGHTS_ALONE,
+            advice=ADVICE,
         )
 
     def _dict(self, items: Any) -> Attributed:
@@ -241,7 +241,7 @@ class _Machine:
         if not isinstance(target, Attributed) or not isinstance(state, dict):
             raise ImportRefused(
                 "it sets attributes of what is no OrderedDict: a whole object. {advice}",
-                advice=WEIGHTS_ALONE,
+                advice=ADVICE,
             )
         target.attributes = dict(state)
 
@@ -258,9 +258,7 @@ class _Machine:
                     )
                 self.stack.append(stub)
             case _:
-                raise ImportRefused(
-                    "it refers to more than tensors. {advice}", advice=WEIGHTS_ALONE
-                )
+                raise ImportRefused("it refers to more than tensors. {advice}", advice=ADVICE)
 
     def stop(self) -> None:
         self.result = self.stack.pop()

@@ -15,7 +15,7 @@ from analysis.importing.refusals import (
     guess_by,
     listed,
     no_such_depth,
-    reason_of,
+    other_shapes,
     refuse_other_blocks,
     refuse_other_nets,
     shape_words,
@@ -289,17 +289,4 @@ def _check_shapes(spec: NetSpec, found: Mapping[str, Shape]) -> None:
         )
     wrong = {key: (found[key], shape) for key, shape in expected.items() if found[key] != shape}
     if wrong:
-        key, (here, should) = next(iter(wrong.items()))
-        words = Message(
-            "it looks like {net}, but {n} tensors have other shapes: {key} is {here}, should be "
-            "{should}",
-            net=spec.name,
-            n=len(wrong),
-            key=key,
-            here=shape_words(here),
-            should=shape_words(should),
-        )
-        reason = reason_of(list(wrong.values()))
-        if reason is None:
-            raise ImportRefused(words)
-        raise ImportRefused("{what} ({reason})", what=words, reason=reason)
+        raise other_shapes(spec.name, wrong)

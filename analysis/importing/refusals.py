@@ -85,7 +85,25 @@ def no_such_depth(blocks: tuple[int, ...], bottleneck: bool) -> Message:
     )
 
 
-def reason_of(wrong: list[tuple[Shape, Shape]]) -> Message | None:
+def other_shapes(net: str, wrong: Mapping[str, tuple[Shape, Shape]]) -> ImportRefused:
+    """Of a net's tensors by key that have other shapes: the file's, and the right ones."""
+    key, (here, should) = next(iter(wrong.items()))
+    words = Message(
+        "it looks like {net}, but {n} tensors have other shapes: {key} is {here}, should be "
+        "{should}",
+        net=net,
+        n=len(wrong),
+        key=key,
+        here=shape_words(here),
+        should=shape_words(should),
+    )
+    reason = _reason_of(list(wrong.values()))
+    if reason is None:
+        return ImportRefused(words)
+    return ImportRefused("{what} ({reason})", what=words, reason=reason)
+
+
+def _reason_of(wrong: list[tuple[Shape, Shape]]) -> Message | None:
     """What shapes (here, expected) give away; None if nothing."""
     filters = [(here, should) for here, should in wrong if len(here) == 4]
     if any(here[1] < should[1] and here[2] == 3 for here, should in filters):

@@ -279,7 +279,8 @@ def test_leftovers_outside_of_blocks_are_listed(tmp_path: Path):
     torch.save(state, tmp_path / "net.pth")
     result = import_checkpoint(tmp_path / "net.pth", tmp_path / "runs")
 
-    assert result.warnings == ("1 tensors of the file are no part of the net: ema.decay",)
+    (warning,) = result.warnings
+    assert str(warning) == "1 tensors of the file are no part of the net: ema.decay"
     assert result.run.config.origin["unused"] == ["ema.decay"]
 
 

@@ -19,6 +19,7 @@ from analysis.data import Images, load_images
 from analysis.errors import ImportRefused
 from analysis.importing import Imported, import_checkpoint
 from analysis.spec import DataSpec
+from analysis.text import language
 from tests.importing import foreign
 
 DIGITS = DataSpec.parse("digits")
@@ -111,12 +112,12 @@ def test_a_claim_that_is_off_by_more_than_a_point_is_warned_of(images: Images, t
     result = imported(net, tmp_path, acc=accuracy - 15, epoch=7)
     (warning,) = result.warnings
     assert result.measured is not None
-    assert warning == (
+    assert str(warning) == (
         f"its error here is {result.measured.error:.2f} % over {len(images.test):,} images, but "
         f"the file claims {115 - accuracy:.2f} % (acc): the normalization or the data are probably "
         "not those of its training, or the net is of the other kind (plain or residual)"
     )
-    assert result.run.config.origin["warnings"] == [warning]
+    assert result.run.config.origin["warnings"] == [str(warning)]
 
 
 def test_a_wrong_normalization_is_noticed(images: Images, tmp_path: Path):
@@ -144,6 +145,21 @@ def test_without_a_pool_nothing_is_said(images: Images, tmp_path: Path):
     result = imported(net, tmp_path)
     assert result.run.net == "resnet-18-w8-B"
     assert result.warnings == ()
+
+
+def test_the_page_reads_chinese_and_the_disk_english(images: Images, tmp_path: Path):
+    """Whoever's language it was imported in: a run may be read by anybody."""
+    token = language.set("zh_CN")
+    try:
+        result = imported(fitted(foreign.akamaster(), images), tmp_path, acc=20.0)
+        chinese = [str(said) for said in (*result.notes, *result.warnings)]
+    finally:
+        language.reset(token)
+    english = [str(said) for said in (*result.notes, *result.warnings)]
+    origin = result.run.config.origin
+    assert [*origin["notes"], *origin["warnings"]] == english
+    assert len(english) >= 2
+    assert not set(english) & set(chinese)
 
 
 def test_the_command_says_the_same(images: Images, tmp_path: Path):
