@@ -177,8 +177,9 @@ def _read_torch(
                 if isinstance(value, Tensor)
             }
     except (RuntimeError, ValueError, KeyError, TypeError, EOFError, OSError) as error:
+        kind = type(error).__name__  # some say no more
         raise ImportRefused(
-            "torch can't read it: {reason}", reason=str(error).splitlines()[0][:200]
+            "torch can't read it: {reason}", reason=(str(error) or kind).splitlines()[0][:200]
         ) from None
     except pickle.UnpicklingError as error:
         raise ImportRefused(

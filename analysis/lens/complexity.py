@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from analysis.complexity import MODES, TIME_COLUMNS, VGG19, image_size, spec_of
 from analysis.nets import build
+from analysis.text import _
 from analysis.training.hardware import describe_machine
 
 WARM_UP = 2
@@ -67,7 +68,7 @@ def measure_times(
     rows, net = [], nn.Module()
     for number, (name, mode, batch) in enumerate(cases):
         if progress:
-            progress(number, len(cases), f"{name}, {mode}, batch {batch}")
+            progress(number, len(cases), _case(name, mode, batch))
         if number == 0 or name != cases[number - 1][0]:
             net = build_timed(name).to(device)
         size = image_size(name)
@@ -82,6 +83,11 @@ def measure_times(
     if progress:
         progress(len(cases), len(cases), "")
     return pd.DataFrame(rows, columns=list(TIME_COLUMNS))
+
+
+def _case(name: str, mode: str, batch: int) -> str:
+    words = _("inference") if mode == "inference" else _("training")
+    return _("{net}, {mode}, batch {batch}").format(net=name, mode=words, batch=batch)
 
 
 def time_batch(net: nn.Module, batch: Tensor, mode: str, seconds: float) -> np.ndarray:
