@@ -1,7 +1,8 @@
-"""A constructed net trained on, and the same depth from scratch: asking for the two, finding them.
+"""Asking for constructed nets, for one trained on and the same depth from scratch; finding them.
 
 Does the solver keep what it was given (section 1)? Both runs have the shallower net's images and,
-unless told otherwise, its recipe. They are runs like any other, so the queue trains them. No torch.
+unless told otherwise, its recipe. All are runs like any other, so the queue works them off. No
+torch: `lens.constructed_runs` makes the nets.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from analysis import jobs
+from analysis import jobs, plan
 from analysis.errors import RunError
 from analysis.runs import Run, RunConfig, create_run, files, open_writer
 from analysis.runs.format import now
@@ -35,8 +36,77 @@ class Study:
 
 def is_built(run: Run) -> bool:
     """Whether a run is a constructed net as it was made, and measured."""
-    constructed = run.config.origin.get("kind") == "construction" and run.config.recipe is None
-    return constructed and run.state == "finished"
+    return run.is_construction and run.state == "finished"
+
+
+def trained_with(run: Run) -> Recipe:
+    """The recipe that chose a run's images: its own, or that of the run it was constructed from.
+
+    Raises:
+        RunError: it names no data.
+    """
+    if run.config.data is None:
+        raise RunError(
+            "{run} names no data set, so a net made of it can't be measured or trained on; "
+            "take a run that was trained here",
+            run=run.id,
+        )
+    if run.config.recipe is not None:
+        return run.config.recipe
+    known = run.config.origin.get("recipe")
+    return Recipe.from_dict(known) if known else Recipe("all images", epochs=1)
+
+
+def prepare_construction(
+    run: Run, depth: int, folder: Path | str, *, calibrate: bool = True, command: str = ""
+) -> Path:
+    """A run that waits to be constructed of another one's net and measured.
+
+    Args:
+        run: the run of the shallower net.
+        depth: of the new net.
+        folder: where runs go.
+        calibrate: set the inserted BN layers from training images, so that a plain net is close
+            to its shallower one in training mode too.
+        command: the command line that makes this run.
+
+    Returns:
+        The new run's directory, for `lens.constructed_runs.carry_out` or the queue.
+
+    Raises:
+        SpecError: as `plan.deeper_spec`.
+        RunError: the run names no data; the folder can't be written.
+    """
+    spec = plan.deeper_spec(run.config.net, depth)
+    origin = {
+        "kind": "construction", "from": run.id, "net": run.net, "calibrated": calibrate,
+        "recipe": trained_with(run).to_dict(),
+    }  # fmt: skip
+    config = RunConfig(
+        net=spec, recipe=None, data=run.config.data, images=run.config.images,
+        seed=run.config.seed, compute=run.config.compute, created=now(), command=command,
+        origin=origin,
+    )  # fmt: skip
+    return create_run(folder, config)
+
+
+def queue_construction(run: Run, depth: int, folder: Path | str, *, command: str = "") -> Path:
+    """As `prepare_construction`, at the end of the queue; the one that is there where it is made.
+
+    Nothing starts until `jobs.start_worker`.
+    """
+    wanted = plan.deeper_spec(run.config.net, depth)
+    for other in constructions_under_way(jobs.list_jobs(folder)):
+        if other.config.net == wanted and other.config.origin.get("from") == run.id:
+            return other.path
+    path = prepare_construction(run, depth, folder, command=command)
+    jobs.requeue(path)
+    return path
+
+
+def constructions_under_way(runs: Sequence[Run]) -> list[Run]:
+    """Those that wait, or are being made and measured."""
+    return [run for run in runs if run.is_construction and run.state in ("queued", "running")]
 
 
 def own_recipe(built: Run) -> Recipe:

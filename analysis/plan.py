@@ -9,10 +9,11 @@ is its sibling (`stage1.block3.bn2`).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
+from analysis.errors import SpecError
 from analysis.spec import NetSpec
 
 Role = Literal["stem", "main", "projection", "head"]
@@ -175,3 +176,41 @@ def parameters(spec: NetSpec) -> int:
 def multiply_adds(spec: NetSpec, image_size: int | None = None) -> int:
     """Multiply-adds of one image in all: the paper's "FLOPs" (Table 1)."""
     return sum(layer.multiply_adds for layer in layers(spec, image_size))
+
+
+def deeper_spec(spec: NetSpec, depth: int) -> NetSpec:
+    """The net of another depth that can hold all blocks of this one, checked.
+
+    Raises:
+        SpecError: not deeper, of other blocks, or blocks that can't be the identity; says why.
+    """
+    try:
+        deep = replace(spec, depth=depth)
+    except SpecError as error:
+        raise SpecError(
+            "{net} can't be made {depth} layers deep: {reason}",
+            net=spec.name,
+            depth=depth,
+            reason=error,
+        ) from error
+    if depth <= spec.depth:
+        raise SpecError(
+            "{depth} layers are not more than the {own} of {net}",
+            depth=depth,
+            own=spec.depth,
+            net=spec.name,
+        )
+    if deep.bottleneck != spec.bottleneck:
+        raise SpecError(
+            "{net} and {deep} have different blocks (two 3x3 layers up to depth 34, bottlenecks "
+            "from 50): one can't hold the other",
+            net=spec.name,
+            deep=deep.name,
+        )
+    if spec.bottleneck and spec.kind == "plain":
+        raise SpecError(
+            "the blocks of {net} narrow to a quarter of their channels, so they can't be the "
+            "identity; take a plain net of two-layer blocks or a residual net",
+            net=spec.name,
+        )
+    return deep

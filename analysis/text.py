@@ -98,7 +98,7 @@ class Message:
             case _:
                 return None
         try:
-            str(message)
+            str(message), text.format(**message.values)
         except (LookupError, ValueError):  # a value is missing, or a word where a number should be
             return None
         return message

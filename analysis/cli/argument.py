@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from analysis.cli.jobs import queue_again
 from analysis.cli.options import Epochs, RunName, RunsFolder, folders, known_runs
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ def construct(
             help="Queue its further training and the same depth from scratch, by RUN's recipe.",
         ),
     ] = False,
+    background: Annotated[
+        bool, typer.Option("--background", help="Queue the construction instead of waiting for it.")
+    ] = False,
     no_calibrate: Annotated[
         bool, typer.Option("--no-calibrate", help="Inserted BN: mean 0, variance 1, not data's.")
     ] = False,
@@ -46,28 +50,35 @@ def construct(
 ) -> None:
     """Make a deeper net that computes what a trained one does (section 1), and keep it as a run."""
     from analysis.cli.train import _command, _run
-    from analysis.continuation import continue_run
+    from analysis.continuation import continue_run, prepare_construction
     from analysis.errors import SpecError
-    from analysis.lens.constructed_runs import compare_runs, construct_run
-    from analysis.lens.construction import deeper_spec
+    from analysis.lens.constructed_runs import compare_runs
+    from analysis.plan import deeper_spec
     from analysis.runs import default_folder, find_run, load_run
     from analysis.spec import recipe_for
 
     if queue and train:
         raise SpecError("--queue takes the recipe of the run; leave --train out")
+    if background and (queue or train):
+        raise SpecError("--background constructs alone; leave --queue and --train out")
     found, folder = find_run(run, folders(runs)), runs or default_folder()
     spec = deeper_spec(found.config.net, depth)
     recipe = None
     if train:
         given = {n: v for n, v in {"epochs": epochs, "lr": lr}.items() if v is not None}
         recipe = recipe_for(train, spec, found.config.data, **given)  # type: ignore
-    path = construct_run(found, depth, folder, calibrate=not no_calibrate, command=_command())
+    path = prepare_construction(
+        found, depth, folder, calibrate=not no_calibrate, command=_command()
+    )
+    if background:
+        queue_again(path)
+        return
+    _run(path)
     built = load_run(path)
     table, before, after = compare_runs(found, built)
     print(table.to_string(index=False, float_format=lambda value: f"{value:.3g}"))
     for word, old, new in zip(("training", "test"), before, after, strict=True):
         print(f"{word} error: {found.net} {old:.4f} %, {spec.name} {new:.4f} %")
-    print(f"Run: {path}", flush=True)
     if queue:
         _queue_study(built, folder)
     elif recipe is not None:

@@ -12,7 +12,7 @@ from analysis.cli.options import RunName, RunsFolder, folders
 
 if TYPE_CHECKING:
     from analysis.jobs import Request
-    from analysis.runs import Run
+    from analysis.runs import Run, RunStatus
 
 _jobs = typer.Typer(invoke_without_command=True)
 
@@ -65,11 +65,15 @@ def _print_table(shown: list[Run]) -> None:
         rate = f"{status.images_per_second:.0f}" if status.images_per_second else ""
         left = status.seconds_left if run.state == "running" else None
         table.add_row(
-            run.id, run.state, f"{status.epoch}/{status.epochs_total}", rate,
+            run.id, run.state, _epochs(status), rate,
             "" if left is None else f"{left / 60:.0f} min", str(status.reason),
         )  # fmt: skip
     console = Console()
     Console(width=max(console.width, 100), soft_wrap=True).print(table)
+
+
+def _epochs(status: RunStatus) -> str:
+    return f"{status.epoch}/{status.epochs_total}" if status.epochs_total else "constructed"
 
 
 def _summary(run: Run) -> dict[str, Any]:

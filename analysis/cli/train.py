@@ -27,6 +27,9 @@ from analysis.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from analysis.runs import Run
     from analysis.training import Progress
 
 
@@ -132,29 +135,39 @@ def _command() -> str:
 
 
 def _run(path: Path, only_queued: bool = False, again: str = "") -> None:
-    """Train in the foreground; Ctrl-C and SIGTERM end it in order, to be resumed.
+    """Train, or construct, in the foreground; Ctrl-C and SIGTERM end it in order, to be resumed.
 
     Args:
         path: the run.
         only_queued: as `train_run` takes it.
         again: the command that goes on after a stop; by default `resume`.
     """
-    from analysis.training import train_run
+    from analysis.runs import load_run
 
     main = int(os.environ.get("RANK", 0)) == 0
     if main:
         print(f"Run: {path}")
     with _stop_asked() as received, _Bar(path.name, visible=main) as bar:
-        run = train_run(
-            path, bar.update, lambda: bool(received), bar.decoding, bar.line, only_queued
-        )
+        carry_out = _construct if load_run(path).is_construction else _train
+        run = carry_out(path, bar, lambda: bool(received), only_queued)
     if run.state == "cancelled":
         if main:
-            print(
-                f"Stopped after epoch {run.status.epoch} of {run.status.epochs_total}. Go on with: "
-                + (again or f"python -m analysis resume {path}")
-            )
+            whole, total = run.status.epoch, run.status.epochs_total
+            where = f" after epoch {whole} of {total}" if total else ""
+            print(f"Stopped{where}. Go on with: {again or f'python -m analysis resume {path}'}")
         raise typer.Exit(128 + received[0] if received else 0)
+
+
+def _train(path: Path, bar: _Bar, should_stop: Callable[[], bool], only_queued: bool) -> Run:
+    from analysis.training import train_run
+
+    return train_run(path, bar.update, should_stop, bar.decoding, bar.line, only_queued)
+
+
+def _construct(path: Path, bar: _Bar, should_stop: Callable[[], bool], only_queued: bool) -> Run:
+    from analysis.lens.constructed_runs import carry_out
+
+    return carry_out(path, bar.measuring, should_stop, bar.decoding, only_queued)
 
 
 @contextmanager
@@ -201,6 +214,10 @@ class _Bar:
 
     def decoding(self, done: int, total: int) -> None:
         detail = f"reading images {done:,} of {total:,}"
+        self._progress.update(self._task, completed=done / max(total, 1), detail=detail)
+
+    def measuring(self, done: int, total: int) -> None:
+        detail = "measuring the shallower and the deeper net"
         self._progress.update(self._task, completed=done / max(total, 1), detail=detail)
 
     def update(self, at: Progress) -> None:

@@ -1,12 +1,15 @@
-"""Constructed nets as runs: finished as they are, and measured.
+"""Constructed nets as runs: made, measured, and finished as they are.
 
-`construction` makes the nets; here they get a directory, errors and layer responses, so that a
-constructed net is listed and compared as any other. `analysis.continuation` trains them on.
+`construction` makes the nets; here they get weights, errors and layer responses, so that a
+constructed net is listed and compared as any other. `analysis.continuation` asks for them, and for
+their further training.
 """
 
 from __future__ import annotations
 
 import math
+import shutil
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -14,30 +17,36 @@ from pathlib import Path
 import pandas as pd
 from torch import Tensor
 
+from analysis.continuation import prepare_construction, trained_with
 from analysis.data import Normalizer
-from analysis.errors import RunError
-from analysis.lens.construction import (
-    block_differences,
-    deepen,
-    deeper_spec,
-    stage_statistics,
-)
+from analysis.errors import LensError
+from analysis.lens.construction import block_differences, deepen, stage_statistics
 from analysis.nets import Net
 from analysis.responses import Recording
 from analysis.responses.recorder import RECORD_BATCH
-from analysis.runs import Run, RunConfig, create_run, load_run, open_writer
+from analysis.runs import (
+    BUNDLED,
+    Run,
+    RunWriter,
+    default_folder,
+    find_run,
+    load_run,
+    open_writer,
+)
 from analysis.runs.files import MODEL
-from analysis.runs.format import new_run_id, now
-from analysis.spec import Recipe
+from analysis.runs.format import now
+from analysis.training import sitting
 from analysis.training.evaluate import EVALUATION_BATCH, evaluate
 from analysis.training.finish import measure
-from analysis.training.hardware import describe_machine, describe_versions
 from analysis.training.prepare import TrainingImages, load_training_images
+from analysis.training.sitting import Stopped
 from analysis.weights import load_net, model_tensors
 
 CALIBRATION_IMAGES = 2560
 """Training images whose statistics the inserted BN layers are given."""
 CALIBRATION_BATCH = 128
+_LOOK_EVERY = 0.5
+"""Seconds between looks whether to stop, each with a rewritten status."""
 
 
 def construct_run(
@@ -47,69 +56,140 @@ def construct_run(
     *,
     calibrate: bool = True,
     command: str = "",
-    progress: Callable[[int, int], None] | None = None,
-    done: Callable[[float], None] | None = None,
 ) -> Path:
-    """Keep a constructed net as a run.
-
-    Its errors and layer responses are measured over the images of the run it came from; its epoch
-    is 0 and its tables say so. The shallower net's errors are measured again beside it, in float32:
-    its run may have them in bfloat16, by which a few images change sides.
+    """Make a constructed net of a run's net, measure it, and keep it as a run, all at once.
 
     Args:
         run: the run of the shallower net.
         depth: of the new net.
         folder: where runs go.
-        calibrate: set the inserted BN layers from training images, so that a plain net is close
-            to its shallower one in training mode too.
+        calibrate: as `prepare_construction`.
         command: the command line that makes this run.
-        progress: told (images decoded, images) while the data set is read the first time.
-        done: told the share of the measuring that is done, from 0 to 1, after each batch.
 
     Returns:
-        The new run's directory.
+        The new run's directory. Where it can't be made, nothing is left of it.
 
     Raises:
-        SpecError: as `deeper_spec`.
+        SpecError: as `plan.deeper_spec`.
         RunError: the run has no weights yet or names no data; the folder can't be written.
         DataError: its images can't be had.
     """
-    deep_spec = deeper_spec(run.config.net, depth)
-    shallow, normalizer = load_net(run)
-    images = run_images(run, progress)
-    batches = _batches(images.images.train[:CALIBRATION_IMAGES], normalizer)
-    deep = deepen(shallow, depth, stage_statistics(shallow, batches) if calibrate else None)
-    share = _Share(images, done)
-    before = _errors(shallow, images, normalizer, share)
-    origin = {
-        "kind": "construction", "from": run.id, "net": run.net, "calibrated": calibrate,
-        "recipe": _trained_with(run).to_dict(),
-        "errors": dict(zip(("train", "test"), before, strict=True)),
-    }  # fmt: skip
-    config = RunConfig(
-        net=deep_spec, recipe=None, data=run.config.data, images=run.config.images,
-        seed=run.config.seed, compute=run.config.compute, created=now(), command=command,
-        origin=origin,
-    )  # fmt: skip
-    measured = _measured(deep, normalizer, images, share)
-    path = create_run(folder, config, new_run_id(config))
-    _finish(path, deep, normalizer, measured)
+    path = prepare_construction(run, depth, folder, calibrate=calibrate, command=command)
+    try:
+        carry_out(path, base=run)
+    except LensError:
+        shutil.rmtree(path, ignore_errors=True)
+        raise
     return path
 
 
-class _Share:
-    """Counts batches of the two nets' passes, and tells the share that is done."""
+def carry_out(
+    path: Path | str,
+    progress: Callable[[int, int], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    data_progress: Callable[[int, int], None] | None = None,
+    only_queued: bool = False,
+    base: Run | None = None,
+) -> Run:
+    """Make and measure a net that `prepare_construction` asked for, in its run.
 
-    def __init__(self, images: TrainingImages, told: Callable[[float], None] | None) -> None:
+    Its errors and layer responses are measured over the images of the run it came from; its epoch
+    is 0 and its tables say so. The shallower net's errors are measured again beside it, in float32:
+    its run may have them in bfloat16, by which a few images change sides. After a kill it begins
+    anew.
+
+    Args:
+        path: the run's directory.
+        progress: told (batches done, all), a few times a second.
+        should_stop: asked as often; True ends it as cancelled.
+        data_progress: told (images decoded, images) while the data set is read the first time.
+        only_queued: do nothing with a run that was cancelled or started since it was queued.
+        base: the run of the shallower net; by default looked for beside it and among the bundled.
+
+    Returns:
+        The run as it then is: `finished` or `cancelled`.
+
+    Raises:
+        RunInUse: another process is at it.
+        RunError: the shallower net's run is gone, or has no weights.
+        DataError: its images can't be had.
+    """
+    path = Path(path)
+    with open_writer(path) as writer:
+        if not sitting.may_begin(writer, only_queued):
+            return load_run(path)
+        with sitting.recorded(writer, writer.config):
+            ticks = _Ticks(writer, progress, data_progress, should_stop)
+            _construct(writer, base or _base(writer), ticks)
+    return load_run(path)
+
+
+def _base(writer: RunWriter) -> Run:
+    name = str(writer.config.origin["from"])
+    return find_run(name, (writer.path.parent, BUNDLED, default_folder()))
+
+
+def _construct(writer: RunWriter, base: Run, ticks: _Ticks) -> None:
+    config = writer.config
+    shallow, normalizer = load_net(base)
+    images = run_images(base, ticks.decoded)
+    ticks.begin(images)
+    batches = _batches(images.images.train[:CALIBRATION_IMAGES], normalizer)
+    statistics = stage_statistics(shallow, batches) if config.origin["calibrated"] else None
+    deep = deepen(shallow, config.net.depth, statistics)
+    before = _errors(shallow, images, normalizer, ticks)
+    measured = _measured(deep, normalizer, images, ticks)
+    errors = dict(zip(("train", "test"), before, strict=True))
+    writer.complete_config(replace(config, origin={**config.origin, "errors": errors}))
+    _finish(writer, deep, normalizer, measured)
+
+
+class _Ticks:
+    """Told after each batch of the two nets' passes: heartbeat, progress, whether to stop."""
+
+    def __init__(
+        self,
+        writer: RunWriter,
+        progress: Callable[[int, int], None] | None,
+        data_progress: Callable[[int, int], None] | None,
+        should_stop: Callable[[], bool] | None,
+    ) -> None:
+        self._writer, self._progress, self._data_progress = writer, progress, data_progress
+        self._should_stop = should_stop or (lambda: False)
+        self._done, self._all, self._looked = 0, 0, 0.0
+
+    def decoded(self, done: int, total: int) -> None:
+        """Told while images are read the first time. Raises Stopped."""
+        self._look(self._data_progress, done, total)
+
+    def begin(self, images: TrainingImages) -> None:
+        """Called once the images are there."""
         held = images.images
         evaluated = sum(math.ceil(len(x) / EVALUATION_BATCH) for x in (held.train, held.test))
         self._all = 2 * evaluated + math.ceil(len(held.test) / RECORD_BATCH)
-        self._told, self._done = told, 0
+        self._began = time.perf_counter()
 
     def __call__(self) -> None:
-        self._done += 1
-        if self._told:
-            self._told(min(self._done / self._all, 1.0))
+        self._done = min(self._done + 1, self._all)
+        left = (time.perf_counter() - self._began) / self._done * (self._all - self._done)
+        self._look(self._progress, self._done, self._all, left)
+
+    def _look(
+        self,
+        told: Callable[[int, int], None] | None,
+        done: int,
+        total: int,
+        left: float | None = None,
+    ) -> None:
+        now = time.perf_counter()
+        if now - self._looked < _LOOK_EVERY:
+            return
+        self._looked = now
+        if self._writer.cancel_asked() or self._should_stop():
+            raise Stopped
+        self._writer.set_status(durable=False, step=done, steps_per_epoch=total, seconds_left=left)
+        if told:
+            told(done, total)
 
 
 def _errors(
@@ -138,23 +218,23 @@ def _measured(
 
 
 def _finish(
-    path: Path, net: Net, normalizer: Normalizer, measured: tuple[dict[str, float], Recording]
+    writer: RunWriter,
+    net: Net,
+    normalizer: Normalizer,
+    measured: tuple[dict[str, float], Recording],
 ) -> None:
-    """Write what was measured, and close the run: until then nobody sees it as one that waits."""
     row, found = measured
-    with open_writer(path) as writer:
-        metadata = {"net": net.spec.name, "epoch": "0"}
-        writer.save_tensors(MODEL, model_tensors(net, normalizer), metadata)
-        writer.append("history", [row])
-        writer.append("responses", found.responses)
-        if len(found.refinement):
-            writer.append("refinement", found.refinement)
-        writer.set_status(
-            state="finished", train_error_clean=row["train_error_clean"],
-            test_error=row["test_error"],
-            started=now(), ended=now(), versions=describe_versions(),
-            machine=describe_machine("cpu"),
-        )  # fmt: skip
+    metadata = {"net": net.spec.name, "epoch": "0"}
+    writer.save_tensors(MODEL, model_tensors(net, normalizer), metadata)
+    writer.cut_tables(-1)  # of a sitting that was killed while it wrote them
+    writer.append("history", [row])
+    writer.append("responses", found.responses)
+    if len(found.refinement):
+        writer.append("refinement", found.refinement)
+    writer.set_status(
+        state="finished", train_error_clean=row["train_error_clean"], test_error=row["test_error"],
+        ended=now(), step=0, steps_per_epoch=0, seconds_left=None,
+    )  # fmt: skip
 
 
 def run_images(run: Run, progress: Callable[[int, int], None] | None = None) -> TrainingImages:
@@ -164,21 +244,7 @@ def run_images(run: Run, progress: Callable[[int, int], None] | None = None) -> 
         RunError: it names no data.
         DataError: they can't be had or have changed.
     """
-    return load_training_images(replace(run.config, recipe=_trained_with(run)), progress)
-
-
-def _trained_with(run: Run) -> Recipe:
-    """The recipe that chose a run's images: its own, or that of the run it was constructed from."""
-    if run.config.data is None:
-        raise RunError(
-            "{run} names no data set, so a net made of it can't be measured or trained on; "
-            "take a run that was trained here",
-            run=run.id,
-        )
-    if run.config.recipe is not None:
-        return run.config.recipe
-    known = run.config.origin.get("recipe")
-    return Recipe.from_dict(known) if known else Recipe("all images", epochs=1)
+    return load_training_images(replace(run.config, recipe=trained_with(run)), progress)
 
 
 def _batches(images: Tensor, normalizer: Normalizer) -> Iterable[Tensor]:

@@ -12,14 +12,12 @@ one stays exact. Knows nets; `constructed_runs` keeps them.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from analysis import plan
-from analysis.errors import SpecError
 from analysis.nets import Block, Net, ProjectionShortcut, build
 from analysis.responses.recorder import evaluating
 from analysis.spec import NetSpec
@@ -29,44 +27,6 @@ _MANTISSA = 12
 
 Statistics = dict[int, tuple[Tensor, Tensor]]
 """By stage: mean and variance of each channel of its output over images and positions, (C,)."""
-
-
-def deeper_spec(spec: NetSpec, depth: int) -> NetSpec:
-    """The net of another depth that can hold all blocks of this one, checked.
-
-    Raises:
-        SpecError: not deeper, of other blocks, or blocks that can't be the identity; says why.
-    """
-    try:
-        deep = replace(spec, depth=depth)
-    except SpecError as error:
-        raise SpecError(
-            "{net} can't be made {depth} layers deep: {reason}",
-            net=spec.name,
-            depth=depth,
-            reason=error,
-        ) from error
-    if depth <= spec.depth:
-        raise SpecError(
-            "{depth} layers are not more than the {own} of {net}",
-            depth=depth,
-            own=spec.depth,
-            net=spec.name,
-        )
-    if deep.bottleneck != spec.bottleneck:
-        raise SpecError(
-            "{net} and {deep} have different blocks (two 3x3 layers up to depth 34, bottlenecks "
-            "from 50): one can't hold the other",
-            net=spec.name,
-            deep=deep.name,
-        )
-    if spec.bottleneck and spec.kind == "plain":
-        raise SpecError(
-            "the blocks of {net} narrow to a quarter of their channels, so they can't be the "
-            "identity; take a plain net of two-layer blocks or a residual net",
-            net=spec.name,
-        )
-    return deep
 
 
 def deepen(net: Net, depth: int, statistics: Statistics | None = None, seed: int = 0) -> Net:
@@ -80,9 +40,9 @@ def deepen(net: Net, depth: int, statistics: Statistics | None = None, seed: int
         seed: of the kernels in residual blocks, which a scale of 0 silences.
 
     Raises:
-        SpecError: as `deeper_spec`.
+        SpecError: as `plan.deeper_spec`.
     """
-    deep = build(deeper_spec(net.spec, depth), seed)
+    deep = build(plan.deeper_spec(net.spec, depth), seed)
     own = net.state_dict()
     state = deep.state_dict()
     state.update(own)

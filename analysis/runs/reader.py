@@ -109,6 +109,11 @@ class Run:
         return self.config.recipe is not None and not self.config.origin
 
     @property
+    def is_construction(self) -> bool:
+        """Whether it is a net constructed of another (section 1), and not trained on."""
+        return self.config.recipe is None and self.config.origin.get("kind") == "construction"
+
+    @property
     def has_no_history(self) -> bool:
         """Whether it never has one: its weights came from elsewhere and were not trained here."""
         return self.config.recipe is None

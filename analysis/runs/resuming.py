@@ -21,7 +21,7 @@ def check_resumable(run: Run, locked: bool = False) -> None:
     """
     if run.bundled:
         raise RunError("{run} came with Residual Lens and is not trained further", run=run.id)
-    if run.config.recipe is None:
+    if run.config.recipe is None and not run.is_construction:
         raise RunError(
             "{run} was not trained here ({recipe}); there is nothing to resume",
             run=run.id,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, nullcontext, suppress
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,20 +19,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from analysis.data import crop_flip, draw_augmentation, epoch_generator, epoch_order
-from analysis.errors import LensError, RunError, TrainingFailed
 from analysis.nets import Net, build
 from analysis.responses import closed_form
 from analysis.runs import Run, RunConfig, RunWriter, load_run, open_writer
 from analysis.runs.files import RESUME
 from analysis.runs.format import now
-from analysis.runs.resuming import check_resumable
 from analysis.text import Message
-from analysis.training import checkpoint
+from analysis.training import checkpoint, sitting
 from analysis.training.distributed import World
 from analysis.training.evaluate import evaluate
 from analysis.training.finish import measure
-from analysis.training.hardware import describe_machine, describe_versions, resolve
-from analysis.training.monitor import Monitor, Progress, Stopped
+from analysis.training.monitor import Monitor, Progress
 from analysis.training.prepare import TrainingImages, completed, load_training_images
 from analysis.training.schedule import Length, learning_rate, length
 
@@ -73,95 +70,13 @@ def train_run(
     path = Path(path)
     with World() as world, ExitStack() as stack:
         writer = stack.enter_context(open_writer(path)) if world.main else None
-        if writer:
-            check_resumable(Run(path, writer.config, writer.status), locked=True)
-            if only_queued and writer.status.state != "queued":
-                return load_run(path)
-            if writer.status.state != "queued":  # else it was asked since it was queued
-                writer.clear_cancel()
-        try:
-            if writer:
-                _start(writer)
+        if writer and not sitting.may_begin(writer, only_queued):
+            return load_run(path)
+        with sitting.recorded(writer, load_run(path).config):
             monitor = Monitor(writer, world, progress, should_stop, log)
             config, images = _images(path, writer, world, monitor.stoppable(data_progress))
             _Trainer(config, images, writer, world, monitor).run(path)
-        except Stopped:
-            _set_status(writer, state="cancelled", reason=Message("cancelled"), ended=now())
-        except KeyboardInterrupt:
-            _set_status(
-                writer,
-                state="cancelled",
-                reason=Message("interrupted at the keyboard"),
-                ended=now(),
-            )
-            raise
-        except LensError as error:
-            _set_status(writer, state="failed", reason=error.message, ended=now())
-            raise
-        except (MemoryError, RuntimeError) as error:
-            failure = _known_failure(load_run(path).config, error)
-            if failure is None:
-                raise
-            _set_status(writer, state="failed", reason=failure.message, ended=now())
-            raise failure from error
     return load_run(path)
-
-
-def _known_failure(config: RunConfig, error: Exception) -> TrainingFailed | None:
-    """What to tell of an error of torch that a person can do something about."""
-    if _is_want_of_memory(error):
-        return _too_large(config, error)
-    if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
-        return TrainingFailed(
-            "torch.compile can't compile {net} here: {reason} Train it with --no-compile.",
-            net=config.net.name,
-            reason=_first_line(error),
-        )
-    return None
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
-
-
-def _is_want_of_memory(error: Exception) -> bool:
-    # On CPUs, PyTorch says it with a plain RuntimeError.
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    return "can't allocate memory" in str(error) or "out of memory" in str(error).lower()
-
-
-def _too_large(config: RunConfig, error: Exception) -> TrainingFailed:
-    device = config.compute.device
-    remedy = Message("Use a smaller --batch-size or a smaller net.")
-    if device != "cpu":
-        remedy = Message("Use a smaller --batch-size or a smaller net, or --device cpu.")
-    return TrainingFailed(
-        "{net} does not fit in the memory of {device}: {reason}. {remedy}",
-        net=config.net.name,
-        device=device,
-        reason=_first_line(error),
-        remedy=remedy,
-    )
-
-
-def _start(writer: RunWriter) -> None:
-    import psutil
-
-    process = psutil.Process()
-    writer.set_status(
-        state="running", reason=Message(), ended="", pid=process.pid,
-        pid_started=process.create_time(), started=writer.status.started or now(),
-        versions=describe_versions(),
-        machine=describe_machine(resolve(writer.config.compute).device),
-    )  # fmt: skip
-
-
-def _set_status(writer: RunWriter | None, **changes) -> None:
-    if writer is None:
-        return
-    with suppress(RunError):  # a full disk: it then shows as interrupted, what it had is whole
-        writer.set_status(**changes)
 
 
 def _images(

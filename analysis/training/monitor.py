@@ -18,6 +18,7 @@ from analysis.runs import RunWriter
 from analysis.training.checkpoint import Position
 from analysis.training.distributed import World
 from analysis.training.schedule import Length
+from analysis.training.sitting import Stopped
 
 Phase = Literal["training", "evaluating", "measuring"]
 
@@ -27,10 +28,6 @@ _HEARTBEAT_EVERY = 2.0
 """Seconds between rewrites of status.json."""
 _SYNC_EVERY = 10
 """Updates between looks where several processes must agree."""
-
-
-class Stopped(Exception):
-    """Somebody asked the training to stop."""
 
 
 class NonFinite(TrainingFailed):

@@ -80,7 +80,8 @@ def list_comparable() -> tuple[list[Comparable], list[DamagedRun]]:
     found = [_load_recording(str(p), _stamp(p / RECORDING)) for p in recording_paths()]
     recorded = [CachedRecording(r.path, r.info) for r in found if isinstance(r, SavedRecording)]
     torn = [r for r in found if isinstance(r, DamagedRun)]
-    return [*runs, *recorded], [*damaged, *torn]
+    made = [run for run in runs if not run.is_construction or run.state == "finished"]
+    return [*made, *recorded], [*damaged, *torn]
 
 
 @st.cache_resource(max_entries=512, show_spinner=False)

@@ -52,7 +52,7 @@ def _live(was_active: bool) -> None:
     _running(running)
     _waiting(waiting)
     _stopped([run for run in mine if run.state in _STOPPED or _never_started(run)])
-    _figures(running, everything)
+    _figures([run for run in running if not run.is_construction], everything)
 
 
 def _never_started(run: Run) -> bool:
@@ -88,6 +88,10 @@ def _done(run: Run) -> float:
 
 def _progress_words(run: Run) -> str:
     status = run.status
+    if run.is_construction:
+        left = status.seconds_left
+        parts = [_("measuring the shallower and the deeper net")]
+        return " · ".join(parts + ([] if left is None else [_left(left)]))
     parts = [
         _("epoch {epoch} of {total}").format(
             epoch=min(status.epoch + 1, status.epochs_total), total=status.epochs_total
@@ -98,10 +102,14 @@ def _progress_words(run: Run) -> str:
     if status.train_error is not None:
         parts.append(_("training error {error} %").format(error=f"{status.train_error:.1f}"))
     if status.seconds_left is not None:
-        parts.append(_("{time} left").format(time=duration(status.seconds_left)))
+        parts.append(_left(status.seconds_left))
     if status.memory_mb:
         parts.append(_("{memory} GiB of memory").format(memory=f"{status.memory_mb / 1024:.1f}"))
     return " · ".join(parts)
+
+
+def _left(seconds: float) -> str:
+    return _("{time} left").format(time=duration(seconds))
 
 
 def tail(log: Path, lines: int = 8) -> str:

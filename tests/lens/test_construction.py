@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pandas as pd
 import pytest
 import torch
 from torch import nn
 
-from analysis.continuation import continue_run, queue_study, study
+from analysis import plan
+from analysis.continuation import continue_run, prepare_construction, queue_study, study
 from analysis.errors import RunError, SpecError
 from analysis.figures.construction import construction_info
-from analysis.lens.constructed_runs import compare_runs, construct_run
+from analysis.lens.constructed_runs import carry_out, compare_runs, construct_run
 from analysis.lens.construction import (
     block_differences,
     deepen,
-    deeper_spec,
     inserted_blocks,
     stage_statistics,
 )
 from analysis.nets import build
-from analysis.runs import load_run
+from analysis.runs import load_run, open_writer
 from analysis.spec import DataSpec, NetSpec, Recipe
 from analysis.training import prepare_run, train_run
 
@@ -103,7 +106,7 @@ def test_plain_bottlenecks_are_refused():
     """A layer that narrows to a quarter of the channels can't be the identity."""
     spec = NetSpec.parse("plain-50")
     with pytest.raises(SpecError) as error:
-        deeper_spec(spec, 101)
+        plan.deeper_spec(spec, 101)
     assert str(error.value) == (
         "the blocks of plain-50 narrow to a quarter of their channels, so they can't be the "
         "identity; take a plain net of two-layer blocks or a residual net"
@@ -114,11 +117,11 @@ def test_impossible_depths_are_refused():
     """Not deeper, no such depth, other blocks: each says what is wrong."""
     spec = NetSpec.parse("plain-20")
     with pytest.raises(SpecError, match=r"20 layers are not more than the 20 of plain-20"):
-        deeper_spec(spec, 20)
+        plan.deeper_spec(spec, 20)
     with pytest.raises(SpecError, match=r"plain-20 can't be made 33 layers deep: .*6n\+2"):
-        deeper_spec(spec, 33)
+        plan.deeper_spec(spec, 33)
     with pytest.raises(SpecError, match="have different blocks"):
-        deeper_spec(NetSpec.parse("resnet-34"), 50)
+        plan.deeper_spec(NetSpec.parse("resnet-34"), 50)
 
 
 @pytest.fixture(scope="module", params=["plain-8-w4", "resnet-8-w4"])
@@ -156,6 +159,32 @@ def test_a_constructed_net_can_be_made_deeper_again(trained, tmp_path):
     second = load_run(construct_run(first, 20, tmp_path))
     assert second.status.test_error == first.status.test_error
     assert second.comparison_key == trained.comparison_key
+
+
+def test_a_construction_is_stopped_and_goes_on(trained, tmp_path):
+    """At the first batch; resumed it is what it would have been, with each row once."""
+    whole = load_run(construct_run(trained, 14, tmp_path))
+    path = prepare_construction(trained, 14, tmp_path)
+    stopped = carry_out(path, should_stop=lambda: True, base=trained)
+    assert (stopped.state, str(stopped.status.reason)) == ("cancelled", "cancelled")
+    with open_writer(path) as writer:  # as a kill leaves it that comes before the last status
+        writer.append("history", whole.history())
+    run = carry_out(path, base=trained)
+    assert run.state == "finished"
+    pd.testing.assert_frame_equal(run.history(), whole.history())
+    with pytest.raises(RunError, match="has finished; there is nothing to resume"):
+        carry_out(path)
+
+
+def test_a_construction_that_fails_says_why(trained, tmp_path):
+    """Its shallower net's run was deleted while it waited."""
+    path = prepare_construction(trained, 14, tmp_path / "elsewhere")
+    with pytest.raises(RunError, match="no run"):
+        carry_out(path)
+    assert str(load_run(path).status.reason).startswith(f"no run '{trained.id}'")
+    with pytest.raises(RunError, match="this run has no weights yet"):
+        construct_run(replace(trained, path=tmp_path / "gone"), 14, tmp_path / "elsewhere")
+    assert [p.name for p in (tmp_path / "elsewhere").iterdir()] == [path.name]
 
 
 def test_training_goes_on_from_the_constructed_weights(trained, tmp_path):

@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from analysis.glossary import TERMS
 from analysis.jobs import list_jobs
+from analysis.lens.constructed_runs import carry_out
 from analysis.runs import load_run
 from analysis.spec import DataSpec, NetSpec, Recipe
 from analysis.training import prepare_run, train_run
@@ -116,6 +117,15 @@ def test_constructing_and_the_study_of_it(folder, nobody_works):
     at.selectbox(key="argument_base").set_value(base.id).run()
     at.selectbox(key="argument_depth_wanted").set_value(14).run()
     named(at.button, "Construct").click().run()
+    named(at.button, "Construct").click().run()  # twice: it is asked for once
+    (waiting,) = [run for run in list_jobs(folder) if run.state == "queued"]
+    assert waiting.status.queued_at is not None
+    named(at.button, "Cancel").click().run()
+    assert load_run(waiting.path).state == "cancelled"
+    named(at.button, "Construct").click().run()
+    (asked,) = [run for run in list_jobs(folder) if run.state == "queued"]
+    carry_out(asked.path, only_queued=True)
+    at.run()
     assert not at.exception
     numbers = re.findall(r"\d+\.\d{4}", at.success[0].value)
     assert len(numbers) == 4

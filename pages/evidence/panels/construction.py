@@ -7,16 +7,27 @@ from collections.abc import Sequence
 import streamlit as st
 
 from analysis import jobs
-from analysis.continuation import Study, built_runs, queue_study, study
+from analysis.continuation import (
+    Study,
+    built_runs,
+    constructions_under_way,
+    queue_construction,
+    queue_study,
+    study,
+)
 from analysis.errors import LensError
 from analysis.figures import construction
-from analysis.runs import Run, default_folder, load_run
+from analysis.runs import Run, default_folder
 from analysis.text import _
 from pages.common import cached, pickers, show, state
 from pages.evidence.panels import queueing
+from pages.training import actions
+from pages.training.words import state_word
 
 _DEPTHS = {"cifar": tuple(range(8, 117, 6)), "imagenet": (18, 34, 50, 101, 152)}
 _BLOCKS, _QUEUED = "argument_blocks", "argument_queued"
+_ASKED, _FRESH = "argument_asked", "argument_fresh"
+"""The construction asked for last; one that has just been made, so that its blocks are compared."""
 _REFRESH = 4.0
 """Seconds between looks at trainings that are under way."""
 
@@ -42,7 +53,9 @@ def build(runs: Sequence[Run]) -> None:
         pressed = st.button(_("Construct"), icon=":material/construction:")
     st.code(f"python -m analysis construct {chosen} {wanted} --queue", "bash")
     if pressed:
-        _construct(bases[chosen], wanted)
+        _queue_construction(bases[chosen], wanted)
+    under_way = constructions_under_way(cached.list_runs()[0])
+    st.fragment(run_every=_REFRESH if under_way else None)(_under_way)(bool(under_way))
 
 
 def _deeper(run: Run) -> list[int]:
@@ -54,27 +67,48 @@ def _deeper(run: Run) -> list[int]:
     return [] if net.bottleneck and net.kind == "plain" else fitting
 
 
-def _construct(base: Run, depth: int) -> None:
-    from analysis.lens.constructed_runs import construct_run
-
-    command = f"python -m analysis construct {base.id} {depth}"
+def _queue_construction(base: Run, depth: int) -> None:
+    """In the background, since it takes minutes: the page may be left."""
+    folder = default_folder()
     try:
-        words = _("Measuring both nets over all images: {percent} %")
-        bar = st.progress(0.0, words.format(percent=0))
-
-        def done(share: float) -> None:
-            bar.progress(share, words.format(percent=round(100 * share)))
-
-        with st.spinner(_("Constructing and measuring; some minutes on a laptop.")):
-            made = load_run(
-                construct_run(base, depth, default_folder(), command=command, done=done)
-            )
-            _compare(base, made)
-        bar.empty()
+        try:
+            command = f"python -m analysis construct {base.id} {depth}"
+            path = queue_construction(base, depth, folder, command=command)
+        finally:
+            jobs.start_worker(folder)
     except LensError as error:
         st.error(str(error))
-        return
-    st.session_state["argument_built"] = made.id
+    else:
+        st.session_state[_ASKED] = path.name
+
+
+def _under_way(was_busy: bool) -> None:
+    """Constructions that wait or run, each to be cancelled; how the last one asked for ended."""
+    known, _damaged = cached.list_runs()
+    found = constructions_under_way(known)
+    if bool(found) != was_busy:
+        st.rerun()  # the whole page, to begin or to end refreshing
+    for run in found:
+        words, button = st.columns([6, 1], vertical_alignment="center")
+        status = run.status
+        share = status.step / status.steps_per_epoch if status.steps_per_epoch else 0.0
+        said = _("{net} from {shallow}: waiting in the queue")
+        if run.state == "running":
+            said = _("{net} from {shallow}: measuring both nets over all images, {percent} %")
+        values = {"net": run.net, "shallow": run.config.origin.get("net")}
+        words.progress(min(share, 1.0), said.format(**values, percent=round(100 * share)))
+        button.button(
+            _("Cancel"), key=f"argument_cancel_{run.id}", on_click=actions.cancel, args=(run.path,)
+        )
+    asked = next((run for run in known if run.id == st.session_state.get(_ASKED)), None)
+    if asked and asked.state == "finished":
+        del st.session_state[_ASKED]
+        st.session_state["argument_built"] = asked.id
+        st.session_state[_FRESH] = asked.id
+        st.rerun()
+    elif asked and asked.state in ("failed", "interrupted"):
+        words = _("{net} was not constructed: {reason}")
+        st.error(words.format(net=asked.net, reason=asked.status.reason or state_word(asked.state)))
 
 
 def _compare(base: Run, made: Run) -> None:
@@ -127,7 +161,10 @@ def _same_function(found: Study) -> None:
             "with F = 0 it stays exact."
         )
         show.table(construction.blocks_words(blocks), "argument_blocks_table", reading)
-    elif found.shallow and st.button(_("Compare layer by layer"), key="argument_compare"):
+    elif found.shallow and (
+        st.session_state.pop(_FRESH, None) == found.built.id
+        or st.button(_("Compare layer by layer"), key="argument_compare")
+    ):
         try:
             with st.spinner(_("Measuring")):
                 _compare(found.shallow, found.built)

@@ -1,0 +1,78 @@
+"""The Argument page in a real browser: construct over a reload, train on, fit the identity.
+
+pytest tests/browser/test_argument.py
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from analysis.jobs import list_jobs
+from analysis.spec import DataSpec, NetSpec, Recipe
+from analysis.training import prepare_run, train_run
+from tests.browser.serve import app_server, chromium, chromium_path
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(chromium_path() is None, reason="needs a Chromium"),
+]
+
+LONG = 120_000
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    """A trained plain-8-w4 among the user's runs."""
+    recipe = Recipe.parse("quick", epochs=1, flip=False)
+    spec, data = NetSpec.parse("plain-8-w4"), DataSpec.parse("digits")
+    return train_run(prepare_run(tmp_path / "runs", spec, recipe, data, run_id="tiny")).path
+
+
+def test_a_net_is_constructed_over_a_reload_and_trained_on(base: Path):
+    """Asked for on the page, made by the queue; equal errors; then its training beside scratch."""
+    with chromium() as browser, app_server(base.parent) as address:
+        page = browser.new_page(viewport={"width": 1400, "height": 1200})
+        page.goto(f"{address}/argument")
+        _choose(page, "argument_base", "tiny")
+        _choose(page, "argument_depth_wanted", "14")
+        page.get_by_role("button", name="Construct", exact=True).click()
+        expect(page.get_by_text("plain-14-w4 from plain-8-w4").first).to_be_visible(timeout=LONG)
+        page.reload()
+        same = page.get_by_text(re.compile(r"Training error (\S+) % before, \1 % after"))
+        expect(same).to_be_visible(timeout=LONG)
+        page.get_by_role("button", name="Train it on, and the same depth from scratch").click()
+        expect(page.get_by_text(re.compile("From scratch: .* %"))).to_be_visible(
+            timeout=LONG
+        )
+    made = {run.net for run in list_jobs(base.parent) if run.state == "finished"}
+    assert made == {"plain-8-w4", "plain-14-w4"}
+
+
+def test_the_identity_is_fitted_and_read_in_chinese(tmp_path: Path):
+    """A mistake is said in the language of the address; mended, the loss is drawn."""
+    with chromium() as browser, app_server(tmp_path / "runs") as address:
+        page = browser.new_page(viewport={"width": 1400, "height": 1200})
+        page.goto(f"{address}/argument?lang=zh_CN")
+        expect(page.get_by_role("heading", name="论文的论证")).to_be_visible(timeout=LONG)
+        layers = page.get_by_label("层数", exact=True)
+        layers.fill("3")
+        layers.press("Enter")
+        page.get_by_role("button", name="拟合", exact=True).click()
+        expect(page.get_by_text("layers 必须是 2 到 64 的偶数")).to_be_visible(timeout=LONG)
+        layers.fill("2")
+        layers.press("Enter")
+        page.get_by_label("步数", exact=True).fill("50")
+        page.get_by_label("步数", exact=True).press("Enter")
+        page.get_by_role("button", name="拟合", exact=True).click()
+        expect(page.get_by_text("拟合恒等映射").first).to_be_visible(timeout=LONG)
+
+
+def _choose(page: Page, key: str, text: str) -> None:
+    box = page.locator(f".st-key-{key} input")
+    box.click(timeout=LONG)
+    box.fill(text)
+    box.press("Enter")
