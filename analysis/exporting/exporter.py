@@ -100,11 +100,13 @@ def _write_safetensors(output: Path, state: Any, hints: dict[str, Any]) -> None:
 
 
 def _colours(normalizer: Normalizer) -> str:
-    """`R,G,B/R,G,B`; a mean per pixel has no such name."""
+    """`R,G,B/R,G,B`, as few digits as give the float32 again; a mean per pixel has no such name."""
     if normalizer.mean.shape[1:] != (1, 1):
         return ""
     std = normalizer.std if normalizer.std is not None else torch.ones(3)
-    mean, spread = (",".join(map(repr, v.flatten().tolist())) for v in (normalizer.mean, std))
+    mean, spread = (
+        ",".join(map(str, v.flatten().numpy().astype("float32"))) for v in (normalizer.mean, std)
+    )
     return f"{mean}/{spread}"
 
 
