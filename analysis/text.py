@@ -34,12 +34,23 @@ def follow(asked: Callable[[], str | None]) -> None:
 def _(message: str) -> str:
     """The message in the current language; the message itself where there is no translation."""
     code = _asked() or language.get()
-    return message if code == "en" or not message else _catalogue(code).gettext(message)
+    return message if code == "en" or not message else _catalogue(code).gettext(message) or message
+
+
+class _Unknown(gettext.NullTranslations):
+    """Asked where a catalogue has nothing, so that this differs from a text that stays as it is."""
+
+    def gettext(self, message: str) -> str:
+        return ""
 
 
 @cache
 def _catalogue(code: str) -> gettext.NullTranslations:
-    return gettext.translation("messages", LOCALE, [code], fallback=True)
+    found = gettext.translation("messages", LOCALE, [code], fallback=True)
+    if not isinstance(found, gettext.GNUTranslations):
+        return _Unknown()
+    found.add_fallback(_Unknown())
+    return found
 
 
 def best_language(wanted: str | None) -> str:
@@ -87,21 +98,34 @@ class Message:
 
     @classmethod
     def from_json(cls, held: Any) -> Self | None:
-        """What `to_json` gave; None if the text is none of ours.
+        """What `to_json` gave; None if a text in it is none of ours, or its values don't fit.
 
         A text from a file is never formatted unless the catalogue holds it: places may reach into
         what fills them (`{run.__class__}`) or be a gigabyte wide.
         """
-        match held:
-            case {"text": str(text), "values": dict(values)} if is_known(text):
-                message = cls(text, **{str(name): _kept(value) for name, value in values.items()})
-            case _:
-                return None
         try:
-            str(message), text.format(**message.values)
-        except (LookupError, ValueError):  # a value is missing, or a word where a number should be
-            return None
+            message = cls._from_json(held)
+            str(message), message.english()
+        except (
+            AttributeError,
+            ArithmeticError,
+            LookupError,
+            RecursionError,
+            TypeError,
+            ValueError,
+        ):
+            return None  # a value is missing, or a word where a number should be
         return message
+
+    @classmethod
+    def _from_json(cls, held: Any) -> Self:
+        text, values = held["text"], held["values"]
+        if not isinstance(text, str) or not is_known(text):
+            raise ValueError(text)
+        kept = {n: cls._from_json(v) if isinstance(v, dict) else v for n, v in values.items()}
+        if not kept:
+            text.format()  # places without values
+        return cls(text, **kept)
 
 
 @dataclass(frozen=True)
@@ -112,12 +136,13 @@ class Listed:
     separator: str = ", "
 
     def __str__(self) -> str:
-        return self.separator.join(map(str, self.parts))
+        own = {", ": _(", "), "; ": _("; ")}.get(self.separator, self.separator)
+        return own.join(map(str, self.parts))
 
 
 def is_known(text: str) -> bool:
     """Whether the catalogue holds this English text."""
-    return any(_catalogue(code).gettext(text) != text for code in LANGUAGES if code != "en")
+    return any(_catalogue(code).gettext(text) for code in LANGUAGES if code != "en")
 
 
 def _message_in(value: object) -> object:
@@ -137,12 +162,8 @@ def _english(value: object) -> object:
 def _plain(value: object) -> Any:
     match _message_in(value):
         case Message() as message:
-            return message.to_json()
+            return message.to_json() if message.values else message.text
         case str() | int() | float() as plain:
             return plain
         case other:
             return str(_english(other))
-
-
-def _kept(value: Any) -> object:
-    return (Message.from_json(value) or "") if isinstance(value, dict) else value

@@ -18,7 +18,8 @@ from analysis.text import Listed, Message
 
 if TYPE_CHECKING:
     from analysis.data import Normalizer
-    from analysis.runs import Run
+    from analysis.runs.reader import no_weights
+from analysis.runs import Run
 
 NORMALIZER = "normalizer."
 
@@ -43,7 +44,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             names = list(file.keys())
             return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
     except FileNotFoundError:
-        raise RunDamaged("{path} is missing: this run has no weights yet", path=path) from None
+        raise no_weights(path) from None
     except (SafetensorError, OSError) as error:
         raise RunDamaged("{path} is not whole: {error}", path=path, error=error) from error
 

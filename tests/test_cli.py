@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -35,7 +36,7 @@ def test_help_reads_well(tmp_path: Path, command: str):
 
 
 def test_train_list_show_compare(tmp_path: Path):
-    """The main job in small: train two nets, list them, show one, write a report."""
+    """The main job in small: train two nets, list them, show one, write a report, deepen one."""
     for net in ("plain-8", "resnet-8"):
         done = run(
             "train", "--net", net, "--data", "digits", "--recipe", "quick", "--epochs", "1",
@@ -55,6 +56,11 @@ def test_train_list_show_compare(tmp_path: Path):
     assert (tmp_path / "report.html").stat().st_size > 1_000_000
     recorded = run("record", "resnet-8", "--images", "50", "--save", cwd=tmp_path)
     assert "rms(F)/rms(x)" in recorded.stdout
+    elsewhere = ("--runs", str(tmp_path / "elsewhere"))
+    made = run("construct", mine["plain-8"]["path"], "14", *elsewhere, cwd=tmp_path)
+    errors = re.findall(r"error: plain-8 (\S+) %, plain-14 (\S+) %", made.stdout)
+    assert [before for before, _ in errors] == [after for _, after in errors], made.stderr
+    assert len(errors) == 2
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,19 @@ def test_the_browsers_language_picks_ours(browser, code):
     assert code in text.LANGUAGES
 
 
+NONFINITE = (
+    "the loss became infinite or not a number in epoch {epoch}, update {step}, at learning rate "
+    "{lr:.4g}. The weights of epoch {whole} are kept; try a smaller --lr or another seed."
+)
+
+
+def deeply(levels: int) -> dict:
+    held: dict = {"text": "{file} is missing", "values": {"file": "x"}}
+    for _level in range(levels):
+        held = {"text": "config.json: {error}", "values": {"error": held}}
+    return held
+
+
 def in_chinese(message: object) -> str:
     token = language.set("zh_CN")
     try:
@@ -149,6 +162,14 @@ def test_a_recorded_message_is_english_on_disk_and_read_in_any_language():
         {"text": "{a:>9999999999}", "values": {"a": "x"}},
         {"text": "{file} is missing", "values": {}},
         {"text": "{file} is missing", "values": ["file"]},
+        {
+            "text": "{net} needs about {needed:.1f} GiB of memory",
+            "values": {"net": 1, "needed": None},
+        },
+        {"text": NONFINITE, "values": {"epoch": 1, "step": 1, "whole": 0, "lr": None}},
+        {"text": NONFINITE, "values": {"epoch": 1, "step": 1, "whole": 0, "lr": 10**400}},
+        {"text": "config.json: {error}", "values": {"error": {"text": "no such", "values": {}}}},
+        deeply(400),
     ],
 )
 def test_a_text_from_a_file_is_formatted_only_if_it_is_ours(held):
@@ -156,17 +177,26 @@ def test_a_text_from_a_file_is_formatted_only_if_it_is_ours(held):
     assert Message.from_json(held) is None
 
 
-def test_every_error_says_its_words_as_the_catalogue_finds_them():
-    """A literal, its values named behind it; not an f-string."""
-    wrong = []
+def calls_of_messages() -> list[tuple[str, ast.Call]]:
+    """Where, and what: every `Message(...)` and every error that is made of words."""
+    found = []
     for path in [*(ROOT / "analysis").rglob("*.py"), *(ROOT / "pages").rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
                 name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
-                texts = [argument for argument in node.args[:1] if name in MESSAGES]
-                wrong += [
-                    f"{path.relative_to(ROOT)}:{node.lineno}"
-                    for text in texts
-                    if isinstance(text, ast.JoinedStr | ast.BinOp)
-                ]
+                if name in MESSAGES and node.args:
+                    found.append((f"{path.relative_to(ROOT)}:{node.lineno}", node))
+    return found
+
+
+def test_every_error_says_its_words_as_the_catalogue_finds_them():
+    """A literal, not an f-string or a sum; behind it a value for every place and no other."""
+    wrong = []
+    for where, call in calls_of_messages():
+        text = call.args[0]
+        if isinstance(text, ast.JoinedStr | ast.BinOp):
+            wrong.append(where)
+        elif isinstance(text, ast.Constant) and all(keyword.arg for keyword in call.keywords):
+            given = {keyword.arg for keyword in call.keywords}
+            wrong += [where] if given and given != places(str(text.value)) else []
     assert wrong == []

@@ -73,7 +73,7 @@ def construct(
     if background:
         queue_again(path)
         return
-    _run(path)
+    _run(path, only_queued=True)
     built = load_run(path)
     table, before, after = compare_runs(found, built)
     print(table.to_string(index=False, float_format=lambda value: f"{value:.3g}"))

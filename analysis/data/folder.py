@@ -138,7 +138,7 @@ def _check_classes(root: Path, classes: dict[str, list[str]]) -> None:
     train, test = set(classes["train"]), set(classes["test"])
     if train != test:
         differences = [
-            Message("only in {where}/: {names}", where=where, names=", ".join(sorted(names)))
+            Message("only in {where}/: {names}", where=where, names=Listed(tuple(sorted(names))))
             for where, names in (("train", train - test), ("test", test - train))
             if names
         ]
@@ -162,8 +162,8 @@ def _check_not_empty(
             "{root} has class folders with no images: {folders}; images are files "
             "that end in {endings}",
             root=root,
-            folders=", ".join(empty),
-            endings=", ".join(EXTENSIONS),
+            folders=Listed(tuple(empty)),
+            endings=Listed(EXTENSIONS),
         )
 
 

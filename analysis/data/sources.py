@@ -24,7 +24,7 @@ from analysis.errors import DataError
 from analysis.spec import DataSpec
 from analysis.text import Message
 
-ALTERNATIVES = (
+ALTERNATIVES = Message(
     "--data folder:PATH (your own, as PATH/train/CLASS/image.png and "
     "PATH/test/CLASS/image.png) or --data digits (needs no download)"
 )

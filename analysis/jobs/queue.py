@@ -162,7 +162,9 @@ def cancel(path: Path | str) -> str:
                 return "cancelled"
         elif run.state != "running":
             raise RunError(
-                "{run} is {state}, so there is nothing to cancel", run=run.id, state=run.state
+                "{run} is {state}, so there is nothing to cancel",
+                run=run.id,
+                state=Message(run.state),
             )
         try:
             (path / files.CANCEL).touch()

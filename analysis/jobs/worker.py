@@ -293,13 +293,15 @@ def _last_words(log: Path) -> Message:
     said = _last_line(log)
     if said.startswith("Error: "):
         return Message(said.removeprefix("Error: "))
+    if not said:
+        return Message("its process broke; nothing of it is in {log}", log=log.name)
     return Message("its process broke: {said}", said=said)
 
 
 def _last_line(log: Path) -> str:
+    """Empty where there is none."""
     try:
         lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
     except OSError:
-        return f"{log.name} can't be read"
-    said = [line.strip() for line in lines if line.strip()]
-    return said[-1] if said else f"nothing in {log.name}"
+        return ""
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")

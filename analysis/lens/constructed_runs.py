@@ -8,18 +8,17 @@ their further training.
 from __future__ import annotations
 
 import math
-import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 from torch import Tensor
 
-from analysis.continuation import prepare_construction, trained_with
+from analysis.continuation import PLACE, trained_with
 from analysis.data import Normalizer
-from analysis.errors import LensError
+from analysis.errors import RunError
 from analysis.lens.construction import block_differences, deepen, stage_statistics
 from analysis.nets import Net
 from analysis.responses import Recording
@@ -29,7 +28,6 @@ from analysis.runs import (
     Run,
     RunWriter,
     default_folder,
-    find_run,
     load_run,
     open_writer,
 )
@@ -49,47 +47,12 @@ _LOOK_EVERY = 0.5
 """Seconds between looks whether to stop, each with a rewritten status."""
 
 
-def construct_run(
-    run: Run,
-    depth: int,
-    folder: Path | str,
-    *,
-    calibrate: bool = True,
-    command: str = "",
-) -> Path:
-    """Make a constructed net of a run's net, measure it, and keep it as a run, all at once.
-
-    Args:
-        run: the run of the shallower net.
-        depth: of the new net.
-        folder: where runs go.
-        calibrate: as `prepare_construction`.
-        command: the command line that makes this run.
-
-    Returns:
-        The new run's directory. Where it can't be made, nothing is left of it.
-
-    Raises:
-        SpecError: as `plan.deeper_spec`.
-        RunError: the run has no weights yet or names no data; the folder can't be written.
-        DataError: its images can't be had.
-    """
-    path = prepare_construction(run, depth, folder, calibrate=calibrate, command=command)
-    try:
-        carry_out(path, base=run)
-    except LensError:
-        shutil.rmtree(path, ignore_errors=True)
-        raise
-    return path
-
-
 def carry_out(
     path: Path | str,
     progress: Callable[[int, int], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
     data_progress: Callable[[int, int], None] | None = None,
     only_queued: bool = False,
-    base: Run | None = None,
 ) -> Run:
     """Make and measure a net that `prepare_construction` asked for, in its run.
 
@@ -104,7 +67,6 @@ def carry_out(
         should_stop: asked as often; True ends it as cancelled.
         data_progress: told (images decoded, images) while the data set is read the first time.
         only_queued: do nothing with a run that was cancelled or started since it was queued.
-        base: the run of the shallower net; by default looked for beside it and among the bundled.
 
     Returns:
         The run as it then is: `finished` or `cancelled`.
@@ -120,28 +82,35 @@ def carry_out(
             return load_run(path)
         with sitting.recorded(writer, writer.config):
             ticks = _Ticks(writer, progress, data_progress, should_stop)
-            _construct(writer, base or _base(writer), ticks)
+            _construct(writer, _base(writer), ticks)
     return load_run(path)
 
 
 def _base(writer: RunWriter) -> Run:
-    name = str(writer.config.origin["from"])
-    return find_run(name, (writer.path.parent, BUNDLED, default_folder()))
+    """The shallower net's run: where it was, else by its whole id where runs are."""
+    origin = writer.config.origin
+    name = str(origin["from"])
+    folders = (writer.path.parent, BUNDLED, default_folder())
+    for path in (Path(str(origin.get(PLACE))), *(folder / name for folder in folders)):
+        if path.is_dir():
+            return load_run(path)
+    raise RunError("{run}, of which this net was to be made, is gone", run=name)
 
 
 def _construct(writer: RunWriter, base: Run, ticks: _Ticks) -> None:
     config = writer.config
     shallow, normalizer = load_net(base)
     images = run_images(base, ticks.decoded)
-    ticks.begin(images)
-    batches = _batches(images.images.train[:CALIBRATION_IMAGES], normalizer)
+    ticks.begin(images, bool(config.origin["calibrated"]))
+    batches = _batches(images.images.train[:CALIBRATION_IMAGES], normalizer, ticks)
     statistics = stage_statistics(shallow, batches) if config.origin["calibrated"] else None
     deep = deepen(shallow, config.net.depth, statistics)
     before = _errors(shallow, images, normalizer, ticks)
     measured = _measured(deep, normalizer, images, ticks)
     errors = dict(zip(("train", "test"), before, strict=True))
-    writer.complete_config(replace(config, origin={**config.origin, "errors": errors}))
-    _finish(writer, deep, normalizer, measured)
+    origin = {name: value for name, value in config.origin.items() if name != PLACE}
+    writer.complete_config(replace(config, origin={**origin, "errors": errors}))
+    _finish(writer, deep, normalizer, measured, ticks.wall_seconds)
 
 
 class _Ticks:
@@ -157,39 +126,49 @@ class _Ticks:
         self._writer, self._progress, self._data_progress = writer, progress, data_progress
         self._should_stop = should_stop or (lambda: False)
         self._done, self._all, self._looked = 0, 0, 0.0
+        self._began = time.perf_counter()
 
     def decoded(self, done: int, total: int) -> None:
         """Told while images are read the first time. Raises Stopped."""
-        self._look(self._data_progress, done, total)
+        if self._is_time_to_look() and self._data_progress:
+            self._data_progress(done, total)
 
-    def begin(self, images: TrainingImages) -> None:
+    def begin(self, images: TrainingImages, calibrates: bool) -> None:
         """Called once the images are there."""
         held = images.images
         evaluated = sum(math.ceil(len(x) / EVALUATION_BATCH) for x in (held.train, held.test))
         self._all = 2 * evaluated + math.ceil(len(held.test) / RECORD_BATCH)
-        self._began = time.perf_counter()
+        if calibrates:
+            self._all += math.ceil(min(len(held.train), CALIBRATION_IMAGES) / CALIBRATION_BATCH)
+        self._measuring = time.perf_counter()
+
+    @property
+    def wall_seconds(self) -> float:
+        """Since this sitting began."""
+        return time.perf_counter() - self._began
 
     def __call__(self) -> None:
         self._done = min(self._done + 1, self._all)
-        left = (time.perf_counter() - self._began) / self._done * (self._all - self._done)
-        self._look(self._progress, self._done, self._all, left)
-
-    def _look(
-        self,
-        told: Callable[[int, int], None] | None,
-        done: int,
-        total: int,
-        left: float | None = None,
-    ) -> None:
-        now = time.perf_counter()
-        if now - self._looked < _LOOK_EVERY:
+        if not self._is_time_to_look():
             return
-        self._looked = now
+        spent = time.perf_counter() - self._measuring
+        self._writer.set_status(
+            durable=False, step=self._done, steps_per_epoch=self._all,
+            seconds_left=spent / self._done * (self._all - self._done),
+            wall_seconds=self.wall_seconds,
+        )  # fmt: skip
+        if self._progress:
+            self._progress(self._done, self._all)
+
+    def _is_time_to_look(self) -> bool:
+        """Some times a second, and then whether to stop is looked at. Raises Stopped."""
+        at = time.perf_counter()
+        if at - self._looked < _LOOK_EVERY:
+            return False
+        self._looked = at
         if self._writer.cancel_asked() or self._should_stop():
             raise Stopped
-        self._writer.set_status(durable=False, step=done, steps_per_epoch=total, seconds_left=left)
-        if told:
-            told(done, total)
+        return True
 
 
 def _errors(
@@ -222,6 +201,7 @@ def _finish(
     net: Net,
     normalizer: Normalizer,
     measured: tuple[dict[str, float], Recording],
+    wall_seconds: float,
 ) -> None:
     row, found = measured
     metadata = {"net": net.spec.name, "epoch": "0"}
@@ -233,7 +213,7 @@ def _finish(
         writer.append("refinement", found.refinement)
     writer.set_status(
         state="finished", train_error_clean=row["train_error_clean"], test_error=row["test_error"],
-        ended=now(), step=0, steps_per_epoch=0, seconds_left=None,
+        ended=now(), step=0, steps_per_epoch=0, seconds_left=None, wall_seconds=wall_seconds,
     )  # fmt: skip
 
 
@@ -247,8 +227,10 @@ def run_images(run: Run, progress: Callable[[int, int], None] | None = None) -> 
     return load_training_images(replace(run.config, recipe=trained_with(run)), progress)
 
 
-def _batches(images: Tensor, normalizer: Normalizer) -> Iterable[Tensor]:
-    return (normalizer.apply(batch) for batch in images.split(CALIBRATION_BATCH))
+def _batches(images: Tensor, normalizer: Normalizer, ticks: _Ticks) -> Iterator[Tensor]:
+    for batch in images.split(CALIBRATION_BATCH):
+        yield normalizer.apply(batch)
+        ticks()
 
 
 def compare_runs(

@@ -86,7 +86,9 @@ def _named(name: str, known: Sequence[Entry]) -> Entry | None:
 
 
 def _nothing(name: str, known: Sequence[Entry]) -> RunError:
-    listed = (
-        "\n  ".join(entry.id for entry in known) or "none yet: `python -m analysis train` makes one"
-    )
+    listed = "\n  ".join(entry.id for entry in known)
+    if not listed:
+        return RunError(
+            "no run {name!r}, and no other yet: `python -m analysis train` makes one", name=name
+        )
     return RunError("no run {name!r}. There are:\n  {listed}", name=name, listed=listed)

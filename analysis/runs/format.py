@@ -179,7 +179,7 @@ class RunStatus:
 
     def to_json(self) -> dict[str, Any]:
         """As in status.json."""
-        values = asdict(self)
+        values = asdict(replace(self, reason=Message()))  # whose values may be anything
         extra = values.pop("extra")
         parts = {_PARTS: self.reason.to_json()} if self.reason.values else {}
         return {**extra, **values, "reason": self.reason.english(), **parts}
@@ -235,12 +235,14 @@ _NUMBERS = (
     "wall_seconds", "seconds_left", "images_per_second", "memory_mb",
 )  # fmt: skip
 _PARTS = "reason_parts"
-_STATUS_TYPES: dict[str, tuple[Callable[[object], bool], str]] = {
-    **dict.fromkeys(_COUNTS, (_is_count, "a whole number")),
-    **dict.fromkeys(_NUMBERS, (_is_number_or_none, "a number")),
-    **dict.fromkeys(("versions", "machine"), (lambda v: isinstance(v, dict), "an object")),
-    **dict.fromkeys(("started", "ended"), (lambda v: isinstance(v, str), "a text")),
-    "reason": (lambda v: isinstance(v, Message), "a text"),
+_WHOLE, _NUMBER = Message("a whole number"), Message("a number")
+_OBJECT, _TEXT = Message("an object"), Message("a text")
+_STATUS_TYPES: dict[str, tuple[Callable[[object], bool], Message]] = {
+    **dict.fromkeys(_COUNTS, (_is_count, _WHOLE)),
+    **dict.fromkeys(_NUMBERS, (_is_number_or_none, _NUMBER)),
+    **dict.fromkeys(("versions", "machine"), (lambda v: isinstance(v, dict), _OBJECT)),
+    **dict.fromkeys(("started", "ended"), (lambda v: isinstance(v, str), _TEXT)),
+    "reason": (lambda v: isinstance(v, Message), _TEXT),
 }
 """What each field of a status must be, for the message if it is not."""
 

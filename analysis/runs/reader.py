@@ -69,10 +69,10 @@ class Run:
         """What figures call the data set; empty where none is known."""
         return self.config.data.title if self.config.data else ""
 
-    @property
+    @cached_property
     def bundled(self) -> bool:
         """Whether it came with Residual Lens."""
-        return self.path.parent == BUNDLED
+        return self.path.resolve().parent == BUNDLED.resolve()
 
     @cached_property
     def state(self) -> State:
@@ -159,6 +159,11 @@ class DamagedRun:
     def id(self) -> str:
         """The directory's name."""
         return self.path.name
+
+
+def no_weights(path: Path) -> RunDamaged:
+    """The error of a run that has not got as far."""
+    return RunDamaged("{path} is missing: this run has no weights yet", path=path)
 
 
 def load_run(path: Path | str) -> Run:

@@ -95,6 +95,12 @@ def _is_want_of_memory(error: Exception) -> bool:
 
 def _too_large(config: RunConfig, error: Exception) -> TrainingFailed:
     device = config.compute.device
+    if config.recipe is None:
+        return TrainingFailed(
+            "{net} can't be measured in the memory that is free: {reason}. Close other programs.",
+            net=config.net.name,
+            reason=_first_line(error),
+        )
     remedy = Message("Use a smaller --batch-size or a smaller net.")
     if device != "cpu":
         remedy = Message("Use a smaller --batch-size or a smaller net, or --device cpu.")
@@ -112,7 +118,7 @@ def _start(writer: RunWriter) -> None:
 
     process = psutil.Process()
     writer.set_status(
-        state="running", reason=Message(), ended="", pid=process.pid,
+        state="running", reason=Message(), ended="", step=0, seconds_left=None, pid=process.pid,
         pid_started=process.create_time(), started=writer.status.started or now(),
         versions=describe_versions(),
         machine=describe_machine(resolve(writer.config.compute).device),

@@ -157,6 +157,8 @@ def _stopped(runs: list[Run]) -> None:
 def _why_stopped(run: Run) -> None:
     status = run.status
     said = _("**{net}** · {state} after {epoch} of {total} epochs · `{run}`")
+    if run.is_construction:
+        said = _("**{net}** · construction {state} · `{run}`")
     word = _("not started") if run.state == "queued" else state_word(run.state)
     st.markdown(said.format(net=run.net, state=word, epoch=status.epoch,
                             total=status.epochs_total, run=run.id))  # fmt: skip
@@ -174,6 +176,8 @@ def _stopped_buttons(run: Run) -> None:
     key = run.id
     if is_resumable(run):
         label = _("Start") if run.state == "queued" else _("Resume")
+        if run.is_construction:
+            label = _("Construct")
         st.button(label, key=f"train_resume_{key}", on_click=actions.resume, args=(run.path,))
         if run.status.epoch:
             st.button(

@@ -41,13 +41,12 @@ def test_a_net_is_constructed_over_a_reload_and_trained_on(base: Path):
         _choose(page, "argument_depth_wanted", "14")
         page.get_by_role("button", name="Construct", exact=True).click()
         expect(page.get_by_text("plain-14-w4 from plain-8-w4").first).to_be_visible(timeout=LONG)
-        page.reload()
+        page.reload()  # the queue makes it, not the page
         same = page.get_by_text(re.compile(r"Training error (\S+) % before, \1 % after"))
         expect(same).to_be_visible(timeout=LONG)
         page.get_by_role("button", name="Train it on, and the same depth from scratch").click()
-        expect(page.get_by_text(re.compile("From scratch: .* %"))).to_be_visible(
-            timeout=LONG
-        )
+        expect(page.get_by_text(re.compile("From scratch: .* %"))).to_be_visible(timeout=LONG)
+        expect(page.get_by_text(re.compile("Trained on: .* %"))).to_be_visible(timeout=LONG)
     made = {run.net for run in list_jobs(base.parent) if run.state == "finished"}
     assert made == {"plain-8-w4", "plain-14-w4"}
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -10,10 +12,16 @@ import torch
 from torch import nn
 
 from analysis import plan
-from analysis.continuation import continue_run, prepare_construction, queue_study, study
+from analysis.continuation import (
+    continue_run,
+    prepare_construction,
+    queue_construction,
+    queue_study,
+    study,
+)
 from analysis.errors import RunError, SpecError
 from analysis.figures.construction import construction_info
-from analysis.lens.constructed_runs import carry_out, compare_runs, construct_run
+from analysis.lens.constructed_runs import carry_out, compare_runs
 from analysis.lens.construction import (
     block_differences,
     deepen,
@@ -21,7 +29,7 @@ from analysis.lens.construction import (
     stage_statistics,
 )
 from analysis.nets import build
-from analysis.runs import load_run, open_writer
+from analysis.runs import Run, load_run, open_writer
 from analysis.spec import DataSpec, NetSpec, Recipe
 from analysis.training import prepare_run, train_run
 
@@ -42,6 +50,13 @@ def used_net(name: str, seed: int = 3):
     for _ in range(3):
         net(torch.randn(16, 3, 32, 32, generator=generator))
     return net.eval()
+
+
+def construct_run(run: Run, depth: int, folder: Path) -> Path:
+    """Asked for and made at once."""
+    path = prepare_construction(run, depth, folder)
+    carry_out(path)
+    return path
 
 
 def images(n: int = 8, seed: int = 1) -> torch.Tensor:
@@ -161,15 +176,37 @@ def test_a_constructed_net_can_be_made_deeper_again(trained, tmp_path):
     assert second.comparison_key == trained.comparison_key
 
 
+@pytest.mark.parametrize("place", ["beside", "moved"])
+def test_the_shallower_net_may_be_elsewhere_but_is_never_another(trained, tmp_path, place):
+    """By where it was, else by its whole id; never by a part of it."""
+    base = tmp_path / "base" / "run1"
+    shutil.copytree(trained.path, base)
+    path = prepare_construction(load_run(base), 14, tmp_path / "runs")
+    shutil.copytree(trained.path, tmp_path / "runs" / "run10")
+    if place == "moved":
+        shutil.move(base, tmp_path / "runs" / "run1")
+    run = carry_out(path)
+    assert (run.state, run.config.origin["from"]) == ("finished", "run1")
+    assert "place" not in run.config.origin
+
+
+def test_a_construction_is_asked_for_once(trained, tmp_path):
+    """While it waits; it computes on the CPU, with as many threads as the queue gives."""
+    paths = {queue_construction(trained, 14, tmp_path) for _ in range(2)}
+    (run,) = [load_run(path) for path in paths]
+    assert run.status.queued_at is not None
+    assert (run.config.compute.device, run.config.compute.threads) == ("cpu", None)
+
+
 def test_a_construction_is_stopped_and_goes_on(trained, tmp_path):
     """At the first batch; resumed it is what it would have been, with each row once."""
     whole = load_run(construct_run(trained, 14, tmp_path))
     path = prepare_construction(trained, 14, tmp_path)
-    stopped = carry_out(path, should_stop=lambda: True, base=trained)
+    stopped = carry_out(path, should_stop=lambda: True)
     assert (stopped.state, str(stopped.status.reason)) == ("cancelled", "cancelled")
     with open_writer(path) as writer:  # as a kill leaves it that comes before the last status
         writer.append("history", whole.history())
-    run = carry_out(path, base=trained)
+    run = carry_out(path)
     assert run.state == "finished"
     pd.testing.assert_frame_equal(run.history(), whole.history())
     with pytest.raises(RunError, match="has finished; there is nothing to resume"):
@@ -178,13 +215,17 @@ def test_a_construction_is_stopped_and_goes_on(trained, tmp_path):
 
 def test_a_construction_that_fails_says_why(trained, tmp_path):
     """Its shallower net's run was deleted while it waited."""
-    path = prepare_construction(trained, 14, tmp_path / "elsewhere")
-    with pytest.raises(RunError, match="no run"):
+    base = tmp_path / "base" / "run1"
+    shutil.copytree(trained.path, base)
+    path = prepare_construction(load_run(base), 14, tmp_path / "runs")
+    shutil.rmtree(base)
+    with pytest.raises(RunError, match="run1, of which this net was to be made, is gone"):
         carry_out(path)
-    assert str(load_run(path).status.reason).startswith(f"no run '{trained.id}'")
+    assert load_run(path).state == "failed"
+    assert "run1" in str(load_run(path).status.reason)
     with pytest.raises(RunError, match="this run has no weights yet"):
-        construct_run(replace(trained, path=tmp_path / "gone"), 14, tmp_path / "elsewhere")
-    assert [p.name for p in (tmp_path / "elsewhere").iterdir()] == [path.name]
+        prepare_construction(replace(trained, path=base), 14, tmp_path / "runs")
+    assert [p.name for p in (tmp_path / "runs").iterdir()] == [path.name]
 
 
 def test_training_goes_on_from_the_constructed_weights(trained, tmp_path):

@@ -18,11 +18,10 @@ from analysis.continuation import (
 from analysis.errors import LensError
 from analysis.figures import construction
 from analysis.runs import Run, default_folder
-from analysis.text import _
-from pages.common import cached, pickers, show, state
+from analysis.text import Message, _
+from pages.common import cached, messages, pickers, show, state
 from pages.evidence.panels import queueing
 from pages.training import actions
-from pages.training.words import state_word
 
 _DEPTHS = {"cifar": tuple(range(8, 117, 6)), "imagenet": (18, 34, 50, 101, 152)}
 _BLOCKS, _QUEUED = "argument_blocks", "argument_queued"
@@ -51,7 +50,7 @@ def build(runs: Sequence[Run]) -> None:
             _("Layers of the deeper net"), depths, depths.index(usual), key="argument_depth_wanted"
         )
         pressed = st.button(_("Construct"), icon=":material/construction:")
-    st.code(f"python -m analysis construct {chosen} {wanted} --queue", "bash")
+    st.code(f"python -m analysis construct {chosen} {wanted} --background", "bash")
     if pressed:
         _queue_construction(bases[chosen], wanted)
     under_way = constructions_under_way(cached.list_runs()[0])
@@ -91,24 +90,28 @@ def _under_way(was_busy: bool) -> None:
     for run in found:
         words, button = st.columns([6, 1], vertical_alignment="center")
         status = run.status
-        share = status.step / status.steps_per_epoch if status.steps_per_epoch else 0.0
+        share = 0.0
         said = _("{net} from {shallow}: waiting in the queue")
         if run.state == "running":
+            share = status.step / status.steps_per_epoch if status.steps_per_epoch else 0.0
             said = _("{net} from {shallow}: measuring both nets over all images, {percent} %")
         values = {"net": run.net, "shallow": run.config.origin.get("net")}
         words.progress(min(share, 1.0), said.format(**values, percent=round(100 * share)))
         button.button(
             _("Cancel"), key=f"argument_cancel_{run.id}", on_click=actions.cancel, args=(run.path,)
         )
-    asked = next((run for run in known if run.id == st.session_state.get(_ASKED)), None)
+    made = [run for run in known if run.is_construction]
+    asked = next((run for run in made if run.id == st.session_state.get(_ASKED)), None)
     if asked and asked.state == "finished":
         del st.session_state[_ASKED]
         st.session_state["argument_built"] = asked.id
         st.session_state[_FRESH] = asked.id
         st.rerun()
-    elif asked and asked.state in ("failed", "interrupted"):
-        words = _("{net} was not constructed: {reason}")
-        st.error(words.format(net=asked.net, reason=asked.status.reason or state_word(asked.state)))
+    last = max(made, key=lambda run: run.config.created, default=None)
+    if last and last.state in ("failed", "interrupted", "cancelled"):
+        words = _("{net} was not constructed: {reason}. The Train page has it to go on or delete.")
+        reason = last.status.reason or Message(last.state)
+        st.warning(messages.literal(words.format(net=last.net, reason=reason)))
 
 
 def _compare(base: Run, made: Run) -> None:
