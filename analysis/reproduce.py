@@ -158,7 +158,9 @@ def bundled(experiment: Experiment, runs: Iterable[Run]) -> list[Run]:
     """
     groups: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
-        if run.bundled and run.state == "finished" and run.net in experiment.nets:
+        if not (run.bundled and run.from_scratch):
+            continue
+        if run.state == "finished" and run.net in experiment.nets:
             groups.setdefault(run.comparison_key, []).append(run)
     found = max(groups.values(), key=len, default=[])
     if not found:

@@ -149,6 +149,7 @@ def test_bundled_draws_without_training(tmp_path: Path):
     experiment = reproduce.experiment("fig7")
     runs = reproduce.bundled(experiment, [r for r in list_runs([BUNDLED]) if isinstance(r, Run)])
     assert len({run.comparison_key for run in runs}) == 1
+    assert all(run.from_scratch for run in runs)
     places = [experiment.nets.index(run.net) for run in runs]
     assert places == sorted(places)
     reproduce.write_figure(experiment, runs, tmp_path / "fig7.html")

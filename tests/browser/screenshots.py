@@ -19,7 +19,8 @@ from playwright.sync_api import Browser, Page
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from analysis.runs import BUNDLED, list_runs
+from analysis import reproduce
+from analysis.runs import BUNDLED, Run, list_runs
 from pages.common.pickers import run_names
 from tests.browser.serve import ROOT, app_server, chromium
 
@@ -40,10 +41,14 @@ class Picture:
 
 
 def ladder() -> str:
-    """The part of an address that chooses seed 0 of the CIFAR family's nets."""
-    runs = [run for run in list_runs([BUNDLED]) if getattr(run, "config", None)]
+    """The part of an address that chooses seed 0 of Fig. 6's nets.
+
+    Not plain-110, as in the paper ("not displayed"): its responses would make the others a line.
+    """
+    runs = [run for run in list_runs([BUNDLED]) if isinstance(run, Run)]
     names = run_names(runs)
-    chosen = [run for run in runs if run.config.seed == 0 and run.config.net.family == "cifar"]
+    nets = reproduce.experiment("fig6").nets
+    chosen = [r for r in runs if r.from_scratch and r.config.seed == 0 and r.net in nets]
     chosen.sort(key=lambda run: (run.config.net.kind, run.config.net.depth))
     return "&".join(f"compare_runs={quote_plus(names[run.id])}" for run in chosen)
 
