@@ -78,5 +78,5 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _first_line(error: Exception, path: Path) -> str:
-    message = str(error).replace(repr(str(path)), path.name).splitlines()
+    message = str(error).replace(repr(str(path)), "the file").splitlines()
     return message[0] if message else type(error).__name__

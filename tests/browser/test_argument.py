@@ -42,8 +42,11 @@ def test_a_net_is_constructed_over_a_reload_and_trained_on(base: Path):
         page.get_by_role("button", name="Construct", exact=True).click()
         expect(page.get_by_text("plain-14-w4 from plain-8-w4").first).to_be_visible(timeout=LONG)
         page.reload()  # the queue makes it, not the page
+        built = page.get_by_role("combobox", name="Constructed net")
+        expect(built).to_have_value(re.compile("plain-14-w4 from plain-8-w4"), timeout=LONG)
         same = page.get_by_text(re.compile(r"Training error (\S+) % before, \1 % after"))
         expect(same).to_be_visible(timeout=LONG)
+        expect(page.get_by_text("Largest absolute difference")).to_be_visible(timeout=LONG)
         page.get_by_role("button", name="Train it on, and the same depth from scratch").click()
         expect(page.get_by_text(re.compile("From scratch: .* %"))).to_be_visible(timeout=LONG)
         expect(page.get_by_text(re.compile("Trained on: .* %"))).to_be_visible(timeout=LONG)

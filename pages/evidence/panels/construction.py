@@ -85,6 +85,8 @@ def _under_way(was_busy: bool) -> None:
     """Constructions that wait or run, each to be cancelled; how the last one asked for ended."""
     known, _damaged = cached.list_runs()
     found = constructions_under_way(known)
+    if was_busy and not found:
+        _show_newest(known)
     if bool(found) != was_busy:
         st.rerun()  # the whole page, to begin or to end refreshing
     for run in found:
@@ -100,18 +102,24 @@ def _under_way(was_busy: bool) -> None:
         button.button(
             _("Cancel"), key=f"argument_cancel_{run.id}", on_click=actions.cancel, args=(run.path,)
         )
-    made = [run for run in known if run.is_construction]
-    asked = next((run for run in made if run.id == st.session_state.get(_ASKED)), None)
-    if asked and asked.state == "finished":
-        del st.session_state[_ASKED]
-        st.session_state["argument_built"] = asked.id
-        st.session_state[_FRESH] = asked.id
+    asked = st.session_state.get(_ASKED)
+    if any(run.id == asked for run in built_runs(known)):
+        _show_newest(known)
         st.rerun()
+    made = [run for run in known if run.is_construction]
     last = max(made, key=lambda run: run.config.created, default=None)
     if last and last.state in ("failed", "interrupted", "cancelled"):
         words = _("{net} was not constructed: {reason}. The Train page has it to go on or delete.")
         reason = last.status.reason or Message(last.state)
         st.warning(messages.literal(words.format(net=last.net, reason=reason)))
+
+
+def _show_newest(known: Sequence[Run]) -> None:
+    """Choose what has just been made, and have its blocks compared."""
+    st.session_state.pop(_ASKED, None)
+    newest = next(iter(built_runs(known)), None)
+    if newest:
+        st.session_state["argument_built"] = st.session_state[_FRESH] = newest.id
 
 
 def _compare(base: Run, made: Run) -> None:
