@@ -36,6 +36,8 @@ class Picture:
     """Plotly figures to wait for."""
     tall: int | None = None
     """Height in pixels; None: the whole page."""
+    heading: str = ""
+    """Scroll to the part of the page under this heading."""
     settle: float = 1.5
     """Seconds after the last figure is there."""
 
@@ -59,9 +61,19 @@ PICTURES = {
     "compare-narrow": Picture(width=420),
     "bundled-light": Picture(f"?{ladder()}&compare_panels=Plain+%7C+residual"),
     "argument-dark": Picture("argument", "dark", figures=1, tall=1500, settle=6),
+    "argument-construction": Picture(
+        "argument", figures=2, tall=1300, heading="The solution by construction", settle=3
+    ),
     "inspect-layers": Picture("image", figures=1, tall=1500, settle=8),
     "train-running-light": Picture("train", figures=1, settle=3),
 }
+
+
+_SCROLL = """heading => {
+    const main = document.querySelector('[data-testid=stMain]');
+    const found = [...main.querySelectorAll('h2')].find(h => h.innerText.includes(heading));
+    main.scrollTo(0, main.scrollTop + found.getBoundingClientRect().top - 24);
+}"""
 
 
 def main() -> None:
@@ -93,6 +105,9 @@ def take(browser: Browser, address: str, picture: Picture, path: Path) -> None:
     height = picture.tall or _content_height(page)
     page.set_viewport_size({"width": picture.width, "height": height})
     page.wait_for_timeout(1000 * picture.settle)  # fonts and plotly's relayout settle
+    if picture.heading:
+        page.evaluate(_SCROLL, picture.heading)
+        page.wait_for_timeout(1500)
     page.screenshot(path=path, timeout=120_000)
     context.close()
     with Image.open(path) as image:  # 256 colours are all it has, bar the edges of letters
