@@ -162,7 +162,7 @@ def _english(value: object) -> object:
 def _plain(value: object) -> Any:
     match _message_in(value):
         case Message() as message:
-            return message.to_json() if message.values else message.text
+            return message.to_json() if is_known(message.text) else message.english()
         case str() | int() | float() as plain:
             return plain
         case other:

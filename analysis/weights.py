@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 from analysis.errors import RunDamaged
 from analysis.nets import Net, build
+from analysis.runs.reader import no_weights
 from analysis.text import Listed, Message
 
 if TYPE_CHECKING:
     from analysis.data import Normalizer
-    from analysis.runs.reader import no_weights
-from analysis.runs import Run
+    from analysis.runs import Run
 
 NORMALIZER = "normalizer."
 

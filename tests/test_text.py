@@ -153,6 +153,17 @@ def test_a_recorded_message_is_english_on_disk_and_read_in_any_language():
     assert in_chinese(Message.from_json(held)) == in_chinese(message) != str(message)
 
 
+def test_a_part_of_a_recorded_message_is_read_in_any_language_too():
+    """Ours is looked up again; what a library said stays as it was."""
+    reason = "{net} does not fit in the memory of {device}: {reason}. {remedy}"
+    remedy = Message("Use a smaller --batch-size or a smaller net.")
+    message = Message(reason, net="n", device="cpu", reason=Message("torch's words"), remedy=remedy)
+    held = Message.from_json(json.loads(json.dumps(message.to_json())))
+    assert str(held) == message.english()
+    assert in_chinese(held) == in_chinese(message)
+    assert "smaller" not in in_chinese(held)
+
+
 @pytest.mark.parametrize(
     "held",
     [

@@ -80,7 +80,7 @@ def carry_out(
     with open_writer(path) as writer:
         if not sitting.may_begin(writer, only_queued):
             return load_run(path)
-        with sitting.recorded(writer, writer.config):
+        with sitting.recorded(path, writer):
             ticks = _Ticks(writer, progress, data_progress, should_stop)
             _construct(writer, _base(writer), ticks)
     return load_run(path)

@@ -72,7 +72,7 @@ def train_run(
         writer = stack.enter_context(open_writer(path)) if world.main else None
         if writer and not sitting.may_begin(writer, only_queued):
             return load_run(path)
-        with sitting.recorded(writer, load_run(path).config):
+        with sitting.recorded(path, writer):
             monitor = Monitor(writer, world, progress, should_stop, log)
             config, images = _images(path, writer, world, monitor.stoppable(data_progress))
             _Trainer(config, images, writer, world, monitor).run(path)

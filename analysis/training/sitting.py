@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from analysis.errors import LensError, RunError, TrainingFailed
-from analysis.runs import Run, RunConfig, RunWriter
+from analysis.runs import Run, RunConfig, RunWriter, load_run
 from analysis.runs.format import now
 from analysis.runs.resuming import check_resumable
 from analysis.text import Message
@@ -39,11 +40,15 @@ def may_begin(writer: RunWriter, only_queued: bool = False) -> bool:
 
 
 @contextmanager
-def recorded(writer: RunWriter | None, config: RunConfig) -> Generator[None]:
+def recorded(path: Path, writer: RunWriter | None) -> Generator[None]:
     """Work on a run: running while it lasts, and if it does not reach its end, why not.
 
     A stop that was asked for ends it quietly. Without a writer nothing is recorded: another
     process of the same training does it.
+
+    Args:
+        path: the run's directory.
+        writer: of the run; None in the other processes of a training.
 
     Raises:
         TrainingFailed: in place of errors of torch that a person can do something about.
@@ -62,7 +67,8 @@ def recorded(writer: RunWriter | None, config: RunConfig) -> Generator[None]:
         _set_status(writer, state="failed", reason=error.message, ended=now())
         raise
     except (MemoryError, RuntimeError) as error:
-        failure = _known_failure(config, error)
+        # Read now: when the work began, the device may not have been resolved yet.
+        failure = _known_failure(load_run(path).config, error)
         if failure is None:
             raise
         _set_status(writer, state="failed", reason=failure.message, ended=now())
@@ -94,13 +100,13 @@ def _is_want_of_memory(error: Exception) -> bool:
 
 
 def _too_large(config: RunConfig, error: Exception) -> TrainingFailed:
-    device = config.compute.device
     if config.recipe is None:
         return TrainingFailed(
             "{net} can't be measured in the memory that is free: {reason}. Close other programs.",
             net=config.net.name,
             reason=_first_line(error),
         )
+    device = config.compute.device
     remedy = Message("Use a smaller --batch-size or a smaller net.")
     if device != "cpu":
         remedy = Message("Use a smaller --batch-size or a smaller net, or --device cpu.")

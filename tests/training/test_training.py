@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -16,12 +17,12 @@ import torch
 import torch._inductor.config
 
 from analysis.data import load_images
-from analysis.errors import DataError, RunError, TrainingFailed
+from analysis.errors import DataError, RunDamaged, RunError, TrainingFailed
 from analysis.responses import closed_form
-from analysis.runs import Run, files, find_run, load_run, open_writer
+from analysis.runs import Run, RunWriter, files, find_run, load_run, open_writer
 from analysis.runs.files import RESUME
 from analysis.spec import REFERENCE, Compute, DataSpec, NetSpec, Recipe, recipe_for
-from analysis.training import prepare_run, train_run
+from analysis.training import prepare_run, sitting, train_run
 from analysis.training.evaluate import evaluate
 from analysis.training.monitor import NonFinite
 from analysis.weights import load_net, read_tensors
@@ -367,3 +368,28 @@ def test_two_processes_give_the_curve_of_one(finished: Run, tmp_path: Path):
     assert two["iteration"].tolist() == one["iteration"].tolist()
     assert two["train_loss"].to_numpy() == pytest.approx(one["train_loss"].to_numpy(), rel=0.15)
     assert two["train_error"].to_numpy() == pytest.approx(one["train_error"].to_numpy(), abs=10)
+
+
+def test_want_of_memory_names_the_device_that_was_chosen(tmp_path: Path):
+    """`auto` is resolved after the work began; `--device cpu` is no advice on a CPU."""
+    path = prepared(tmp_path, "plain-8-w4", Compute())
+
+    def work(writer: RunWriter) -> None:
+        with sitting.recorded(path, writer):
+            compute = replace(writer.config.compute, device="cpu")
+            writer.complete_config(replace(writer.config, compute=compute))
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried too much")
+
+    with open_writer(path) as writer:
+        with pytest.raises(TrainingFailed):
+            work(writer)
+        said = str(writer.status.reason)
+    assert said.startswith("plain-8-w4 does not fit in the memory of cpu: DefaultCPUAllocator")
+    assert said.endswith("Use a smaller --batch-size or a smaller net.")
+
+
+def test_missing_weights_are_said_so(tmp_path: Path):
+    """Not an error of Python's."""
+    path = prepared(tmp_path)
+    with pytest.raises(RunDamaged, match="is missing: this run has no weights yet"):
+        load_net(load_run(path))
