@@ -8,14 +8,13 @@ torch: `lens.constructed_runs` makes the nets.
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from analysis import jobs, plan
 from analysis.errors import RunError
-from analysis.jobs.queue import queue_lock
+from analysis.jobs.queue import create_waiting, queue_lock
 from analysis.runs import Run, RunConfig, create_run, files, open_writer
 from analysis.runs.format import now
 from analysis.runs.reader import no_weights
@@ -82,6 +81,10 @@ def prepare_construction(
         SpecError: as `plan.deeper_spec`.
         RunError: the run names no data or has no weights; the folder can't be written.
     """
+    return create_run(folder, _construction_config(run, depth, calibrate, command))
+
+
+def _construction_config(run: Run, depth: int, calibrate: bool, command: str) -> RunConfig:
     spec = plan.deeper_spec(run.config.net, depth)
     if not run.weights_path.exists():
         raise no_weights(run.weights_path)
@@ -89,12 +92,11 @@ def prepare_construction(
         "kind": "construction", "from": run.id, "net": run.net, "calibrated": calibrate,
         "recipe": trained_with(run).to_dict(), PLACE: str(run.path.resolve()),
     }  # fmt: skip
-    config = RunConfig(
+    return RunConfig(
         net=spec, recipe=None, data=run.config.data, images=run.config.images,
         seed=run.config.seed, compute=Compute("cpu", "float32", compile=False), created=now(),
         command=command, origin=origin,
     )  # fmt: skip
-    return create_run(folder, config)
 
 
 def queue_construction(run: Run, depth: int, folder: Path | str, *, command: str = "") -> Path:
@@ -103,21 +105,18 @@ def queue_construction(run: Run, depth: int, folder: Path | str, *, command: str
     Nothing starts until `jobs.start_worker`.
     """
     folder = Path(folder)
-    wanted = plan.deeper_spec(run.config.net, depth)
+    config = _construction_config(run, depth, True, command)
     with queue_lock(folder):
         for other in constructions_under_way(jobs.list_jobs(folder)):
-            if other.config.net == wanted and other.config.origin.get("from") == run.id:
+            if other.config.net == config.net and other.config.origin.get("from") == run.id:
                 return other.path
-        path = prepare_construction(run, depth, folder, command=command)
-        with open_writer(path) as writer:
-            writer.set_status(queued_at=time.time())
-    return path
+        return create_waiting(folder, config)
 
 
 def constructions_under_way(runs: Sequence[Run]) -> list[Run]:
     """Those in the queue, and those that are being made and measured."""
     made = [run for run in runs if run.is_construction]
-    return [r for r in made if r.state == "running" or jobs.queue_position(r) < float("inf")]
+    return [r for r in made if r.state == "running" or jobs.is_waiting(r)]
 
 
 def own_recipe(built: Run) -> Recipe:

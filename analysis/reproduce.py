@@ -158,9 +158,8 @@ def bundled(experiment: Experiment, runs: Iterable[Run]) -> list[Run]:
     """
     groups: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
-        if not (run.bundled and run.from_scratch):
-            continue
-        if run.state == "finished" and run.net in experiment.nets:
+        serves = run.bundled and run.from_scratch and run.state == "finished"
+        if serves and run.net in experiment.nets:
             groups.setdefault(run.comparison_key, []).append(run)
     found = max(groups.values(), key=len, default=[])
     if not found:

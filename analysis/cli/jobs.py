@@ -12,7 +12,7 @@ from analysis.cli.options import RunName, RunsFolder, folders
 
 if TYPE_CHECKING:
     from analysis.jobs import Request
-    from analysis.runs import Run, RunStatus
+    from analysis.runs import Run
 
 _jobs = typer.Typer(invoke_without_command=True)
 
@@ -65,15 +65,17 @@ def _print_table(shown: list[Run]) -> None:
         rate = f"{status.images_per_second:.0f}" if status.images_per_second else ""
         left = status.seconds_left if run.state == "running" else None
         table.add_row(
-            run.id, run.state, _epochs(status), rate,
+            run.id, run.state, _epochs(run), rate,
             "" if left is None else f"{left / 60:.0f} min", str(status.reason),
         )  # fmt: skip
     console = Console()
     Console(width=max(console.width, 100), soft_wrap=True).print(table)
 
 
-def _epochs(status: RunStatus) -> str:
-    return f"{status.epoch}/{status.epochs_total}" if status.epochs_total else "constructed"
+def _epochs(run: Run) -> str:
+    if run.is_construction:
+        return "constructed"
+    return f"{run.status.epoch}/{run.status.epochs_total}"
 
 
 def _summary(run: Run) -> dict[str, Any]:

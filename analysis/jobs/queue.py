@@ -23,6 +23,7 @@ from analysis.jobs.request import Request
 from analysis.runs import (
     DamagedRun,
     Run,
+    RunConfig,
     create_run,
     delete_run,
     files,
@@ -94,12 +95,18 @@ def enqueue(requests: Sequence[Request], folder: Path | str) -> Enqueued:
                 done.already.append((request, twin.path))
                 continue
             config = request.config(request.command(_unless_default(folder)))
-            path = create_run(folder, config, request.name or None)
-            with open_writer(path) as writer:
-                writer.set_status(queued_at=time.time())
+            path = create_waiting(folder, config, request.name or None)
             done.paths.append(path)
             busy.append(load_run(path))
     return done
+
+
+def create_waiting(folder: Path | str, config: RunConfig, run_id: str | None = None) -> Path:
+    """As `create_run`, at the end of the queue; the caller holds `queue_lock`."""
+    path = create_run(folder, config, run_id)
+    with open_writer(path) as writer:
+        writer.set_status(queued_at=time.time())
+    return path
 
 
 def _unless_default(folder: Path) -> Path | None:
@@ -118,6 +125,11 @@ def queue_position(run: Run) -> float:
     if run.status.state != "queued" or run.status.queued_at is None:
         return float("inf")
     return run.status.queued_at
+
+
+def is_waiting(run: Run) -> bool:
+    """Whether it is in the queue."""
+    return queue_position(run) < float("inf")
 
 
 def requeue(path: Path | str) -> None:

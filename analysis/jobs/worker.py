@@ -20,7 +20,7 @@ from typing import Any
 
 from analysis.errors import RunError, RunInUse
 from analysis.jobs import processes
-from analysis.jobs.queue import LOG, at_a_time, cores, queue_lock, queue_position
+from analysis.jobs.queue import LOG, at_a_time, cores, is_waiting, queue_lock, queue_position
 from analysis.runs import DamagedRun, Run, RunStatus, files, load_or_damaged, open_writer, run_paths
 from analysis.runs.format import now
 from analysis.text import Message
@@ -180,10 +180,7 @@ class _Worker:
     def _start_next(self, running: list[Run]) -> bool:
         """Start queued runs while there is room; whether any is still waiting or was started."""
         with queue_lock(self.folder):
-            waiting = sorted(
-                (run for run in self.listing.runs() if queue_position(run) < float("inf")),
-                key=queue_position,
-            )
+            waiting = sorted(filter(is_waiting, self.listing.runs()), key=queue_position)
             waiting = [run for run in waiting if run.path not in self.children]
             busy = {run.path for run in running} | set(self.children)
             room = at_a_time(self.folder)
@@ -211,7 +208,7 @@ class _Worker:
     def leave(self, lock: int) -> bool:
         """Give the lock back, unless something was queued at the last moment."""
         with queue_lock(self.folder):
-            if any(queue_position(run) < float("inf") for run in self.listing.runs()):
+            if any(map(is_waiting, self.listing.runs())):
                 return False
             os.close(lock)
             return True

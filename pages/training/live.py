@@ -21,7 +21,7 @@ from analysis.text import Message, _
 from pages.common import cached, messages, pickers, state
 from pages.common import show as shown
 from pages.training import actions
-from pages.training.words import duration, state_word
+from pages.training.words import duration, share_done, state_word
 
 REFRESH = 2.0
 """Seconds between looks while something trains."""
@@ -35,11 +35,9 @@ def show() -> None:
 
 
 def _active(runs: list[Run]) -> list[Run]:
-    return [run for run in runs if not run.bundled and (run.state == "running" or _waits(run))]
-
-
-def _waits(run: Run) -> bool:
-    return jobs.queue_position(run) < float("inf")
+    return [
+        run for run in runs if not run.bundled and (run.state == "running" or jobs.is_waiting(run))
+    ]
 
 
 def _live(was_active: bool) -> None:
@@ -48,7 +46,7 @@ def _live(was_active: bool) -> None:
     if bool(_active(mine)) != was_active:
         st.rerun()  # the whole page, to begin or to end refreshing
     running = [run for run in mine if run.state == "running"]
-    waiting = sorted(filter(_waits, mine), key=jobs.queue_position)
+    waiting = sorted(filter(jobs.is_waiting, mine), key=jobs.queue_position)
     _running(running)
     _waiting(waiting)
     _stopped([run for run in mine if run.state in _STOPPED or _never_started(run)])
@@ -56,7 +54,7 @@ def _live(was_active: bool) -> None:
 
 
 def _never_started(run: Run) -> bool:
-    return run.state == "queued" and not _waits(run)
+    return run.state == "queued" and not jobs.is_waiting(run)
 
 
 def _running(runs: list[Run]) -> None:
@@ -67,7 +65,7 @@ def _running(runs: list[Run]) -> None:
             words, button = st.columns([6, 1], vertical_alignment="center")
             with words:
                 st.markdown(f"**{run.net}** · {run.data_title} · {run.recipe} · `{run.id}`")
-                st.progress(_done(run), _progress_words(run))
+                st.progress(share_done(run), _progress_words(run))
             with button:
                 asked = (run.path / CANCEL).exists()
                 st.button(
@@ -80,36 +78,22 @@ def _running(runs: list[Run]) -> None:
                     st.code(lines, None, wrap_lines=True)
 
 
-def _done(run: Run) -> float:
-    status = run.status
-    part = status.step / status.steps_per_epoch if status.steps_per_epoch else 0.0
-    return min((status.epoch + part) / max(status.epochs_total, 1), 1.0)
-
-
 def _progress_words(run: Run) -> str:
     status = run.status
+    at = _("epoch {epoch} of {total}")
     if run.is_construction:
-        left = status.seconds_left
-        parts = [_("measuring the shallower and the deeper net")]
-        return " · ".join(parts + ([] if left is None else [_left(left)]))
-    parts = [
-        _("epoch {epoch} of {total}").format(
-            epoch=min(status.epoch + 1, status.epochs_total), total=status.epochs_total
-        )
-    ]
+        at = _("measuring the shallower and the deeper net")
+    epoch = min(status.epoch + 1, status.epochs_total)
+    parts = [at.format(epoch=epoch, total=status.epochs_total)]
     if status.images_per_second:
         parts.append(_("{rate} images/s").format(rate=round(status.images_per_second)))
     if status.train_error is not None:
         parts.append(_("training error {error} %").format(error=f"{status.train_error:.1f}"))
     if status.seconds_left is not None:
-        parts.append(_left(status.seconds_left))
+        parts.append(_("{time} left").format(time=duration(status.seconds_left)))
     if status.memory_mb:
         parts.append(_("{memory} GiB of memory").format(memory=f"{status.memory_mb / 1024:.1f}"))
     return " · ".join(parts)
-
-
-def _left(seconds: float) -> str:
-    return _("{time} left").format(time=duration(seconds))
 
 
 def tail(log: Path, lines: int = 8) -> str:

@@ -1,7 +1,8 @@
-"""How the Train page says times and states."""
+"""How pages say times, states and how far a run is."""
 
 from __future__ import annotations
 
+from analysis.runs import Run
 from analysis.text import _
 
 
@@ -26,3 +27,10 @@ def state_word(state: str) -> str:
         "failed": _("failed"),
         "interrupted": _("interrupted"),
     }[state]
+
+
+def share_done(run: Run) -> float:
+    """How much of a training, or of a construction, is done: 0 to 1."""
+    status = run.status
+    part = status.step / status.steps_per_epoch if status.steps_per_epoch else 0.0
+    return min((status.epoch + part) / max(status.epochs_total, 1), 1.0)

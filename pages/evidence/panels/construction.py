@@ -22,6 +22,7 @@ from analysis.text import Message, _
 from pages.common import cached, messages, pickers, show, state
 from pages.evidence.panels import queueing
 from pages.training import actions
+from pages.training.words import share_done
 
 _DEPTHS = {"cifar": tuple(range(8, 117, 6)), "imagenet": (18, 34, 50, 101, 152)}
 _BLOCKS, _QUEUED = "argument_blocks", "argument_queued"
@@ -91,14 +92,13 @@ def _under_way(was_busy: bool) -> None:
         st.rerun()  # the whole page, to begin or to end refreshing
     for run in found:
         words, button = st.columns([6, 1], vertical_alignment="center")
-        status = run.status
         share = 0.0
         said = _("{net} from {shallow}: waiting in the queue")
         if run.state == "running":
-            share = status.step / status.steps_per_epoch if status.steps_per_epoch else 0.0
+            share = share_done(run)
             said = _("{net} from {shallow}: measuring both nets over all images, {percent} %")
         values = {"net": run.net, "shallow": run.config.origin.get("net")}
-        words.progress(min(share, 1.0), said.format(**values, percent=round(100 * share)))
+        words.progress(share, said.format(**values, percent=round(100 * share)))
         button.button(
             _("Cancel"), key=f"argument_cancel_{run.id}", on_click=actions.cancel, args=(run.path,)
         )
