@@ -16,12 +16,17 @@ import urllib.request
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from urllib.parse import urlparse
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 120_000
+"""Milliseconds that a page has to show something. It takes a few seconds where the machine has
+nothing else to do, and two cores may have two tests with their servers, trainings and browsers."""
+TRAINING = 300_000
+"""Milliseconds that a tiny training may take, from its place in the queue to its last figure."""
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -99,6 +104,13 @@ def chromium() -> Generator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+def open_page(browser: Browser, *, width: int = 1400, height: int = 1000, **context: Any) -> Page:
+    """A page in a context of its own, with patience."""
+    opened = browser.new_context(viewport={"width": width, "height": height}, **context).new_page()
+    opened.set_default_timeout(PATIENCE)
+    return opened
 
 
 def watch_requests(page: Page) -> list[str]:

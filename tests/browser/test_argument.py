@@ -11,17 +11,16 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from analysis.jobs import list_jobs
+from analysis.jobs import list_jobs, start_worker
 from analysis.spec import DataSpec, NetSpec, Recipe
 from analysis.training import prepare_run, train_run
-from tests.browser.serve import app_server, chromium, chromium_path
+from tests.browser.serve import TRAINING, app_server, chromium, chromium_path, open_page
+from tests.queues import nobody_works
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(chromium_path() is None, reason="needs a Chromium"),
 ]
-
-LONG = 120_000
 
 
 @pytest.fixture
@@ -34,47 +33,54 @@ def base(tmp_path: Path) -> Path:
 
 def test_a_net_is_constructed_over_a_reload_and_trained_on(base: Path):
     """Asked for on the page, made by the queue; equal errors; then its training beside scratch."""
-    with chromium() as browser, app_server(base.parent) as address:
-        page = browser.new_page(viewport={"width": 1400, "height": 1200})
-        page.goto(f"{address}/argument")
-        _choose(page, "argument_base", "tiny")
-        _choose(page, "argument_depth_wanted", "14")
-        page.get_by_role("button", name="Construct", exact=True).click()
-        expect(page.get_by_text("plain-14-w4 from plain-8-w4").first).to_be_visible(timeout=LONG)
-        page.reload()  # the queue makes it, not the page
+    runs = base.parent
+    with chromium() as browser, app_server(runs) as address:
+        page = open_page(browser, height=1200)
+        with nobody_works(runs):  # a tiny net would be made before the page has shown that it waits
+            page.goto(f"{address}/argument")
+            _choose(page, "argument_base", "tiny")
+            _choose(page, "argument_depth_wanted", "14")
+            page.get_by_role("button", name="Construct", exact=True).click()
+            waiting = page.get_by_text("plain-14-w4 from plain-8-w4: waiting in the queue")
+            expect(waiting).to_be_visible()
+            page.reload()  # the queue makes it, not the page
+            expect(waiting).to_be_visible()
+        start_worker(runs)
         built = page.get_by_role("combobox", name="Constructed net")
-        expect(built).to_have_value(re.compile("plain-14-w4 from plain-8-w4"), timeout=LONG)
+        expect(built).to_have_value(re.compile("plain-14-w4 from plain-8-w4"), timeout=TRAINING)
         same = page.get_by_text(re.compile(r"Training error (\S+) % before, \1 % after"))
-        expect(same).to_be_visible(timeout=LONG)
-        expect(page.get_by_text("Largest absolute difference")).to_be_visible(timeout=LONG)
-        page.get_by_role("button", name="Train it on, and the same depth from scratch").click()
-        expect(page.get_by_text(re.compile("From scratch: .* %"))).to_be_visible(timeout=LONG)
-        expect(page.get_by_text(re.compile("Trained on: .* %"))).to_be_visible(timeout=LONG)
-    made = {run.net for run in list_jobs(base.parent) if run.state == "finished"}
+        expect(same).to_be_visible()
+        expect(page.get_by_text("Largest absolute difference")).to_be_visible()
+        train = page.get_by_role("button", name="Train it on, and the same depth from scratch")
+        train.click()
+        expect(page.get_by_text(re.compile("From scratch: .* %"))).to_be_visible(timeout=TRAINING)
+        expect(page.get_by_text(re.compile("Trained on: .* %"))).to_be_visible(timeout=TRAINING)
+        expect(page.get_by_text("of 1 epochs")).to_have_count(0, timeout=TRAINING)
+    made = {run.net for run in list_jobs(runs) if run.state == "finished"}
     assert made == {"plain-8-w4", "plain-14-w4"}
 
 
 def test_the_identity_is_fitted_and_read_in_chinese(tmp_path: Path):
     """A mistake is said in the language of the address; mended, the loss is drawn."""
     with chromium() as browser, app_server(tmp_path / "runs") as address:
-        page = browser.new_page(viewport={"width": 1400, "height": 1200})
+        page = open_page(browser, height=1200)
         page.goto(f"{address}/argument?lang=zh_CN")
-        expect(page.get_by_role("heading", name="论文的论证")).to_be_visible(timeout=LONG)
+        expect(page.get_by_role("heading", name="论文的论证")).to_be_visible()
         layers = page.get_by_label("层数", exact=True)
         layers.fill("3")
         layers.press("Enter")
         page.get_by_role("button", name="拟合", exact=True).click()
-        expect(page.get_by_text("layers 必须是 2 到 64 的偶数")).to_be_visible(timeout=LONG)
+        expect(page.get_by_text("layers 必须是 2 到 64 的偶数")).to_be_visible()
         layers.fill("2")
         layers.press("Enter")
         page.get_by_label("步数", exact=True).fill("50")
         page.get_by_label("步数", exact=True).press("Enter")
         page.get_by_role("button", name="拟合", exact=True).click()
-        expect(page.get_by_text("拟合恒等映射").first).to_be_visible(timeout=LONG)
+        expect(page.get_by_text("拟合恒等映射").first).to_be_visible()
 
 
 def _choose(page: Page, key: str, text: str) -> None:
     box = page.locator(f".st-key-{key} input")
-    box.click(timeout=LONG)
+    box.click()
     box.fill(text)
     box.press("Enter")

@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, FloatRect, Locator, Page, expect
 
 from analysis.runs import BUNDLED, Run, list_runs
 from pages.common.pickers import default_pair
-from tests.browser.serve import app_server, chromium, chromium_path, watch_requests
+from tests.browser.serve import app_server, chromium, chromium_path, open_page, watch_requests
 from tests.tiny import write_run
 
 pytestmark = [
@@ -27,8 +27,6 @@ pytestmark = [
 ]
 
 NETS = ("plain-34-w8", "resnet-34-w8", "resnet-20")
-LONG = 90_000
-"""Milliseconds to wait at most; a page takes a few seconds where the machine has nothing to do."""
 
 
 @pytest.fixture(scope="module")
@@ -55,12 +53,9 @@ def address(runs: Path) -> Iterator[str]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1440, "height": 1000})
-    opened = context.new_page()
-    opened.set_default_timeout(LONG)
-    expect.set_options(timeout=LONG)
+    opened = open_page(browser, width=1440)
     yield opened
-    context.close()
+    opened.context.close()
 
 
 def _compare(address: str, *nets: str, **controls: str) -> str:
@@ -162,9 +157,7 @@ def test_a_figure_is_saved_as_png_and_svg(
     address: str, browser: Browser, scheme: Literal["light", "dark"]
 ):
     """In the browser, offline: dark ink on white, whatever the page's theme is."""
-    context = browser.new_context(color_scheme=scheme, viewport={"width": 1440, "height": 1000})
-    page = context.new_page()
-    page.set_default_timeout(LONG)
+    page = open_page(browser, width=1440, color_scheme=scheme)
     outside = watch_requests(page)
     page.goto(_compare(address, "resnet-20", "plain-34-w8"))
     _lines(page, "errors")
@@ -183,7 +176,7 @@ def test_a_figure_is_saved_as_png_and_svg(
     for words in ("Training error and test error", "resnet-20", "plain-34-w8", "Error (%)"):
         assert words in drawing
     assert outside == []
-    context.close()
+    page.context.close()
 
 
 def test_all_nets_are_named_where_the_pointer_is(address: str, page: Page):
@@ -202,9 +195,7 @@ def test_all_nets_are_named_where_the_pointer_is(address: str, page: Page):
 
 def test_a_narrow_window_has_no_sideways_scroll(address: str, browser: Browser):
     """Figures one below the other, in 420 pixels."""
-    context = browser.new_context(viewport={"width": 420, "height": 900})
-    page = context.new_page()
-    page.set_default_timeout(LONG)
+    page = open_page(browser, width=420, height=900)
     page.goto(address)
     _lines(page, "responses")
     main = page.locator("[data-testid=stMain]")
@@ -213,14 +204,12 @@ def test_a_narrow_window_has_no_sideways_scroll(address: str, browser: Browser):
         _box(page.locator(f".st-key-compare_{chart}")) for chart in ("errors", "responses")
     )
     assert right["y"] > left["y"] + left["height"]
-    context.close()
+    page.context.close()
 
 
 def test_a_link_reopens_the_view_for_a_reader_of_another_language(address: str, browser: Browser):
     """Words of controls stand in it: an English link opens in English, a Chinese one says so."""
-    chinese = browser.new_context(locale="zh-CN", viewport={"width": 1440, "height": 1000})
-    page = chinese.new_page()
-    page.set_default_timeout(LONG)
+    page = open_page(browser, width=1440, locale="zh-CN")
     page.goto(_compare(address, "resnet-20", x="Time"))
     _lines(page, "errors")
     axis = "e => e.layout.xaxis.title.text"
@@ -229,11 +218,9 @@ def test_a_link_reopens_the_view_for_a_reader_of_another_language(address: str, 
     page.goto(_compare(address, "resnet-20") + "&lang=zh_CN")
     page.get_by_role("radio", name="时间").click()
     page.wait_for_url(re.compile("compare_x=.*lang=zh_CN"))
-    english = browser.new_context(locale="en-US", viewport={"width": 1440, "height": 1000})
-    other = english.new_page()
-    other.set_default_timeout(LONG)
+    other = open_page(browser, width=1440, locale="en-US")
     other.goto(page.url)
     _lines(other, "errors")
     assert other.locator(chart).evaluate(axis) == "开始后的时间（s）"
-    chinese.close()
-    english.close()
+    page.context.close()
+    other.context.close()

@@ -8,15 +8,13 @@ import pytest
 import torch
 from playwright.sync_api import expect
 
-from tests.browser.serve import app_server, chromium, chromium_path
+from tests.browser.serve import app_server, chromium, chromium_path, open_page
 from tests.importing import foreign
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(chromium_path() is None, reason="needs a Chromium"),
 ]
-PATIENCE = 60_000
-"""Milliseconds: torch is loaded with the first file."""
 
 
 def test_an_upload_becomes_a_run_that_compare_shows(tmp_path: Path):
@@ -24,21 +22,21 @@ def test_an_upload_becomes_a_run_that_compare_shows(tmp_path: Path):
     state = {f"module.{k}": v for k, v in foreign.shaken(foreign.kuangliu()).state_dict().items()}
     torch.save({"net": state, "acc": 91.73, "epoch": 200}, tmp_path / "ckpt.pth")
     with app_server(tmp_path / "runs") as address, chromium() as browser:
-        page = browser.new_page(viewport={"width": 1440, "height": 1100})
+        page = open_page(browser, width=1440, height=1100)
         page.goto(f"{address}/import_net")
-        page.locator("input[type=file]").set_input_files(tmp_path / "ckpt.pth", timeout=PATIENCE)
-        expect(page.get_by_text("Found resnet-18-w8-B")).to_be_visible(timeout=PATIENCE)
+        page.locator("input[type=file]").set_input_files(tmp_path / "ckpt.pth")
+        expect(page.get_by_text("Found resnet-18-w8-B")).to_be_visible()
         # The field is left by the press of the button: the press must not be lost.
         page.get_by_label("Images to measure its error on").fill("digits")
         page.get_by_role("button", name="Import", exact=True).click()
-        expect(page.get_by_text("Imported as")).to_be_visible(timeout=PATIENCE)
+        expect(page.get_by_text("Imported as")).to_be_visible()
         expect(page.get_by_text("but the file claims 8.27 % (acc)")).to_be_visible()
-        expect(page.locator(".js-plotly-plot")).to_have_count(1, timeout=PATIENCE)
+        expect(page.locator(".js-plotly-plot")).to_have_count(1)
         page.get_by_text("Open it in Compare").click()
         heading = page.get_by_role("heading", name="Plain nets beside residual nets")
-        expect(heading).to_be_visible(timeout=PATIENCE)
+        expect(heading).to_be_visible()
         expect(page.get_by_text("came here trained, without a training history")).to_be_visible()
-        expect(page.locator(".js-plotly-plot")).to_have_count(2, timeout=PATIENCE)
+        expect(page.locator(".js-plotly-plot")).to_have_count(2)
 
 
 def test_a_bad_upload_leaves_the_page_in_order(tmp_path: Path):
@@ -46,12 +44,12 @@ def test_a_bad_upload_leaves_the_page_in_order(tmp_path: Path):
     (tmp_path / "bad.pth").write_bytes(b"PK\x03\x04 no zip")
     torch.save(foreign.chenyaofo().state_dict(), tmp_path / "good.pth")
     with app_server(tmp_path / "runs") as address, chromium() as browser:
-        page = browser.new_page(viewport={"width": 1440, "height": 1100})
+        page = open_page(browser, width=1440, height=1100)
         page.goto(f"{address}/import_net")
         upload = page.locator("input[type=file]")
-        upload.set_input_files(tmp_path / "bad.pth", timeout=PATIENCE)
-        expect(page.get_by_text("the end of the zip is missing")).to_be_visible(timeout=PATIENCE)
+        upload.set_input_files(tmp_path / "bad.pth")
+        expect(page.get_by_text("the end of the zip is missing")).to_be_visible()
         upload.set_input_files(tmp_path / "good.pth")
-        expect(page.get_by_text("Found resnet-8-B")).to_be_visible(timeout=PATIENCE)
+        expect(page.get_by_text("Found resnet-8-B")).to_be_visible()
         expect(page.get_by_text("the end of the zip is missing")).to_have_count(0)
     assert list((tmp_path / "runs" / ".uploads").iterdir()) == []

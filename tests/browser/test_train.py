@@ -13,7 +13,7 @@ import psutil
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.serve import app_server, chromium, chromium_path
+from tests.browser.serve import TRAINING, app_server, chromium, chromium_path, open_page
 
 pytestmark = [
     pytest.mark.browser,
@@ -26,7 +26,6 @@ POINTS = """() => {
     const chart = document.querySelector('.st-key-train_errors .js-plotly-plot');
     return chart && chart.calcdata ? Math.max(0, ...chart.calcdata.map(c => c.length)) : 0;
 }"""
-LONG = 300_000
 
 
 def _statuses(runs: Path) -> dict[str, dict]:
@@ -35,7 +34,7 @@ def _statuses(runs: Path) -> dict[str, dict]:
 
 
 def _wait_for_points(page: Page, number: int) -> None:
-    page.wait_for_function(f"() => ({POINTS})() >= {number}", timeout=LONG, polling=500)
+    page.wait_for_function(f"() => ({POINTS})() >= {number}", timeout=TRAINING, polling=500)
 
 
 @pytest.fixture
@@ -57,7 +56,7 @@ def test_a_training_is_started_watched_cancelled_and_resumed(runs: Path):
     """Two trainings grow over a reload and a SIGKILL of Streamlit; one is cancelled and resumed;
     both end in Compare."""
     with chromium() as browser:
-        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        page = open_page(browser)
         with app_server(runs) as address:
             _start_and_reload(page, address)
             _kill_server(address)
@@ -70,8 +69,8 @@ def test_a_training_is_started_watched_cancelled_and_resumed(runs: Path):
 
 def _start_and_reload(page: Page, address: str) -> None:
     page.goto(f"{address}/train?{QUERY}")
-    page.get_by_role("button", name="Start 2 trainings").click(timeout=60_000)
-    expect(page.get_by_text("Queued:")).to_be_visible(timeout=30_000)
+    page.get_by_role("button", name="Start 2 trainings").click()
+    expect(page.get_by_text("Queued:")).to_be_visible()
     _wait_for_points(page, 2)
     page.reload()
     _wait_for_points(page, 3)
@@ -81,19 +80,19 @@ def _cancel_and_resume(page: Page, runs: Path) -> None:
     cancelled = next(name for name, s in _statuses(runs).items() if s["state"] == "running")
     page.locator(f".st-key-train_cancel_{_css(cancelled)} button").click()
     resume = page.locator(f".st-key-train_resume_{_css(cancelled)} button")
-    expect(resume).to_be_visible(timeout=LONG)
+    expect(resume).to_be_visible(timeout=TRAINING)
     assert _statuses(runs)[cancelled]["state"] == "cancelled"
     resume.click()
 
 
 def _see_both_in_compare(page: Page, address: str, runs: Path) -> None:
-    expect(page.locator("[class*=st-key-train_card_]")).to_have_count(0, timeout=LONG)
-    expect(page.get_by_text("Waiting (")).to_have_count(0, timeout=LONG)
+    expect(page.locator("[class*=st-key-train_card_]")).to_have_count(0, timeout=TRAINING)
+    expect(page.get_by_text("Waiting (")).to_have_count(0, timeout=TRAINING)
     assert [s["state"] for s in _statuses(runs).values()] == ["finished", "finished"]
     page.goto(address)  # Compare is the front page
     for net in ("plain-20 quick", "resnet-20 quick"):
-        page.get_by_role("combobox", name="Runs").fill(net, timeout=60_000)
-        expect(page.get_by_role("option", name=net).first).to_be_visible(timeout=30_000)
+        page.get_by_role("combobox", name="Runs").fill(net)
+        expect(page.get_by_role("option", name=net).first).to_be_visible()
 
 
 def _css(run_id: str) -> str:

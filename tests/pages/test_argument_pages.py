@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import re
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from analysis.lens.constructed_runs import carry_out
 from analysis.runs import load_run
 from analysis.spec import DataSpec, NetSpec, Recipe
 from analysis.training import prepare_run, train_run
+from tests import queues
 from tests.tiny import write_run
 
 APP = str(Path(__file__).resolve().parents[2] / "app.py")
@@ -29,9 +29,8 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def nobody_works(folder):
-    """Hold the worker's lock, so that what is queued waits."""
-    with open(folder / ".worker.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    """What is queued waits."""
+    with queues.nobody_works(folder):
         yield
 
 
