@@ -21,7 +21,7 @@ from analysis.text import Message, _
 from pages.common import cached, messages, pickers, state
 from pages.common import show as shown
 from pages.training import actions
-from pages.training.words import duration, share_done, state_word
+from pages.training.words import progress_words, share_done, state_word
 
 REFRESH = 2.0
 """Seconds between looks while something trains."""
@@ -65,7 +65,7 @@ def _running(runs: list[Run]) -> None:
             words, button = st.columns([6, 1], vertical_alignment="center")
             with words:
                 st.markdown(f"**{run.net}** · {run.data_title} · {run.recipe} · `{run.id}`")
-                st.progress(share_done(run), _progress_words(run))
+                st.progress(share_done(run), progress_words(run))
             with button:
                 asked = (run.path / CANCEL).exists()
                 st.button(
@@ -76,24 +76,6 @@ def _running(runs: list[Run]) -> None:
             if lines:
                 with st.expander(_("Log"), key=f"train_log_{run.id}"):
                     st.code(lines, None, wrap_lines=True)
-
-
-def _progress_words(run: Run) -> str:
-    status = run.status
-    at = _("epoch {epoch} of {total}")
-    if run.is_construction:
-        at = _("measuring the shallower and the deeper net")
-    epoch = min(status.epoch + 1, status.epochs_total)
-    parts = [at.format(epoch=epoch, total=status.epochs_total)]
-    if status.images_per_second:
-        parts.append(_("{rate} images/s").format(rate=round(status.images_per_second)))
-    if status.train_error is not None:
-        parts.append(_("training error {error} %").format(error=f"{status.train_error:.1f}"))
-    if status.seconds_left is not None:
-        parts.append(_("{time} left").format(time=duration(status.seconds_left)))
-    if status.memory_mb:
-        parts.append(_("{memory} GiB of memory").format(memory=f"{status.memory_mb / 1024:.1f}"))
-    return " · ".join(parts)
 
 
 def tail(log: Path, lines: int = 8) -> str:

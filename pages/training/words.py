@@ -34,3 +34,22 @@ def share_done(run: Run) -> float:
     status = run.status
     part = status.step / status.steps_per_epoch if status.steps_per_epoch else 0.0
     return min((status.epoch + part) / max(status.epochs_total, 1), 1.0)
+
+
+def progress_words(run: Run) -> str:
+    """Where a run that is under way is: epoch, rate, error, time left, memory."""
+    status = run.status
+    at = _("epoch {epoch} of {total}")
+    if run.is_construction:
+        at = _("measuring the shallower and the deeper net")
+    epoch = min(status.epoch + 1, status.epochs_total)
+    parts = [at.format(epoch=epoch, total=status.epochs_total)]
+    if status.images_per_second:
+        parts.append(_("{rate} images/s").format(rate=round(status.images_per_second)))
+    if status.train_error is not None:
+        parts.append(_("training error {error} %").format(error=f"{status.train_error:.1f}"))
+    if status.seconds_left is not None:
+        parts.append(_("{time} left").format(time=duration(status.seconds_left)))
+    if status.memory_mb:
+        parts.append(_("{memory} GiB of memory").format(memory=f"{status.memory_mb / 1024:.1f}"))
+    return " · ".join(parts)

@@ -22,7 +22,7 @@ from analysis.text import Message, _
 from pages.common import cached, messages, pickers, show, state
 from pages.evidence.panels import queueing
 from pages.training import actions
-from pages.training.words import share_done
+from pages.training.words import progress_words, share_done, state_word
 
 _DEPTHS = {"cifar": tuple(range(8, 117, 6)), "imagenet": (18, 34, 50, 101, 152)}
 _BLOCKS, _QUEUED = "argument_blocks", "argument_queued"
@@ -96,9 +96,9 @@ def _under_way(was_busy: bool) -> None:
         said = _("{net} from {shallow}: waiting in the queue")
         if run.state == "running":
             share = share_done(run)
-            said = _("{net} from {shallow}: measuring both nets over all images, {percent} %")
+            said = _("{net} from {shallow}: {progress}")
         values = {"net": run.net, "shallow": run.config.origin.get("net")}
-        words.progress(share, said.format(**values, percent=round(100 * share)))
+        words.progress(share, said.format(**values, progress=progress_words(run)))
         button.button(
             _("Cancel"), key=f"argument_cancel_{run.id}", on_click=actions.cancel, args=(run.path,)
         )
@@ -213,13 +213,13 @@ def _experiment(built: str) -> None:
     st.markdown("\n".join(f"- {line}" for line in construction.kept_words(info)))
     for other in found.trained_on + found.scratch:
         if other.state != "finished":
-            words = _("{run}: {state}, {epoch} of {total} epochs")
-            st.caption(
-                words.format(
-                    run=other.id, state=other.state, epoch=other.status.epoch,
-                    total=other.status.epochs_total,
-                )
-            )  # fmt: skip
+            st.caption(_experiment_words(other))
+
+
+def _experiment_words(run: Run) -> str:
+    """A training that is not finished: how far it is, or that it waits."""
+    progress = progress_words(run) if run.state == "running" else state_word(run.state)
+    return _("{run}: {progress}").format(run=run.id, progress=progress)
 
 
 def _queue(run: Run, known: Sequence[Run]) -> None:
