@@ -39,6 +39,7 @@ def test_a_net_is_constructed_over_a_reload_and_trained_on(base: Path):
         with nobody_works(runs):  # a tiny net would be made before the page has shown that it waits
             page.goto(f"{address}/argument")
             _choose(page, "argument_base", "tiny")
+            expect(page.get_by_text("construct tiny")).to_be_visible()  # its depths are offered
             _choose(page, "argument_depth_wanted", "14")
             page.get_by_role("button", name="Construct", exact=True).click()
             waiting = page.get_by_text("plain-14-w4 from plain-8-w4: waiting in the queue")
@@ -81,7 +82,8 @@ def test_the_identity_is_fitted_and_read_in_chinese(tmp_path: Path):
 
 
 def _choose(page: Page, key: str, text: str) -> None:
+    """By its whole name: Enter takes what is most like it."""
     box = page.locator(f".st-key-{key} input")
-    box.click()
+    box.click()  # opens the list; to fill the field does not
     box.fill(text)
-    box.press("Enter")
+    page.get_by_role("option", name=text, exact=True).click()
