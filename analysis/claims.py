@@ -8,7 +8,7 @@ the rules share. No torch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
@@ -39,10 +39,19 @@ class Claim:
 def groups(runs: Sequence[Run]) -> dict[tuple[str, str], list[Run]]:
     """Runs that are directly comparable, by `comparison_key`; finished and from scratch only."""
     found: dict[tuple[str, str], list[Run]] = {}
-    for run in runs:
-        if run.from_scratch and run.state == "finished":
-            found.setdefault(run.comparison_key, []).append(run)
+    for run in one_a_seed(r for r in runs if r.from_scratch and r.state == "finished"):
+        found.setdefault(run.comparison_key, []).append(run)
     return found
+
+
+def one_a_seed(runs: Iterable[Run]) -> list[Run]:
+    """Of runs that are alike to the seed the newest: a repetition says nothing about chance."""
+    runs = list(runs)
+    newest: dict[tuple, Run] = {}
+    for run in sorted(runs, key=lambda run: run.config.created):
+        newest[run.config.net, run.config.seed, run.comparison_key] = run
+    kept = {id(run) for run in newest.values()}
+    return [run for run in runs if id(run) in kept]
 
 
 def evaluate(runs: Sequence[Run]) -> list[tuple[Claim, Verdict]]:
@@ -184,7 +193,8 @@ def _options(nets: Nets) -> Verdict:
 
 
 def _overfits(nets: Nets) -> Verdict:
-    deep, base = NetSpec.parse("resnet-1202"), NetSpec.parse("resnet-110")
+    classes = next((net.classes for net in nets), 10)
+    deep, base = NetSpec.parse("resnet-1202", classes), NetSpec.parse("resnet-110", classes)
     wanted = tuple(net for net in (base, deep) if net not in nets)
     if wanted:
         return Verdict("missing", wanted=wanted)

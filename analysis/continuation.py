@@ -13,15 +13,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from analysis import jobs, plan
-from analysis.errors import RunError
-from analysis.jobs.queue import create_waiting, queue_lock
+from analysis.errors import RunError, SpecError
+from analysis.jobs.queue import create_waiting, put_last, queue_lock
 from analysis.runs import Run, RunConfig, create_run, files, open_writer
 from analysis.runs.format import now
 from analysis.runs.reader import no_weights
 from analysis.spec import RECIPES, Compute, Recipe
 
 PLACE = "place"
-"""In the origin of a construction that waits: where the shallower net's run is."""
+"""In the origin of a construction: where the shallower net's run is."""
 _ALIVE = ("queued", "running", "finished")
 
 
@@ -61,6 +61,14 @@ def trained_with(run: Run) -> Recipe:
     return Recipe.from_dict(known) if known else Recipe("all images", epochs=1)
 
 
+def images_at_hand(run: Run) -> bool:
+    """Whether the images of a run are on this machine, or can be downloaded."""
+    try:
+        return run.config.data is not None and run.config.data.count_classes() > 0
+    except (SpecError, OSError):
+        return False
+
+
 def prepare_construction(
     run: Run, depth: int, folder: Path | str, *, calibrate: bool = True, command: str = ""
 ) -> Path:
@@ -79,7 +87,8 @@ def prepare_construction(
 
     Raises:
         SpecError: as `plan.deeper_spec`.
-        RunError: the run names no data or has no weights; the folder can't be written.
+        RunError: the run names no data, its images are not here, or it has no weights; the folder
+            can't be written.
     """
     return create_run(folder, _construction_config(run, depth, calibrate, command))
 
@@ -88,9 +97,16 @@ def _construction_config(run: Run, depth: int, calibrate: bool, command: str) ->
     spec = plan.deeper_spec(run.config.net, depth)
     if not run.weights_path.exists():
         raise no_weights(run.weights_path)
+    recipe = trained_with(run)
+    if not images_at_hand(run):
+        raise RunError(
+            "The images of {run} are not on this machine ({data}), so a net made of it can't be "
+            "measured here; take a run whose images are here, or put them where they were",
+            run=run.id, data=run.config.data,
+        )  # fmt: skip
     origin = {
         "kind": "construction", "from": run.id, "net": run.net, "calibrated": calibrate,
-        "recipe": trained_with(run).to_dict(), PLACE: str(run.path.resolve()),
+        "recipe": recipe.to_dict(), PLACE: str(run.path.resolve()),
     }  # fmt: skip
     return RunConfig(
         net=spec, recipe=None, data=run.config.data, images=run.config.images,
@@ -99,18 +115,24 @@ def _construction_config(run: Run, depth: int, calibrate: bool, command: str) ->
     )  # fmt: skip
 
 
-def queue_construction(run: Run, depth: int, folder: Path | str, *, command: str = "") -> Path:
+def queue_construction(
+    run: Run, depth: int, folder: Path | str, *, calibrate: bool = True, command: str = ""
+) -> Path:
     """As `prepare_construction`, at the end of the queue; the one that is there where it is made.
 
     Nothing starts until `jobs.start_worker`.
     """
     folder = Path(folder)
-    config = _construction_config(run, depth, True, command)
+    config = _construction_config(run, depth, calibrate, command)
     with queue_lock(folder):
         for other in constructions_under_way(jobs.list_jobs(folder)):
-            if other.config.net == config.net and other.config.origin.get("from") == run.id:
+            if other.config.net == config.net and _same_making(other.config, config):
                 return other.path
         return create_waiting(folder, config)
+
+
+def _same_making(one: RunConfig, other: RunConfig) -> bool:
+    return all(one.origin.get(n) == other.origin.get(n) for n in ("from", "calibrated"))
 
 
 def constructions_under_way(runs: Sequence[Run]) -> list[Run]:
@@ -125,15 +147,19 @@ def own_recipe(built: Run) -> Recipe:
     Raises:
         RunError: it is not known, since the net was imported.
     """
-    values = built.config.origin.get("recipe")
-    if not isinstance(values, dict) or values.get("name") not in RECIPES:
+    if not _has_own_recipe(built):
         raise RunError(
             "{run} was made of a net without a recipe; name one with --train", run=built.id
         )
-    recipe = Recipe.from_dict(values)
+    recipe = Recipe.from_dict(built.config.origin["recipe"])
     net = built.config.net
     warms = recipe.name == "paper" and net.depth >= 110 and net.family == "cifar"
     return replace(recipe, warmup_until=80.0 if warms else recipe.warmup_until)
+
+
+def _has_own_recipe(built: Run) -> bool:
+    values = built.config.origin.get("recipe")
+    return isinstance(values, dict) and values.get("name") in RECIPES
 
 
 def study(built: Run, runs: Sequence[Run]) -> Study:
@@ -142,9 +168,21 @@ def study(built: Run, runs: Sequence[Run]) -> Study:
     recipe = built.comparison_key[1]
     alive = [run for run in runs if run.config.recipe and run.state in _ALIVE]
     alike = [run for run in alive if run.config.net == built.config.net and _same_data(run, built)]
-    on = [run for run in alike if run.config.origin.get("built") == built.id]
+    on = [r for r in alike if r.config.origin.get("built") == built.id and _answers(r, built)]
     scratch = [r for r in alike if r.from_scratch and r.comparison_key[1] == recipe]
     return Study(built, shallow, on, scratch)
+
+
+def _answers(run: Run, built: Run) -> bool:
+    """Whether a net trained on began as it was made, and may be compared with what was given.
+
+    By the shallower net's recipe where it has one, else at least over the same images.
+    """
+    if not run.weights_path.exists():
+        return False
+    if _has_own_recipe(built):
+        return run.comparison_key[1] == built.comparison_key[1]
+    return _same_images(run.config.recipe, built.config.origin.get("recipe"))
 
 
 def _same_data(run: Run, built: Run) -> bool:
@@ -176,16 +214,20 @@ def continue_run(
     chosen = recipe or own_recipe(built)
     origin = {**built.config.origin, "built": built.id}
     path = create_run(folder, _config(built, chosen, command, origin))
-    with open_writer(path) as writer:
-        files.write_whole(
-            path / files.MODEL, lambda temporary: shutil.copyfile(built.weights_path, temporary)
-        )
-        if recipe is None or _same_images(recipe, origin.get("recipe")):
-            writer.append("history", built.history())
+    try:
+        with open_writer(path) as writer:
+            files.write_whole(
+                path / files.MODEL, lambda temporary: shutil.copyfile(built.weights_path, temporary)
+            )
+            if recipe is None or _same_images(recipe, origin.get("recipe")):
+                writer.append("history", built.history())
+    except BaseException:  # without its weights it would begin with the initialisation
+        shutil.rmtree(path, ignore_errors=True)
+        raise
     return path
 
 
-def _same_images(recipe: Recipe, values: object) -> bool:
+def _same_images(recipe: Recipe | None, values: object) -> bool:
     """Whether a recipe chooses the images that another one chose."""
     names = ("train_images", "test_images", "validation")
     known = values if isinstance(values, dict) else {}
@@ -213,15 +255,16 @@ def queue_study(
     Raises:
         RunError: the recipe is not known, or the folder can't be written.
     """
-    found = study(built, runs)
-    recipe = own_recipe(built)
+    folder, recipe = Path(folder), own_recipe(built)
     paths = []
-    if not found.trained_on:
-        paths.append(continue_run(built, folder, command=command))
-    if not found.scratch:
-        paths.append(create_run(folder, _config(built, recipe, command)))
-    for path in paths:
-        jobs.requeue(path)
+    with queue_lock(folder):
+        known = {run.id: run for run in (*runs, *jobs.list_jobs(folder))}  # asked for elsewhere too
+        found = study(built, list(known.values()))
+        if not found.trained_on:
+            paths.append(continue_run(built, folder, command=command))
+            put_last(paths[-1])
+        if not found.scratch:
+            paths.append(create_waiting(folder, _config(built, recipe, command)))
     return paths
 
 

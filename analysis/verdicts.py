@@ -129,9 +129,7 @@ def judge_pairs(nets: Nets, of: Measure, words: str, places: int = 2, unit: str 
     """
     found = pairs(nets)
     if not found:
-        lone = [net.counterpart() for net in nets][:1]
-        wanted = (NetSpec.parse("plain-20"), NetSpec.parse("resnet-20"))
-        return Verdict("missing", wanted=tuple(lone) or wanted)
+        return Verdict("missing", wanted=_missing_half(nets))
     lines, steps, values = [], [], []
     for plain, residual in found:
         a, b = over_seeds(nets[plain], of), over_seeds(nets[residual], of)
@@ -146,6 +144,14 @@ def judge_pairs(nets: Nets, of: Measure, words: str, places: int = 2, unit: str 
     lines += [*_exceptions(names, steps, spread, places), *_chance(lone)]
     state = decide(steps, spread)
     return Verdict(state, tuple(lines), runs=_ids(nets, both), one_seed=bool(lone))
+
+
+def _missing_half(nets: Nets) -> tuple[NetSpec, ...]:
+    """What the first net lacks for a pair with option A; a pair, where there is no net."""
+    first = next(iter(nets), NetSpec.parse("plain-20"))
+    plain = first if first.kind == "plain" else first.counterpart()
+    pair = plain, replace(plain.counterpart(), shortcut="A")
+    return tuple(net for net in pair if net not in nets)
 
 
 def _exceptions(

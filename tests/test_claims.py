@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
 from analysis.claims import CLAIMS, comparable_with_paper, evaluate
+from analysis.figures.depth import depth_info
+from analysis.figures.table6 import table6_info
 from analysis.runs import files, load_run
 from analysis.runs.writer import open_writer
 from tests.tiny import write_run
@@ -191,3 +195,35 @@ def test_every_claim_has_its_words():
     """Ids are unique, and words, paper and rule are there."""
     assert len({claim.id for claim in CLAIMS}) == 8
     assert all(claim.words() and claim.paper() and claim.rule() for claim in CLAIMS)
+
+
+def test_a_seed_that_was_trained_twice_is_one_seed(tmp_path):
+    """The newer run counts; how much is chance stays unknown."""
+    runs = [made(tmp_path, "plain-8", train=5.0), made(tmp_path, "plain-14", train=6.0)]
+    again = [made(tmp_path, "plain-14", train=7.0, run_id=f"again{n}") for n in (1, 2)]
+    verdict = verdict_of("degradation", [*again, *runs])
+    assert verdict.one_seed
+    assert len(verdict.runs) == 2
+    assert "(2 seeds" not in " ".join(verdict.evidence)
+    assert set(depth_info([*again, *runs])["seeds"]) == {1}
+    assert table6_info([*again, *runs])["seeds"].tolist() == [1, 1]
+
+
+def test_what_a_pair_lacks_is_asked_for_and_not_what_is_there(tmp_path):
+    """plain-20 beside resnet-20-B: a pair has option A."""
+    runs = [made(tmp_path, net) for net in ("plain-20", "resnet-20-B")]
+    assert [net.name for net in verdict_of("small-responses", runs).wanted] == ["resnet-20"]
+    assert [net.name for net in verdict_of("small-responses", runs[1:]).wanted] == [
+        "plain-20",
+        "resnet-20",
+    ]
+
+
+def test_1202_layers_of_a_hundred_classes(tmp_path):
+    """CIFAR-100's nets answer the claim too."""
+    runs = []
+    for net, test in (("resnet-110", 6.4), ("resnet-1202", 8.0)):
+        run = made(tmp_path, net, train=0.02, test=test, epochs=1)
+        config = replace(run.config, net=replace(run.config.net, classes=100))
+        runs.append(replace(run, config=config))
+    assert verdict_of("overfits", runs).state == "holds"

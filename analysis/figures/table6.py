@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.claims import TABLE_6, comparable_with_paper, test_error
+from analysis.claims import TABLE_6, comparable_with_paper, one_a_seed, test_error
 from analysis.runs import Run
 from analysis.text import _
 
@@ -22,7 +22,7 @@ def table6_info(runs: Sequence[Run]) -> pd.DataFrame:
     """
     comparable = all(comparable_with_paper(run) for run in runs)
     by_net: dict[str, list[Run]] = {}
-    for run in runs:
+    for run in one_a_seed(runs):
         by_net.setdefault(run.net, []).append(run)
     rows = []
     for net, same in by_net.items():

@@ -104,9 +104,14 @@ def enqueue(requests: Sequence[Request], folder: Path | str) -> Enqueued:
 def create_waiting(folder: Path | str, config: RunConfig, run_id: str | None = None) -> Path:
     """As `create_run`, at the end of the queue; the caller holds `queue_lock`."""
     path = create_run(folder, config, run_id)
+    put_last(path)
+    return path
+
+
+def put_last(path: Path) -> None:
+    """Put a run that never started at the end of the queue; the caller holds `queue_lock`."""
     with open_writer(path) as writer:
         writer.set_status(queued_at=time.time())
-    return path
 
 
 def _unless_default(folder: Path) -> Path | None:

@@ -91,7 +91,8 @@ def _base(writer: RunWriter) -> Run:
     origin = writer.config.origin
     name = str(origin["from"])
     folders = (writer.path.parent, BUNDLED, default_folder())
-    for path in (Path(str(origin.get(PLACE))), *(folder / name for folder in folders)):
+    known = [Path(origin[PLACE])] if origin.get(PLACE) else []
+    for path in (*known, *(folder / name for folder in folders)):
         if path.is_dir():
             return load_run(path)
     raise RunError("{run}, of which this net was to be made, is gone", run=name)
@@ -108,9 +109,11 @@ def _construct(writer: RunWriter, base: Run, ticks: _Ticks) -> None:
     before = _errors(shallow, images, normalizer, ticks)
     measured = _measured(deep, normalizer, images, ticks)
     errors = dict(zip(("train", "test"), before, strict=True))
-    origin = {name: value for name, value in config.origin.items() if name != PLACE}
-    writer.complete_config(replace(config, origin={**origin, "errors": errors}))
+    origin = {**config.origin, "errors": errors}
+    writer.complete_config(replace(config, origin=origin))
     _finish(writer, deep, normalizer, measured, ticks.wall_seconds)
+    del origin[PLACE]  # only now: it is asked for again where the last step fails
+    writer.complete_config(replace(config, origin=origin))
 
 
 class _Ticks:

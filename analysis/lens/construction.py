@@ -6,7 +6,8 @@ comes from a ReLU), so their own ReLUs cut nothing. In a residual block F = 0: t
 and shift are 0. In evaluation mode the identity is exact, to the last bit on a CPU. In training
 mode BN normalises with the statistics of each batch instead of the kept ones, so a plain identity
 block is then only close to one, and only where its BN is set from data (`calibrate`); a residual
-one stays exact. Knows nets; `constructed_runs` keeps them.
+one with identity shortcuts (options A and B) stays exact. Knows nets; `constructed_runs` keeps
+them.
 """
 
 from __future__ import annotations

@@ -5,13 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from analysis.errors import RunDamaged, RunError, RunInUse
-from analysis.runs.files import RESUME
+from analysis.runs.files import MODEL, RESUME
 from analysis.runs.reader import Run
 
 
 def is_resumable(run: Run) -> bool:
     """Whether its training can go on, finished or not: it never began, or its momentum is there."""
-    return run.status.epoch == 0 or (run.path / RESUME).exists()
+    if run.status.epoch:
+        return (run.path / RESUME).exists()
+    return not _lacks_first_weights(run)
+
+
+def _lacks_first_weights(run: Run) -> bool:
+    """Whether a constructed net that is to be trained on is not there: its making was killed."""
+    begins_with_weights = run.config.recipe is not None and bool(run.config.origin.get("built"))
+    return begins_with_weights and not (run.path / MODEL).exists()
 
 
 def check_resumable(run: Run, locked: bool = False) -> None:
@@ -31,6 +39,12 @@ def check_resumable(run: Run, locked: bool = False) -> None:
         raise RunError("{run} has finished; there is nothing to resume", run=run.id)
     if not locked and run.state == "running":
         raise RunInUse("{run} is running already", run=run.id)
+    if _lacks_first_weights(run):
+        raise RunDamaged(
+            "{run} never got the weights of the net it was to train on; delete it and train that "
+            "net on again",
+            run=run.id,
+        )
     if not is_resumable(run):
         raise lost_position(run.path)
 

@@ -12,6 +12,7 @@ from analysis.errors import LensError
 from analysis.figures import comparability, run_styles
 from analysis.runs import Comparable, DamagedRun, Run, SavedRecording
 from analysis.text import _
+from pages.common.words import state_word
 
 Entry = TypeVar("Entry", Run, Comparable)
 
@@ -75,12 +76,14 @@ def name_unfinished(runs: Sequence[Comparable]) -> None:
     labels = {style.run: style.label for style in run_styles(runs)}
     words = _("{run}: {state} after {epoch} of {total} epochs")
     lines = [
-        words.format(run=labels[run.id], state=run.state, epoch=run.status.epoch, total=total)
+        words.format(
+            run=labels[run.id], state=state_word(run.state), epoch=run.status.epoch, total=total
+        )
         for run in runs
         if isinstance(run, Run) and run.state != "finished" and (total := run.status.epochs_total)
     ]
     if lines:
-        st.caption("; ".join(lines) + ".")
+        st.caption("  \n".join(lines))
 
 
 def name_without_history(runs: Sequence[Comparable]) -> None:

@@ -69,8 +69,12 @@ def set_at_a_time() -> None:
 
 def cancel(path: Path) -> None:
     """Stop a run, or take it out of the queue."""
-    if _try(lambda: jobs.cancel(path)):
-        _try(lambda: jobs.start_worker(path.parent))
+    _try(lambda: _cancel(path))
+
+
+def _cancel(path: Path) -> None:
+    if jobs.cancel(path) == "asked":
+        jobs.start_worker(path.parent)  # it insists where a trainer does not answer
 
 
 def resume(path: Path) -> None:

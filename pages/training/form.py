@@ -13,8 +13,8 @@ from analysis.runs import default_folder
 from analysis.spec import Compute, DataSpec
 from analysis.text import _
 from pages.common import cached, state
+from pages.common.words import duration
 from pages.training import actions
-from pages.training.words import duration
 
 DEPTHS = (8, 18, 20, 32, 34, 44, 50, 56, 101, 110, 152)
 

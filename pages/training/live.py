@@ -20,8 +20,8 @@ from analysis.runs.resuming import is_resumable
 from analysis.text import Message, _
 from pages.common import cached, messages, pickers, state
 from pages.common import show as shown
+from pages.common.words import progress_words, share_done, state_word
 from pages.training import actions
-from pages.training.words import progress_words, share_done, state_word
 
 REFRESH = 2.0
 """Seconds between looks while something trains."""

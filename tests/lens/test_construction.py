@@ -19,8 +19,10 @@ from analysis.continuation import (
     queue_study,
     study,
 )
-from analysis.errors import RunError, SpecError
+from analysis.errors import RunDamaged, RunError, SpecError
 from analysis.figures.construction import construction_info
+from analysis.jobs import requeue
+from analysis.lens import constructed_runs
 from analysis.lens.constructed_runs import carry_out, compare_runs
 from analysis.lens.construction import (
     block_differences,
@@ -30,6 +32,7 @@ from analysis.lens.construction import (
 )
 from analysis.nets import build
 from analysis.runs import Run, load_run, open_writer
+from analysis.runs.files import MODEL
 from analysis.spec import DataSpec, NetSpec, Recipe
 from analysis.training import prepare_run, train_run
 
@@ -213,6 +216,31 @@ def test_a_construction_is_stopped_and_goes_on(trained, tmp_path):
         carry_out(path)
 
 
+def test_a_construction_that_fails_at_its_last_step_goes_on(trained, tmp_path, monkeypatch):
+    """As on a full disk; the shallower net's run is in no folder of runs."""
+    base = tmp_path / "base" / "run1"
+    shutil.copytree(trained.path, base)
+    path = prepare_construction(load_run(base), 14, tmp_path / "runs")
+
+    def full(*_args):
+        raise RunError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(constructed_runs, "_finish", full)
+        with pytest.raises(RunError, match="the disk is full"):
+            carry_out(path)
+    assert carry_out(path).state == "finished"
+
+
+def test_images_that_are_elsewhere_are_missed_before_it_is_queued(trained, tmp_path):
+    """As with the bundled runs on another machine than the one they were made on."""
+    data = replace(trained.config.data, name="folder", path="/nowhere/images")
+    gone = replace(trained, config=replace(trained.config, data=data))
+    with pytest.raises(RunError, match=r"not on this machine \(folder:/nowhere/images\)"):
+        queue_construction(gone, 14, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_construction_that_fails_says_why(trained, tmp_path):
     """Its shallower net's run was deleted while it waited."""
     base = tmp_path / "base" / "run1"
@@ -273,3 +301,35 @@ def test_a_study_is_the_net_trained_on_and_from_scratch(trained, tmp_path):
     levels = info[info["series"] == "shallow"].set_index("measure")["error"]
     assert levels.to_dict() == dict(zip(zero["measure"], zero["error"], strict=True))
     assert info[info["series"] == "scratch"]["epoch"].min() == 1
+
+
+def test_a_study_is_queued_once_from_two_tabs(trained, tmp_path):
+    """The second has not seen what the first one queued."""
+    built = load_run(construct_run(trained, 14, tmp_path))
+    assert len(queue_study(built, [trained, built], tmp_path)) == 2
+    assert queue_study(built, [trained, built], tmp_path) == []
+
+
+def test_other_images_are_no_answer_to_what_was_given(trained, tmp_path):
+    """Trained on by a recipe with fewer images: a run, but not compared with epoch 0."""
+    built = load_run(construct_run(trained, 14, tmp_path))
+    recipe = Recipe.parse("quick", epochs=1, batch_size=50, train_images=60, test_images=50)
+    other = train_run(continue_run(built, tmp_path, recipe=recipe))
+    assert study(built, [trained, built, other]).trained_on == []
+    assert len(queue_study(built, [trained, built, other], tmp_path)) == 2
+
+
+def test_a_net_trained_on_never_begins_without_its_weights(trained, tmp_path):
+    """Killed between the run and its weights, or unable to copy them."""
+    built = load_run(construct_run(trained, 14, tmp_path))
+    path = continue_run(built, tmp_path)
+    (path / MODEL).unlink()
+    assert study(built, [trained, built, load_run(path)]).trained_on == []
+    for start in (requeue, train_run):
+        with pytest.raises(RunDamaged, match="never got the weights of the net"):
+            start(path)
+    before = set(tmp_path.iterdir())
+    (built.path / MODEL).unlink()
+    with pytest.raises(RunError):
+        continue_run(built, tmp_path)
+    assert set(tmp_path.iterdir()) == before

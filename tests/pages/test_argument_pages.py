@@ -107,6 +107,19 @@ def test_what_is_missing_is_queued(app, folder, nobody_works):
     assert "queued or running already" in at.warning[0].value
 
 
+def test_a_training_that_is_there_is_not_offered_again(app, folder, nobody_works):
+    """plain-8 has seed 0, so seed 1 is proposed; seed 0 asked for, its run is named."""
+    at = with_digits(app)
+    nets = next(box for box in at.multiselect if str(box.key).startswith("argument_depth_missing"))
+    assert "plain-8" in nets.options
+    nets.set_value(["plain-8"])
+    at.number_input(key="argument_depth_missing_seed").set_value(0)
+    at.run()
+    said = " ".join(info.value for info in at.info)
+    assert "plain-8 with seed 0 is there already" in said
+    assert "argument_depth_missing_queue" not in [button.key for button in at.button]
+
+
 def test_constructing_and_the_study_of_it(folder, nobody_works):
     """From a trained plain-8: equal errors, a table of differences, and two runs in the queue."""
     recipe = Recipe.parse("quick", epochs=1, flip=False)

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from analysis.jobs import enqueue, list_jobs, requests_for, worker_alive
 from analysis.runs import files, load_run
+from analysis.spec import DataSpec
 from tests.tiny import write_run
 
 APP = str(Path(__file__).resolve().parents[2] / "app.py")
@@ -110,3 +112,16 @@ def test_deleting_asks_first(page: AppTest, tmp_path: Path):
     page.button(key="train_delete_yes").click().run()
 
     assert not path.exists()
+
+
+def test_taking_one_out_of_the_queue_starts_nothing(page: AppTest, tmp_path: Path):
+    """After a reboot nobody works off the queue until somebody says so."""
+    runs = tmp_path / "runs"
+    for name in ("resnet-8-w4", "plain-8-w4"):
+        enqueue(requests_for([name], DataSpec.parse("digits"), "quick"), runs)
+    first, second = list_jobs(runs)
+    _open(page).button(key=f"train_cancel_{first.id}").click().run()
+
+    assert load_run(first.path).state == "cancelled"
+    assert load_run(second.path).state == "queued"
+    assert not worker_alive(runs)

@@ -11,6 +11,7 @@ from analysis.continuation import (
     Study,
     built_runs,
     constructions_under_way,
+    images_at_hand,
     queue_construction,
     queue_study,
     study,
@@ -20,9 +21,9 @@ from analysis.figures import construction
 from analysis.runs import Run, default_folder
 from analysis.text import Message, _
 from pages.common import cached, messages, pickers, show, state
+from pages.common.words import progress_words, share_done, state_word
 from pages.evidence.panels import queueing
 from pages.training import actions
-from pages.training.words import progress_words, share_done, state_word
 
 _DEPTHS = {"cifar": tuple(range(8, 117, 6)), "imagenet": (18, 34, 50, 101, 152)}
 _BLOCKS, _QUEUED = "argument_blocks", "argument_queued"
@@ -36,6 +37,7 @@ def build(runs: Sequence[Run]) -> None:
     """Deepen a run's net, and show layer by layer that it is the same function."""
     bases = {run.id: run for run in runs if run.state == "finished" and run.config.data}
     bases = {key: run for key, run in bases.items() if _deeper(run)}
+    bases = dict(sorted(bases.items(), key=lambda item: not images_at_hand(item[1])))
     if not bases:
         st.info(_("No finished run to build on yet."))
         return
@@ -169,7 +171,7 @@ def _same_function(found: Study) -> None:
         reading = _(
             "Largest absolute difference of each block's output, in evaluation mode. In training "
             "mode BN uses each batch's statistics, so a plain identity is then only close to one; "
-            "with F = 0 it stays exact."
+            "with F = 0 and an identity shortcut (options A and B) it stays exact."
         )
         show.table(construction.blocks_words(blocks), "argument_blocks_table", reading)
     elif found.shallow and (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 
 import streamlit as st
@@ -32,7 +33,7 @@ def offer(nets: Sequence[str], runs: Sequence[Run], key: str, title: str) -> Non
             own = f"{key}_nets_{runs[0].comparison_key if runs else ''}"
             chosen = st.multiselect(_("Nets to train"), nets, nets[:2], key=own)
             seed = st.number_input(
-                _("Seed"), 0, 10_000, 0, key=f"{key}_seed",
+                _("Seed"), 0, 10_000, _next_seed(nets[:2], runs), key=f"{key}_seed",
                 help=_("A second seed of a net shows how much of a gap is chance."),
             )  # fmt: skip
         try:
@@ -42,11 +43,32 @@ def offer(nets: Sequence[str], runs: Sequence[Run], key: str, title: str) -> Non
             st.info(words.format(reason=error), icon=":material/info:")
             st.code("\n".join(_elsewhere(net, int(seed)) for net in chosen), "bash")
             return
+        requests = _not_there(requests, runs)
         if not requests:
             return
         st.code("\n".join(request.command() for request in requests), "bash", wrap_lines=True)
         if st.button(_("Train in the background"), key=f"{key}_queue", icon=":material/queue:"):
             _queue(requests)
+
+
+def _next_seed(nets: Sequence[str], runs: Sequence[Run]) -> int:
+    """The first that no finished run of these nets has."""
+    had = {run.config.seed for run in runs if run.net in nets}
+    return next(seed for seed in count() if seed not in had)
+
+
+def _not_there(requests: Sequence[jobs.Request], runs: Sequence[Run]) -> list[jobs.Request]:
+    """Those that no finished run of the group answers; says which one does."""
+    found = []
+    for request in requests:
+        same = [r for r in runs if (r.net, r.config.seed) == (request.net.name, request.seed)]
+        if same:
+            words = _("{net} with seed {seed} is there already ({run}); take another seed")
+            said = words.format(net=request.net.name, seed=request.seed, run=same[0].id)
+            st.info(said, icon=":material/info:")
+        else:
+            found.append(request)
+    return found
 
 
 def _elsewhere(net: str, seed: int) -> str:
