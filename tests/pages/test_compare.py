@@ -198,8 +198,7 @@ def test_a_run_that_has_just_begun_is_shown_as_such(page: AppTest, folder: Path)
     assert curves["layout"]["annotations"][0]["text"].startswith("None of these runs has completed")
     assert responses["layout"]["annotations"][0]["text"].startswith("None of these runs has record")
     assert "plain-8: interrupted after 0 of 1 epochs" in [c.value for c in page.caption]
-    page.query_params["lang"] = "zh_CN"
-    page.run()
+    page.selectbox(key="language").set_value("zh_CN").run()
     assert "plain-8：已中断，已完成 0 / 1 轮" in [c.value for c in page.caption]
 
 
