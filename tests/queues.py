@@ -1,9 +1,11 @@
-"""A queue that stands still for as long as a test needs it to."""
+"""A queue that stands still for as long as a test needs it to; waiting for another process."""
 
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Generator
+import subprocess
+import time
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,3 +18,12 @@ def nobody_works(folder: Path) -> Generator[None]:
     with open(folder / WORKER_LOCK, "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def wait_until(holds: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Until it holds; not past the end of the process that brings it about."""
+    end = time.monotonic() + 120
+    while not holds():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.05)

@@ -9,21 +9,33 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
+import torch
 
+from analysis.runs import load_run
+from tests.importing import foreign
+from tests.queues import wait_until
 from tests.tiny import write_run
 
 
-def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+def started(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "RESIDUAL_LENS_RUNS": str(cwd / "runs")}
     root = str(Path(__file__).parents[1])
-    return subprocess.run(
+    return subprocess.Popen(
         [sys.executable, "-m", "analysis", *arguments],
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         cwd=cwd,
         env={**environment, "PYTHONPATH": root},
     )
+
+
+def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    with started(*arguments, cwd=cwd) as process:
+        said, errors = process.communicate()
+    return subprocess.CompletedProcess(process.args, process.returncode, said, errors)
 
 
 @pytest.mark.parametrize("command", ["train", "resume", "list", "show", "record", "compare"])
@@ -74,6 +86,14 @@ def test_train_list_show_compare(tmp_path: Path):
         (("cancel", "resnet-34"), 4, "is finished, so there is nothing to cancel"),
         (("resume", "resnet-34"), 4, "came with Residual Lens and is not trained further"),
         (("record", "resnet-34", "--csv", "/no/x.csv"), 4, "there is no folder /no to write x.csv"),
+        (("identity", "--steps", "1", "--csv", "/no/x.csv"), 4, "there is no folder /no to write"),
+        (("identity", "--steps", "1", "--csv", "/dev"), 4, "/dev is a folder or a device; name a"),
+        (("complexity", "--measure", "--csv", "/no/x.csv"), 4, "there is no folder /no to write"),
+        (("complexity", "--measure", "--device", "cuda:9"), 2, "Error: no device 'cuda:9' here"),
+        (("construct", "resnet-34", "56", "--epochs", "7", "--lr", "9"), 2,
+         "Without --train RECIPE nothing is trained, so construct takes no --epochs, --lr"),
+        (("construct", "resnet-34", "56", "--queue", "--epochs", "7"), 2,
+         "--queue takes the recipe of the run, so it takes no --epochs"),
         (("show", "plain-8"), 4, "Error: no run 'plain-8'. There are:"),
         (("resume", "nothing"), 4, "Error: no run 'nothing'."),
     ],
@@ -81,12 +101,57 @@ def test_train_list_show_compare(tmp_path: Path):
 def test_mistakes_get_a_message_and_an_exit_code(
     tmp_path: Path, arguments: tuple[str, ...], code: int, message: str
 ):
-    """No traceback; the code of the error's class."""
+    """No traceback, before anything else is done; the code of the error's class."""
     done = run(*arguments, cwd=tmp_path)
 
     assert done.returncode == code
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_measured_tables_are_written(tmp_path: Path):
+    """`--csv` of `identity` and `complexity --measure`."""
+    identity = run("identity", "--layers", "2", "--steps", "2", "--csv", "losses.csv", cwd=tmp_path)
+    times = run(
+        "complexity", "plain-8", "--measure", "--batch", "1", "--seconds", "0", "--csv",
+        "times.csv", cwd=tmp_path,
+    )  # fmt: skip
+
+    assert identity.stdout.endswith("Written: losses.csv\n")
+    assert times.stdout.endswith("Written: times.csv\n")
+    assert set(pd.read_csv(tmp_path / "losses.csv")["kind"]) == {"plain", "residual"}
+    assert pd.read_csv(tmp_path / "times.csv")["net"].tolist() == ["plain-8"]
+
+
+def test_a_net_without_data_is_not_constructed_upon(tmp_path: Path):
+    """With `--train` too, whose recipe is fitted to the data."""
+    torch.save(foreign.akamaster().state_dict(), tmp_path / "net.pth")
+    imported = run("import", "net.pth", cwd=tmp_path)
+    assert imported.returncode == 0, imported.stderr
+    done = run("construct", "resnet-8", "14", "--train", "quick", cwd=tmp_path)
+
+    assert done.returncode == 4
+    assert re.match(r"Error: \S+ names no data set, so a net made of it can't be", done.stderr)
+    assert len(list((tmp_path / "runs").glob("*/config.json"))) == 1
+
+
+def test_cancelled_from_elsewhere_is_not_done(tmp_path: Path):
+    """`train` and `resume` end with 7 where another process cancels them, so that `&&` stops."""
+    options = ("--data", "digits", "--recipe", "quick", "--epochs", "3000", "--name", "mine")
+    path = tmp_path / "runs" / "mine"
+    status = path / "status.json"
+    for command in (("train", "--net", "plain-8", *options), ("resume", "mine")):
+        process = started(*command, cwd=tmp_path)
+        try:
+            wait_until(lambda: status.exists() and load_run(path).state == "running", process)
+            assert run("cancel", "mine", cwd=tmp_path).returncode == 0
+            said, _errors = process.communicate(timeout=120)
+        finally:
+            process.kill()
+        assert process.returncode == 7
+        assert re.search(r"Cancelled after epoch \d+ of 3000\. Go on with: .* resume ", said)
+    assert load_run(path).state == "cancelled"
 
 
 def test_a_damaged_run_is_listed_with_its_reason(tmp_path: Path):

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from analysis import reproduce
+from analysis import jobs, reproduce
 from analysis.errors import SpecError
 from analysis.figures.table6 import table6_info, table6_words
 from analysis.jobs import Request
 from analysis.runs import BUNDLED, Run, list_runs, load_run, open_writer
 from analysis.runs.files import RESUME
 from analysis.spec import DataSpec, NetSpec, Recipe
+from tests.queues import wait_until
 from tests.tiny import FINGERPRINT, write_run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -193,6 +194,25 @@ def test_interrupted_at_any_point_it_goes_on_where_it_was(tmp_path: Path):
     assert "1 of 2 are there" in finished.stdout
     assert "stopped after epoch" in finished.stdout
     assert (tmp_path / "fig6.html").stat().st_size > 1_000_000
+
+
+def test_cancelled_from_elsewhere_it_stops_and_says_what_it_left(tmp_path: Path):
+    """The next net is not begun, and the exit code is not that of a figure that is done."""
+    process = subprocess.Popen(
+        command(tmp_path, "--epochs", "3000"), cwd=tmp_path, env=environment(),
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        wait_until(lambda: any((tmp_path / "runs").glob("*/history.csv")), process)
+        (run,) = [run for run in list_runs([tmp_path / "runs"]) if isinstance(run, Run)]
+        assert jobs.cancel(run.path) == "asked"
+        said, _errors = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert process.returncode == 7
+    assert re.search(r"Cancelled after epoch \d+ of 3000\. Go on with: .* reproduce fig6 ", said)
+    assert said.endswith("Not finished: plain-8 seed 0, resnet-8 seed 0.\n")
+    assert [r.net for r in list_runs([tmp_path / "runs"]) if isinstance(r, Run)] == ["plain-8"]
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 Errors that a user can mend are printed as one message, with the exit code of their class
 (`analysis.errors`): 2 a wrong argument, 3 no data, 4 no such run, 5 import refused, 6 training
-failed; 130 or 143 after Ctrl-C or SIGTERM. Heavy imports happen inside the commands, so that
-`--help` and `list` answer at once.
+failed; 7 cancelled from elsewhere; 130 or 143 after Ctrl-C or SIGTERM; all three resumable. Heavy
+imports happen inside the commands, so that `--help` and `list` answer at once.
 """
 
 from __future__ import annotations

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from analysis.cli.jobs import queue_again
-from analysis.cli.options import Epochs, RunName, RunsFolder, folders, known_runs
+from analysis.cli.options import (
+    Epochs,
+    RunName,
+    RunsFolder,
+    check_writable,
+    folders,
+    known_runs,
+    write_csv,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from analysis.runs import Run
     from analysis.spec import NetSpec
@@ -49,30 +56,45 @@ def construct(
     runs: RunsFolder = None,
 ) -> None:
     """Make a deeper net that computes what a trained one does (section 1), and keep it as a run."""
+    from analysis import jobs
     from analysis.cli.train import _command, _run
-    from analysis.continuation import continue_run, prepare_construction
+    from analysis.continuation import (
+        continue_run,
+        prepare_construction,
+        queue_construction,
+        trained_with,
+    )
     from analysis.errors import SpecError
     from analysis.lens.constructed_runs import compare_runs
     from analysis.plan import deeper_spec
     from analysis.runs import default_folder, find_run, load_run
-    from analysis.spec import recipe_for
+    from analysis.spec import RECIPES, recipe_for
 
     if queue and train:
         raise SpecError("--queue takes the recipe of the run; leave --train out")
     if background and (queue or train):
         raise SpecError("--background constructs alone; leave --queue and --train out")
+    given = {name: value for name, value in (("epochs", epochs), ("lr", lr)) if value is not None}
+    if given and not train:
+        _refuse_without_train(given, queue)
     found, folder = find_run(run, folders(runs)), runs or default_folder()
     spec = deeper_spec(found.config.net, depth)
     recipe = None
     if train:
-        given = {n: v for n, v in {"epochs": epochs, "lr": lr}.items() if v is not None}
+        trained_with(found)  # a run without data says so before a recipe is fitted to them
         recipe = recipe_for(train, spec, found.config.data, **given)  # type: ignore
+    elif queue and trained_with(found).name not in RECIPES:
+        raise SpecError("{run} has no recipe of its own; name one with --train", run=found.id)
+    if background:
+        path = queue_construction(
+            found, depth, folder, calibrate=not no_calibrate, command=_command()
+        )
+        jobs.start_worker(folder)
+        print(f"Queued: {path}")
+        return
     path = prepare_construction(
         found, depth, folder, calibrate=not no_calibrate, command=_command()
     )
-    if background:
-        queue_again(path)
-        return
     _run(path, only_queued=True)
     built = load_run(path)
     table, before, after = compare_runs(found, built)
@@ -83,6 +105,20 @@ def construct(
         _queue_study(built, folder)
     elif recipe is not None:
         _run(continue_run(built, folder, recipe=recipe, command=_command()))
+
+
+def _refuse_without_train(given: Iterable[str], queue: bool) -> NoReturn:
+    """Changes of a recipe where none is named: refused, rather than ignored."""
+    from analysis.errors import SpecError
+
+    options = ", ".join(f"--{name}" for name in given)
+    if queue:
+        raise SpecError("--queue takes the recipe of the run, so it takes no {options}",
+                        options=options)  # fmt: skip
+    raise SpecError(
+        "Without --train RECIPE nothing is trained, so construct takes no {options}",
+        options=options,
+    )
 
 
 def _queue_study(built: Run, folder: Path) -> None:
@@ -120,6 +156,7 @@ def identity(
     """Fit the identity with plain and with residual layers (section 3.1)."""
     from analysis.lens.identity import IdentityTask, fit_identity
 
+    check_writable(csv)
     task = IdentityTask(
         layers, width, steps, optimizer, lr, not no_bn, not no_relu, signed, perturbation,  # type: ignore
         seed=seed, inputs="random" if inputs == "random" else "images",
@@ -139,8 +176,7 @@ def identity(
     if fit.floor:
         print(f"Cut off by the last ReLU: {fit.floor:.4f} of the mean square of H")
     if csv is not None:
-        fit.losses.to_csv(csv, index=False)
-        print(f"Written: {csv}")
+        write_csv(fit.losses, csv)
 
 
 def complexity(
@@ -154,6 +190,9 @@ def complexity(
     """Count parameters and multiply-adds (Table 1), and measure times on this machine."""
     from analysis.complexity import CIFAR_NETS, PAPER_NETS, complexity_info
 
+    check_writable(csv)
+    if measure:
+        device = _resolved(device)
     names = net or [*PAPER_NETS, *CIFAR_NETS]
     info = complexity_info(names)
     info["activation_mib"] = info.pop("activation_bytes") / 2**20
@@ -166,8 +205,15 @@ def complexity(
     print(times.drop(columns=["device", "machine", "torch"]).round(2).to_string(index=False))
     print(f"{times['machine'].iloc[0]}, torch {times['torch'].iloc[0]}, float32, eager")
     if csv is not None:
-        times.to_csv(csv, index=False)
-        print(f"Written: {csv}")
+        write_csv(times, csv)
+
+
+def _resolved(device: str) -> str:
+    """The device that a name means here. Raises SpecError, which lists those there are."""
+    from analysis.spec import Compute
+    from analysis.training.hardware import resolve
+
+    return resolve(Compute(device)).device
 
 
 def claims(

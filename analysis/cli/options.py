@@ -1,13 +1,16 @@
-"""Options that several subcommands share."""
+"""Options that several subcommands share, and the tables they write."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from analysis.runs import Run
 
 RunsFolder = Annotated[
@@ -46,3 +49,34 @@ def known_runs(runs: Path | None) -> list[Run]:
     from analysis.runs import Run, list_runs
 
     return [run for run in list_runs(folders(runs)) if isinstance(run, Run)]
+
+
+def check_writable(file: Path | None) -> None:
+    """Before the work whose table goes into a file: whether it can.
+
+    Raises:
+        RunError: its folder is not there or can't be written, or it is itself no file.
+    """
+    from analysis.errors import RunError
+
+    if file is None:
+        return
+    where = file.absolute().parent
+    try:
+        is_folder, is_taken = where.is_dir(), file.exists() and not file.is_file()
+    except PermissionError:  # a folder on the way can't be entered
+        is_folder = is_taken = False
+    if not is_folder:
+        raise RunError("there is no folder {where} to write {file} in", where=where, file=file.name)
+    if is_taken:
+        raise RunError("{file} is a folder or a device; name a file", file=file)
+    if not os.access(where, os.W_OK | os.X_OK):
+        raise RunError("{where} can't be written; name a file in another folder", where=where)
+
+
+def write_csv(table: pd.DataFrame, file: Path) -> None:
+    """A table as CSV, whole or not at all. Raises RunError."""
+    from analysis.runs.files import write_whole
+
+    write_whole(file, lambda temporary: table.to_csv(temporary, index=False))
+    print(f"Written: {file}")

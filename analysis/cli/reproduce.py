@@ -108,7 +108,7 @@ def reproduce(
     if queue:
         _queue(missing, folder)
     else:
-        failed = [part for part in missing if not _train(part, folder, experiment, wanted, path)]
+        failed = _train_all(missing, folder, experiment, wanted, path)
     done = _finished(_parts(wanted, runs, spec))
     if done:
         _draw(experiment, done, path)
@@ -194,6 +194,27 @@ def _queue(missing: Sequence[Part], folder: Path) -> None:
         if part.run is not None and part.standing == "stopped":
             jobs.queue_again(part.run.path)
     jobs.queue_up([part.request for part in missing if part.standing == "missing"], folder)
+
+
+def _train_all(
+    missing: Sequence[Part],
+    folder: Path,
+    experiment: Experiment,
+    wanted: Sequence[Request],
+    path: Path,
+) -> list[Part]:
+    """Train parts one after the other; those that failed. Stopped, it says what it left."""
+    failed = []
+    for number, part in enumerate(missing):
+        try:
+            if not _train(part, folder, experiment, wanted, path):
+                failed.append(part)
+        except typer.Exit:
+            left = (f"{p.request.net.name} seed {p.request.seed}"
+                    for p in (*failed, *missing[number:]))  # fmt: skip
+            print(f"Not finished: {', '.join(left)}.")
+            raise
+    return failed
 
 
 def _train(

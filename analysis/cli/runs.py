@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from analysis.cli.options import RunName, RunsFolder, folders
+from analysis.cli.options import RunName, RunsFolder, check_writable, folders, write_csv
 
 
 def register(app: typer.Typer) -> None:
@@ -147,17 +147,10 @@ def record(
     runs: RunsFolder = None,
 ) -> None:
     """Measure a run's layer responses again, with hooks, over test images."""
-    from analysis.errors import RunError
     from analysis.lens.measure import measure_run, store_measurement
     from analysis.runs import find_run
-    from analysis.runs.files import write_whole
 
-    if csv is not None and not csv.absolute().parent.is_dir():
-        raise RunError(
-            "there is no folder {where} to write {file} in",
-            where=csv.absolute().parent,
-            file=csv.name,
-        )
+    check_writable(csv)
     found = find_run(run, folders(runs))
     recording = measure_run(found, images, data)
     print(recording.responses[["order", "layer", "std", "mean"]].to_string(index=False))
@@ -166,8 +159,7 @@ def record(
         columns = ["block_name", "ratio", "cosine"]
         print(recording.refinement[columns].to_string(index=False))
     if csv is not None:
-        write_whole(csv, lambda file: recording.responses.to_csv(file, index=False))
-        print(f"Written: {csv}")
+        write_csv(recording.responses, csv)
     if save:
         store_measurement(found, recording)
         print(f"Saved in {found.path}")

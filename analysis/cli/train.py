@@ -33,6 +33,11 @@ if TYPE_CHECKING:
     from analysis.training import Progress
 
 
+CANCELLED = 7
+"""Exit code of what `cancel`, or the app, stopped from elsewhere: what comes after it must not
+take it for done."""
+
+
 def register(app: typer.Typer) -> None:
     """Add this module's subcommands."""
     app.command()(train)
@@ -137,6 +142,8 @@ def _command() -> str:
 def _run(path: Path, only_queued: bool = False, again: str = "") -> None:
     """Train, or construct, in the foreground; Ctrl-C and SIGTERM end it in order, to be resumed.
 
+    Raises typer.Exit where it was stopped, by a signal or by `cancel`.
+
     Args:
         path: the run.
         only_queued: as `train_run` takes it.
@@ -154,8 +161,9 @@ def _run(path: Path, only_queued: bool = False, again: str = "") -> None:
         if main:
             whole, total = run.status.epoch, run.status.epochs_total
             where = f" after epoch {whole} of {total}" if total else ""
-            print(f"Stopped{where}. Go on with: {again or f'python -m analysis resume {path}'}")
-        raise typer.Exit(128 + received[0] if received else 0)
+            word = "Stopped" if received else "Cancelled"
+            print(f"{word}{where}. Go on with: {again or f'python -m analysis resume {path}'}")
+        raise typer.Exit(128 + received[0] if received else CANCELLED)
 
 
 def _train(path: Path, bar: _Bar, should_stop: Callable[[], bool], only_queued: bool) -> Run:

@@ -1,18 +1,22 @@
-"""The Train page in a real browser: start, watch, reload, cancel, resume, finish, compare.
+"""The Train page in a real browser: start, watch, reload, kill, cancel, resume, compare.
 
 pytest tests/browser/test_train.py
 """
 
 from __future__ import annotations
 
-import json
+import re
 import signal
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 from playwright.sync_api import Page, expect
 
+from analysis import jobs
+from analysis.runs import Run, list_runs, load_run
 from tests.browser.serve import TRAINING, app_server, chromium, chromium_path, open_page
 
 pytestmark = [
@@ -20,30 +24,52 @@ pytestmark = [
     pytest.mark.skipif(chromium_path() is None, reason="needs a Chromium"),
 ]
 
-QUERY = "train_depths=20"
-"""Plain and residual, digits and the recipe `quick`: what the form begins with."""
+QUERY = "train_depths=20&train_epochs=3000"
+"""Plain and residual, digits and the recipe `quick`: what the form begins with. So many epochs that
+no machine ends them while the test looks elsewhere."""
 POINTS = """() => {
     const chart = document.querySelector('.st-key-train_errors .js-plotly-plot');
     return chart && chart.calcdata ? Math.max(0, ...chart.calcdata.map(c => c.length)) : 0;
 }"""
 
 
-def _statuses(runs: Path) -> dict[str, dict]:
-    found = {path.parent.name: path for path in runs.glob("*/status.json")}
-    return {name: json.loads(path.read_text()) for name, path in found.items()}
+def _training(folder: Path) -> dict[str, int]:
+    """The whole epochs of each run that trains at this moment."""
+    found = [run for run in list_runs([folder]) if isinstance(run, Run)]
+    return {run.id: run.status.epoch for run in found if run.state == "running"}
 
 
-def _wait_for_points(page: Page, number: int) -> None:
-    page.wait_for_function(f"() => ({POINTS})() >= {number}", timeout=TRAINING, polling=500)
+def _wait_until(holds: Callable[[], object]) -> None:
+    end = time.monotonic() + TRAINING / 1000
+    while not holds():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.2)
+
+
+def _wait_for_points(page: Page, more_than: int) -> int:
+    """Until the curves have more; how many they have."""
+    page.wait_for_function(f"() => ({POINTS})() > {more_than}", timeout=TRAINING, polling=500)
+    return page.evaluate(POINTS)
 
 
 @pytest.fixture
 def runs(tmp_path: Path):
-    """A runs folder whose processes are ended with the test."""
-    yield tmp_path / "runs"
-    for status in _statuses(tmp_path / "runs").values():
-        if status["pid"] and status["state"] == "running" and psutil.pid_exists(status["pid"]):
-            psutil.Process(status["pid"]).send_signal(signal.SIGKILL)
+    """A runs folder where two train at once. Its processes are ended with the test: the worker
+    first, which would go on with its queue, then what trains."""
+    folder = tmp_path / "runs"
+    jobs.set_at_a_time(folder, 2)
+    yield folder
+    for word in ("work", "resume"):
+        found = [p for p in psutil.process_iter(["cmdline"]) if _is_at(p, word, folder)]
+        for process in found:
+            process.kill()
+        psutil.wait_procs(found, timeout=20)
+
+
+def _is_at(process: psutil.Process, word: str, folder: Path) -> bool:
+    """Whether it is the command line's, with this subcommand and at something in the folder."""
+    arguments = process.info["cmdline"] or []  # ty: ignore[missing-attribute]
+    return word in arguments and any(folder in (Path(a), Path(a).parent) for a in arguments)
 
 
 def _kill_server(address: str) -> None:
@@ -53,46 +79,65 @@ def _kill_server(address: str) -> None:
 
 
 def test_a_training_is_started_watched_cancelled_and_resumed(runs: Path):
-    """Two trainings grow over a reload and a SIGKILL of Streamlit; one is cancelled and resumed;
-    both end in Compare."""
+    """Two trainings grow over a reload and a SIGKILL of Streamlit; one is cancelled, resumed and
+    goes on; both, cancelled, are in Compare."""
     with chromium() as browser:
         page = open_page(browser)
         with app_server(runs) as address:
-            _start_and_reload(page, address)
+            points = _start_and_reload(page, address)
             _kill_server(address)
+        _wait_until(lambda: max(_training(runs).values()) > points)
         with app_server(runs) as address:
             page.goto(f"{address}/train?{QUERY}")
-            _wait_for_points(page, 4)
-            _cancel_and_resume(page, runs)
-            _see_both_in_compare(page, address, runs)
+            _wait_for_points(page, points)
+            _cancel_and_resume(page, runs, min(_training(runs)))
+            for run_id in _training(runs):
+                _wait_until(lambda name=run_id: _training(runs)[name])
+                _cancel(page, runs, run_id)
+            assert not _training(runs)
+            _see_both_in_compare(page, address)
 
 
-def _start_and_reload(page: Page, address: str) -> None:
+def _start_and_reload(page: Page, address: str) -> int:
     page.goto(f"{address}/train?{QUERY}")
     page.get_by_role("button", name="Start 2 trainings").click()
     expect(page.get_by_text("Queued:")).to_be_visible()
-    _wait_for_points(page, 2)
+    points = _wait_for_points(page, 1)
     page.reload()
-    _wait_for_points(page, 3)
+    return _wait_for_points(page, points)
 
 
-def _cancel_and_resume(page: Page, runs: Path) -> None:
-    cancelled = next(name for name, s in _statuses(runs).items() if s["state"] == "running")
-    page.locator(f".st-key-train_cancel_{_css(cancelled)} button").click()
-    resume = page.locator(f".st-key-train_resume_{_css(cancelled)} button")
-    expect(resume).to_be_visible(timeout=TRAINING)
-    assert _statuses(runs)[cancelled]["state"] == "cancelled"
-    resume.click()
+def _cancel_and_resume(page: Page, runs: Path, run_id: str) -> None:
+    """Until it is an epoch further than when it was cancelled."""
+    epoch = _cancel(page, runs, run_id)
+    stopped = page.locator(f".st-key-train_stopped_{_css(run_id)}")
+    stopped.get_by_role("button", name="Resume").click()
+    expect(stopped).to_have_count(0)
+    _wait_until(lambda: _training(runs).get(run_id, 0) > epoch)
+    expect(page.locator(f".st-key-train_card_{_css(run_id)}")).to_be_visible()
 
 
-def _see_both_in_compare(page: Page, address: str, runs: Path) -> None:
-    expect(page.locator("[class*=st-key-train_card_]")).to_have_count(0, timeout=TRAINING)
-    expect(page.get_by_text("Waiting (")).to_have_count(0, timeout=TRAINING)
-    assert [s["state"] for s in _statuses(runs).values()] == ["finished", "finished"]
+def _cancel(page: Page, runs: Path, run_id: str) -> int:
+    """Its whole epochs, which the page says."""
+    css = _css(run_id)
+    page.locator(f".st-key-train_card_{css} .st-key-train_cancel_{css} button").click()
+    stopped = page.locator(f".st-key-train_stopped_{css}")
+    expect(stopped).to_be_visible(timeout=TRAINING)
+    run = load_run(runs / run_id)
+    assert run.state == "cancelled"
+    assert run.status.epoch > 0
+    expect(stopped).to_contain_text(f"cancelled after {run.status.epoch} of 3000 epochs")
+    return run.status.epoch
+
+
+def _see_both_in_compare(page: Page, address: str) -> None:
     page.goto(address)  # Compare is the front page
-    for net in ("plain-20 quick", "resnet-20 quick"):
-        page.get_by_role("combobox", name="Runs").fill(net)
-        expect(page.get_by_role("option", name=net).first).to_be_visible()
+    for net in ("plain-20", "resnet-20"):
+        page.get_by_role("combobox", name="Runs").fill(f"{net} quick-e3000")
+        page.get_by_role("option", name=f"{net} quick-e3000").first.click()
+        expect(
+            page.get_by_text(re.compile(rf"{net}.*: cancelled after \d+ of 3000"))
+        ).to_be_visible()
 
 
 def _css(run_id: str) -> str:

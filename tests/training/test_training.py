@@ -22,7 +22,7 @@ from analysis.responses import closed_form
 from analysis.runs import Run, RunWriter, files, find_run, load_run, open_writer
 from analysis.runs.files import RESUME
 from analysis.spec import REFERENCE, Compute, DataSpec, NetSpec, Recipe, recipe_for
-from analysis.training import prepare_run, sitting, train_run
+from analysis.training import Progress, monitor, prepare_run, sitting, train_run
 from analysis.training.evaluate import evaluate
 from analysis.training.monitor import NonFinite
 from analysis.weights import load_net, read_tensors
@@ -228,12 +228,28 @@ def test_a_kill_at_the_very_end_is_made_good(
     pd.testing.assert_frame_equal(run.refinement(), finished.refinement(), check_exact=True)
 
 
+@pytest.fixture
+def watchful(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks whether to stop after every update, so that no training is too quick to be stopped."""
+    monkeypatch.setattr(monitor, "_LOOK_EVERY", 0.0)
+
+
+def cancelled_in_second_epoch(path: Path) -> Run:
+    """Trained until then, and cancelled through the file that the app writes."""
+
+    def cancel(progress: Progress) -> None:
+        if (progress.epoch, progress.step) == (1, 2):
+            (path / files.CANCEL).touch()
+
+    return train_run(path, progress=cancel)
+
+
+@pytest.mark.usefixtures("watchful")
 def test_a_run_without_its_position_is_not_begun_anew(tmp_path: Path):
     """Its history is not erased; the message says what to do."""
     path = prepared(tmp_path)
-    cancelled = train_run(path, progress=lambda p: p.epoch and (path / files.CANCEL).touch())
-    if cancelled.state == "finished":
-        pytest.skip("the training ended within a quarter of a second")
+    cancelled = cancelled_in_second_epoch(path)
+    assert (cancelled.state, cancelled.status.epoch) == ("cancelled", 1)
     (path / RESUME).unlink()
     rows = len(cancelled.history())
     with pytest.raises(RunError, match=r"has no resume\.safetensors, so its training can't go on"):
@@ -242,18 +258,13 @@ def test_a_run_without_its_position_is_not_begun_anew(tmp_path: Path):
     assert len(load_run(path).history()) == rows
 
 
+@pytest.mark.usefixtures("watchful")
 def test_a_cancelled_run_resumes_to_the_same_bits(finished: Run, tmp_path: Path):
-    """Cancelled after the first epoch through the file that the app writes."""
+    """The weights of the uninterrupted run."""
     path = prepared(tmp_path)
-
-    def cancel_in_second_epoch(progress) -> None:
-        if progress.epoch == 1:
-            (path / files.CANCEL).touch()
-
-    run = train_run(path, progress=cancel_in_second_epoch)
-    if run.state == "finished":  # a machine too quick to be cancelled in between
-        pytest.skip("the training ended within a quarter of a second")
+    run = cancelled_in_second_epoch(path)
     assert (run.state, str(run.status.reason)) == ("cancelled", "cancelled")
+    assert run.status.epoch == 1
     assert train_run(path).state == "finished"
     assert same_weights(finished.path, path)
 
