@@ -58,6 +58,10 @@ def best_language(wanted: str | None) -> str:
     return "zh_CN" if (wanted or "").lower().startswith("zh") else "en"
 
 
+_DEEPEST = 20
+"""Messages within messages that are read from a file; ours are two or three deep."""
+
+
 class Message:
     """A text with values for its places, in the language of whoever reads it: `str()` looks it up.
 
@@ -104,7 +108,7 @@ class Message:
         what fills them (`{run.__class__}`) or be a gigabyte wide.
         """
         try:
-            message = cls._from_json(held)
+            message = cls._from_json(held, _DEEPEST)
             str(message), message.english()
         except (
             AttributeError,
@@ -118,11 +122,14 @@ class Message:
         return message
 
     @classmethod
-    def _from_json(cls, held: Any) -> Self:
+    def _from_json(cls, held: Any, levels: int) -> Self:
         text, values = held["text"], held["values"]
-        if not isinstance(text, str) or not is_known(text):
+        if not isinstance(text, str) or not is_known(text) or not levels:
             raise ValueError(text)
-        kept = {n: cls._from_json(v) if isinstance(v, dict) else v for n, v in values.items()}
+        kept = {
+            n: cls._from_json(v, levels - 1) if isinstance(v, dict) else v
+            for n, v in values.items()
+        }
         if not kept:
             text.format()  # places without values
         return cls(text, **kept)

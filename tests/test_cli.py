@@ -136,20 +136,25 @@ def test_a_net_without_data_is_not_constructed_upon(tmp_path: Path):
     assert len(list((tmp_path / "runs").glob("*/config.json"))) == 1
 
 
+def _epochs_of(path: Path) -> int:
+    return load_run(path).status.epoch if (path / "status.json").exists() else 0
+
+
 def test_cancelled_from_elsewhere_is_not_done(tmp_path: Path):
     """`train` and `resume` end with 7 where another process cancels them, so that `&&` stops."""
     options = ("--data", "digits", "--recipe", "quick", "--epochs", "3000", "--name", "mine")
     path = tmp_path / "runs" / "mine"
-    status = path / "status.json"
+    epochs = 0
     for command in (("train", "--net", "plain-8", *options), ("resume", "mine")):
         process = started(*command, cwd=tmp_path)
         try:
-            wait_until(lambda: status.exists() and load_run(path).state == "running", process)
+            wait_until(lambda more=epochs: _epochs_of(path) > more, process)  # it is at work
             assert run("cancel", "mine", cwd=tmp_path).returncode == 0
-            said, _errors = process.communicate(timeout=120)
+            said, errors = process.communicate(timeout=120)
         finally:
             process.kill()
-        assert process.returncode == 7
+        assert process.returncode == 7, (command, said[-300:], errors)
+        epochs = _epochs_of(path)
         assert re.search(r"Cancelled after epoch \d+ of 3000\. Go on with: .* resume ", said)
     assert load_run(path).state == "cancelled"
 

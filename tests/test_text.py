@@ -180,6 +180,7 @@ def test_a_part_of_a_recorded_message_is_read_in_any_language_too():
         {"text": NONFINITE, "values": {"epoch": 1, "step": 1, "whole": 0, "lr": None}},
         {"text": NONFINITE, "values": {"epoch": 1, "step": 1, "whole": 0, "lr": 10**400}},
         {"text": "config.json: {error}", "values": {"error": {"text": "no such", "values": {}}}},
+        deeply(25),
         deeply(400),
     ],
 )

@@ -162,6 +162,7 @@ class _Worker:
         self.listing = Listing(folder)
         self.children: dict[Path, subprocess.Popen[bytes]] = {}
         self.asked: dict[Path, float] = {}
+        self.pressed: set[Path] = set()
         self.places: dict[Path, float | None] = {}
 
     def turn(self) -> bool:
@@ -197,9 +198,14 @@ class _Worker:
         """Press those that were asked to stop and have not; whether there are any."""
         asked = {run.path for run in running if (run.path / files.CANCEL).exists()}
         self.asked = {p: self.asked.get(p, time.monotonic()) for p in asked}
+        self.pressed &= asked
         for path, since in self.asked.items():
-            sent = processes.press(path, time.monotonic() - since)
+            waited = time.monotonic() - since
+            if path in self.pressed and waited < processes.KILL_AFTER:
+                continue  # a second SIGTERM would end it at once, in the midst of what it does
+            sent = processes.press(path, waited)
             if sent:
+                self.pressed.add(path)
                 print(f"{now()} {path.name} did not stop: {sent}", flush=True)
             if sent == "SIGKILL" and path not in self.children:
                 _note_end(path, -signal.SIGKILL)
