@@ -46,12 +46,9 @@ def groups(runs: Sequence[Run]) -> dict[tuple[str, str], list[Run]]:
 
 def one_a_seed(runs: Iterable[Run]) -> list[Run]:
     """Of runs that are alike to the seed the newest: a repetition says nothing about chance."""
-    runs = list(runs)
-    newest: dict[tuple, Run] = {}
-    for run in sorted(runs, key=lambda run: run.config.created):
-        newest[run.config.net, run.config.seed, run.comparison_key] = run
-    kept = {id(run) for run in newest.values()}
-    return [run for run in runs if id(run) in kept]
+    keys = [(run, (run.config.net, run.config.seed, run.comparison_key)) for run in runs]
+    newest = {key: run for run, key in sorted(keys, key=lambda item: item[0].config.created)}
+    return [run for run, key in keys if newest[key] is run]
 
 
 def evaluate(runs: Sequence[Run]) -> list[tuple[Claim, Verdict]]:

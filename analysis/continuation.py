@@ -147,19 +147,23 @@ def own_recipe(built: Run) -> Recipe:
     Raises:
         RunError: it is not known, since the net was imported.
     """
-    if not _has_own_recipe(built):
+    if not has_recipe(built):
         raise RunError(
             "{run} was made of a net without a recipe; name one with --train", run=built.id
         )
-    recipe = Recipe.from_dict(built.config.origin["recipe"])
+    recipe = trained_with(built)
     net = built.config.net
     warms = recipe.name == "paper" and net.depth >= 110 and net.family == "cifar"
     return replace(recipe, warmup_until=80.0 if warms else recipe.warmup_until)
 
 
-def _has_own_recipe(built: Run) -> bool:
-    values = built.config.origin.get("recipe")
-    return isinstance(values, dict) and values.get("name") in RECIPES
+def has_recipe(run: Run) -> bool:
+    """Whether `trained_with` is a recipe that trains: not so of imported nets and their like.
+
+    Raises:
+        RunError: as `trained_with`.
+    """
+    return trained_with(run).name in RECIPES
 
 
 def study(built: Run, runs: Sequence[Run]) -> Study:
@@ -180,7 +184,7 @@ def _answers(run: Run, built: Run) -> bool:
     """
     if not run.weights_path.exists():
         return False
-    if _has_own_recipe(built):
+    if has_recipe(built):
         return run.comparison_key[1] == built.comparison_key[1]
     return _same_images(run.config.recipe, built.config.origin.get("recipe"))
 

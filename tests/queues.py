@@ -20,10 +20,14 @@ def nobody_works(folder: Path) -> Generator[None]:
         yield
 
 
-def wait_until(holds: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    """Until it holds; not past the end of the process that brings it about."""
-    end = time.monotonic() + 120
+def wait_until(
+    holds: Callable[[], object],
+    process: subprocess.Popen[str] | None = None,
+    seconds: float = 120.0,
+) -> None:
+    """Until it holds; not past the end of the process that brings it about, where one is given."""
+    end = time.monotonic() + seconds
     while not holds():
-        assert process.poll() is None, process.communicate()
+        assert process is None or process.poll() is None, process.communicate()
         assert time.monotonic() < end, "waited too long"
         time.sleep(0.05)

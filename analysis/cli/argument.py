@@ -60,6 +60,7 @@ def construct(
     from analysis.cli.train import _command, _run
     from analysis.continuation import (
         continue_run,
+        has_recipe,
         prepare_construction,
         queue_construction,
         trained_with,
@@ -68,7 +69,7 @@ def construct(
     from analysis.lens.constructed_runs import compare_runs
     from analysis.plan import deeper_spec
     from analysis.runs import default_folder, find_run, load_run
-    from analysis.spec import RECIPES, recipe_for
+    from analysis.spec import recipe_for
 
     if queue and train:
         raise SpecError("--queue takes the recipe of the run; leave --train out")
@@ -83,7 +84,7 @@ def construct(
     if train:
         trained_with(found)  # a run without data says so before a recipe is fitted to them
         recipe = recipe_for(train, spec, found.config.data, **given)  # type: ignore
-    elif queue and trained_with(found).name not in RECIPES:
+    elif queue and not has_recipe(found):
         raise SpecError("{run} has no recipe of its own; name one with --train", run=found.id)
     if background:
         path = queue_construction(

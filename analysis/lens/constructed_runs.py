@@ -112,8 +112,9 @@ def _construct(writer: RunWriter, base: Run, ticks: _Ticks) -> None:
     origin = {**config.origin, "errors": errors}
     writer.complete_config(replace(config, origin=origin))
     _finish(writer, deep, normalizer, measured, ticks.wall_seconds)
-    del origin[PLACE]  # only now: it is asked for again where the last step fails
-    writer.complete_config(replace(config, origin=origin))
+    # Only now, since it is asked for again where the last step fails.
+    kept = {name: value for name, value in origin.items() if name != PLACE}
+    writer.complete_config(replace(config, origin=kept))
 
 
 class _Ticks:

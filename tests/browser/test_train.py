@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import re
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -18,6 +16,7 @@ from playwright.sync_api import Page, expect
 from analysis import jobs
 from analysis.runs import Run, list_runs, load_run
 from tests.browser.serve import TRAINING, app_server, chromium, chromium_path, open_page
+from tests.queues import wait_until
 
 pytestmark = [
     pytest.mark.browser,
@@ -37,13 +36,6 @@ def _training(folder: Path) -> dict[str, int]:
     """The whole epochs of each run that trains at this moment."""
     found = [run for run in list_runs([folder]) if isinstance(run, Run)]
     return {run.id: run.status.epoch for run in found if run.state == "running"}
-
-
-def _wait_until(holds: Callable[[], object]) -> None:
-    end = time.monotonic() + TRAINING / 1000
-    while not holds():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.2)
 
 
 def _wait_for_points(page: Page, more_than: int) -> int:
@@ -86,13 +78,13 @@ def test_a_training_is_started_watched_cancelled_and_resumed(runs: Path):
         with app_server(runs) as address:
             points = _start_and_reload(page, address)
             _kill_server(address)
-        _wait_until(lambda: max(_training(runs).values()) > points)
+        wait_until(lambda: max(_training(runs).values()) > points, seconds=TRAINING / 1000)
         with app_server(runs) as address:
             page.goto(f"{address}/train?{QUERY}")
             _wait_for_points(page, points)
             _cancel_and_resume(page, runs, min(_training(runs)))
             for run_id in _training(runs):
-                _wait_until(lambda name=run_id: _training(runs)[name])
+                wait_until(lambda name=run_id: _training(runs)[name], seconds=TRAINING / 1000)
                 _cancel(page, runs, run_id)
             assert not _training(runs)
             _see_both_in_compare(page, address)
@@ -113,7 +105,7 @@ def _cancel_and_resume(page: Page, runs: Path, run_id: str) -> None:
     stopped = page.locator(f".st-key-train_stopped_{_css(run_id)}")
     stopped.get_by_role("button", name="Resume").click()
     expect(stopped).to_have_count(0)
-    _wait_until(lambda: _training(runs).get(run_id, 0) > epoch)
+    wait_until(lambda: _training(runs).get(run_id, 0) > epoch, seconds=TRAINING / 1000)
     expect(page.locator(f".st-key-train_card_{_css(run_id)}")).to_be_visible()
 
 
