@@ -429,6 +429,8 @@ class Compute(_Dictable):
     """Memory layout NHWC; None: where it was measured to help."""
     threads: int | None = None
     """CPU threads; None: all."""
+    cuda_graph: bool | None = None
+    """Record an update as a CUDA graph; None: on one NVIDIA GPU, unless compiled."""
 
     def __post_init__(self) -> None:
         if self.precision not in ("auto", "float32", "bfloat16"):

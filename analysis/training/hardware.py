@@ -44,15 +44,18 @@ def resolve(compute: Compute, images: float = math.inf) -> Compute:
     precision = compute.precision
     if precision == "auto":
         precision = "bfloat16" if _multiplies_bfloat16(device) else "float32"
-    compiled = compute.compile
+    graph, compiled = compute.cuda_graph, compute.compile
+    if graph is None:
+        graph = device.type == "cuda" and not compiled and int(os.environ.get("WORLD_SIZE", 1)) == 1
     if compiled is None:
         # In float32 the convolutions take the time; compiling gains less than it costs.
-        compiled = precision == "bfloat16" and images >= COMPILING_PAYS and _has_compiler()
+        pays = precision == "bfloat16" and images >= COMPILING_PAYS and not graph
+        compiled = pays and _has_compiler()
     channels_last = True if compute.channels_last is None else compute.channels_last
     threads = compute.threads or torch.get_num_threads()
     return replace(
         compute, device=str(device), precision=precision, compile=compiled,
-        channels_last=channels_last, threads=threads,
+        channels_last=channels_last, threads=threads, cuda_graph=graph,
     )  # fmt: skip
 
 

@@ -16,9 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from analysis.data import crop_flip, draw_augmentation, epoch_generator, epoch_order
 from analysis.nets import Net, build
 from analysis.responses import closed_form
 from analysis.runs import Run, RunConfig, RunWriter, load_run, open_writer
@@ -32,6 +30,7 @@ from analysis.training.finish import measure
 from analysis.training.monitor import Monitor, Progress
 from analysis.training.prepare import TrainingImages, completed, load_training_images
 from analysis.training.schedule import Length, learning_rate, length
+from analysis.training.updates import Updates
 
 _WARMING_WINDOW = 50
 """Updates over which `warmup_until` looks at the training error."""
@@ -116,17 +115,11 @@ class _Trainer:
         self.images, self.writer, self.world, self.monitor = images, writer, world, monitor
         self.device = world.device(self.compute.device)
         torch.set_num_threads(self.compute.threads or torch.get_num_threads())
-        self.bfloat16 = self.compute.precision == "bfloat16"
         self.channels_last = bool(self.compute.channels_last)
-        self.normalizer = images.normalizer.to(self.device)
         self.length: Length = length(self.recipe, len(images.images.train))
         self.net = self._build()
-        self.optimizer = torch.optim.SGD(
-            self.net.parameters(),
-            self.recipe.lr,
-            momentum=self.recipe.momentum,
-            weight_decay=self.recipe.weight_decay,
-        )
+        self.updates = Updates(self.net, config, images, world, self.device)
+        self.optimizer, self.normalizer = self.updates.optimizer, self.updates.normalizer
 
     def _build(self) -> Net:
         net = build(self.config.net, self.config.seed).to(self.device)
@@ -151,7 +144,7 @@ class _Trainer:
                 self.writer.set_status(**_errors_of_last_row(path))
         if self.compute.compile:
             self.net.compile()  # in place, so that the state dict keeps its names
-        self.module = self.world.wrap(self.net)
+        self.updates.module = self.world.wrap(self.net)
         while at.iteration < self.length.iterations:
             at = self._epoch(at)
         self._finish(at)
@@ -198,20 +191,14 @@ class _Trainer:
         self, at: checkpoint.Position, steps: int
     ) -> tuple[float, float, float, bool, float]:
         """The updates of an epoch: (mean loss, error in percent, last lr, warming, images seen)."""
-        train, labels = self.images.images.train, self.images.images.train_labels
-        order = epoch_order(len(train), self.config.seed, at.epoch)
-        generator = epoch_generator(self.config.seed, at.epoch)
+        self.updates.begin_epoch(at.epoch)
         sums = torch.zeros(3, device=self.device)  # loss, wrong, images
         totals = torch.zeros(3, dtype=torch.float64)
         warming, lr = at.warming, 0.0
         self.net.train()
         for step in range(steps):
-            indices = order[step * self.recipe.batch_size : (step + 1) * self.recipe.batch_size]
             lr = learning_rate(self.recipe, self.length, at.iteration + step, warming)
-            for group in self.optimizer.param_groups:
-                group["lr"] = lr
-            batch, wanted = self._batch(train, labels, indices, generator)
-            sums += self._update(batch, wanted, len(indices))
+            sums += self.updates.update(step, lr)
             if (step + 1) % _WARMING_WINDOW == 0:
                 recent = self.world.total(sums.double().cpu())
                 warming = warming and float(100 * recent[1] / recent[2]) > self._warm_enough
@@ -227,51 +214,16 @@ class _Trainer:
     def _warm_enough(self) -> float:
         return self.recipe.warmup_until or 0.0
 
-    def _batch(
-        self, train: Tensor, labels: Tensor, indices: Tensor, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
-        """This process's part of a batch: (n, 3, H, W) float32 and (n,) on the device.
-
-        The random numbers are drawn for the whole batch, so that any number of processes sees the
-        same augmented images.
-        """
-        share = self.world.share
-        mine = share(indices)
-        images = train.index_select(0, mine).to(self.device, non_blocking=True)
-        if self.recipe.augment:
-            drawn = draw_augmentation(len(indices), generator, flip=self.recipe.flip)
-            images = crop_flip(images, *(share(values) for values in drawn))
-        batch = self.normalizer.apply(images, channels_last=self.channels_last)
-        return batch, labels[mine].to(self.device, non_blocking=True)
-
-    def _update(self, batch: Tensor, wanted: Tensor, whole: int) -> Tensor:
-        """One step of SGD; returns (summed loss, wrong, images) of this process's part."""
-        # The last batch of an epoch has its own size: run it uncompiled rather than compile twice.
-        odd = whole != self.recipe.batch_size and self.compute.compile and self.world.size == 1
-        forward = self.net.forward if odd else self.module
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
-            logits = forward(batch).float()
-        loss = F.cross_entropy(logits, wanted, reduction="sum")
-        # DDP averages over processes: weighing by the whole batch makes it the batch's mean.
-        (loss * (self.world.size / whole)).backward()
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        with torch.no_grad():
-            wrong = (logits.argmax(1) != wanted).sum()
-            return torch.stack([loss.detach(), wrong.float(), torch.tensor(len(wanted)).to(loss)])
-
     def _evaluations(self, last: bool) -> dict[str, float]:
         """Test loss and error; validation error if held out; clean training error at the end."""
         images = self.images
         row: dict[str, float] = {}
-        row["test_loss"], row["test_error"] = self._evaluate(
-            images.images.test, images.images.test_labels
-        )
+        updates = self.updates
+        row["test_loss"], row["test_error"] = self._evaluate(updates.test, updates.test_labels)
         if images.val is not None and images.val_labels is not None:
             row["val_error"] = self._evaluate(images.val, images.val_labels)[1]
         if last:
-            train = images.images.train, images.images.train_labels
-            row["train_error_clean"] = self._evaluate(*train)[1]
+            row["train_error_clean"] = self._evaluate(updates.train, updates.labels)[1]
         return row
 
     def _evaluate(self, images: Tensor, labels: Tensor) -> tuple[float, float]:
@@ -285,11 +237,10 @@ class _Trainer:
         self.monitor.phase = "measuring"
         if self.writer is None:
             return
-        test = self.images.images.test
         # Hooks would have a compiled net compiled again, and broken into pieces at each of them.
         eager = torch.compiler.set_stance("force_eager") if self.compute.compile else nullcontext()
         with eager:
-            found = measure(self.net, test, self.normalizer, at.epoch, tick=self.monitor.tick)
+            found = measure(self.net, self.updates.test, self.normalizer, at.epoch, tick=self.monitor.tick)
         self.writer.append("responses", found.responses)
         if len(found.refinement):
             self.writer.append("refinement", found.refinement)

@@ -16,7 +16,7 @@ COMPILER = bool(shutil.which("c++") or shutil.which("g++") or shutil.which("clan
 
 def test_what_was_chosen_stays():
     """Nothing that somebody asked for is replaced."""
-    asked = Compute("cpu", "float32", compile=True, channels_last=False, threads=1)
+    asked = Compute("cpu", "float32", True, channels_last=False, threads=1, cuda_graph=False)
     assert resolve(asked) == asked
 
 
