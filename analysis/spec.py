@@ -409,16 +409,21 @@ class Recipe(_Dictable):
 
     @property
     def label(self) -> str:
-        """`short`, or `short-e8` for 8 epochs of it, with a `+` where anything else was changed."""
+        """`short`, `short-e8` for 8 epochs of it, `short-wd0.0001` for that weight decay.
+
+        A `+` stands for anything else that was changed.
+        """
         preset = RECIPES.get(self.name)
         label = self.name
         if preset is None or self == preset:
             return label
         if (self.epochs, self.iterations) != (preset.epochs, preset.iterations):
             label += f"-e{self.epochs}" if self.epochs else f"-i{self.iterations}"
-        fitted = {name: getattr(preset, name) for name in _FITTED}
-        same_length = replace(self, epochs=preset.epochs, iterations=preset.iterations, **fitted)
-        return label if same_length == preset else label + "+"
+        if self.weight_decay != preset.weight_decay:
+            label += f"-wd{self.weight_decay:g}"
+        said = ("epochs", "iterations", "weight_decay", *_FITTED)
+        rest = replace(self, **{name: getattr(preset, name) for name in said})
+        return label if rest == preset else label + "+"
 
     def __str__(self) -> str:
         return self.label
@@ -428,7 +433,7 @@ RECIPES: dict[str, Recipe] = {
     "paper": Recipe(
         "paper", epochs=None, iterations=64_000, schedule="steps", milestones=(32_000, 48_000)
     ),
-    "short": Recipe("short", epochs=30, warmup_epochs=1.0),
+    "short": Recipe("short", epochs=30, warmup_epochs=1.0, weight_decay=5e-4),
     "quick": Recipe(
         "quick", epochs=8, warmup_epochs=1.0, batch_size=64, train_images=2560, test_images=1000
     ),

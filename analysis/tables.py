@@ -150,10 +150,46 @@ REFINEMENT = (
     *MEASURED_OVER,
 )
 
+_PROBED_AT = (
+    Column("epoch", "int64", "", "complete epochs; 0 in the first one"),
+    Column("iteration", "int64", "", "optimiser updates done; 0: at initialisation"),
+)
+
+PROBES = (
+    *_PROBED_AT,
+    *(column for column in RESPONSES[1:7]),
+    Column("std", "float64", "", "of the response on the probe; none without a BN", 0.0),
+    Column("mean", "float64", "", "of the response on the probe"),
+    Column("zeros", "float64", "", "share of zeros after the ReLU that follows", 0.0),
+    Column("grad_norm", "float64", "", "of the layer's weight, in the last training batch", 0.0),
+    Column("weight_norm", "float64", "", "of the layer's weight", 0.0),
+    Column("n_images", "int64", "", "of the probe: fixed, class-balanced test images"),
+)
+"""One row per layer and probe. In epoch 0 BN normalizes by the probe's own batches, from then on
+by its running statistics."""
+
+PROBE_BLOCKS = (
+    *_PROBED_AT,
+    *(column for column in REFINEMENT[1:5]),
+    Column("rms_x", "float64", "", "root mean square of the shortcut's output, median", 0.0),
+    Column("rms_f", "float64", "", "root mean square of the residual function F, median", 0.0),
+    Column("ratio", "float64", "", "rms_f / rms_x of an image, median over the probe", 0.0),
+    Column("ratio_low", "float64", "", "5th percentile over the probe's images", 0.0),
+    Column("ratio_high", "float64", "", "95th percentile over the probe's images", 0.0),
+    Column("cosine", "float64", "", "cos(x, x + F) of an image, median over the probe"),
+    Column("cosine_low", "float64", "", "5th percentile over the probe's images"),
+    Column("cosine_high", "float64", "", "95th percentile over the probe's images"),
+    Column("drift", "float64", "", "cos of the stage's first x and this block's x, median"),
+    Column("n_images", "int64", "", "of the probe"),
+)
+"""One row per block and probe, of nets with shortcuts."""
+
 SCHEMAS: dict[str, Table] = {
     "history": Table(HISTORY, increasing=True),
     "responses": Table(RESPONSES, at_the_end=lambda rows: rows["source"] == "measured"),
     "refinement": Table(REFINEMENT, at_the_end=lambda rows: rows["epoch"] >= 0),
+    "probes": Table(PROBES),
+    "probe_blocks": Table(PROBE_BLOCKS),
 }
 
 

@@ -13,7 +13,7 @@ from analysis.data.batches import (
     epoch_order,
 )
 from analysis.data.cache import cache_folder
-from analysis.data.images import Images
+from analysis.data.images import Images, balanced_choice
 from analysis.data.normalizer import Normalizer
 from analysis.data.sources import load_images
 
@@ -21,6 +21,7 @@ __all__ = [
     "Images",
     "Normalizer",
     "augment",
+    "balanced_choice",
     "cache_folder",
     "crop_flip",
     "draw_augmentation",

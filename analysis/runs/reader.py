@@ -139,6 +139,14 @@ class Run:
         """One row per block and epoch, else as `responses`; empty for plain nets."""
         return tables.first_measurement(self.table("refinement"))
 
+    def probes(self) -> pd.DataFrame:
+        """The `probes` table; empty where the run was made without."""
+        return self.table("probes")
+
+    def probe_blocks(self) -> pd.DataFrame:
+        """The `probe_blocks` table; empty for plain nets and where the run was made without."""
+        return self.table("probe_blocks")
+
     def stamp(self) -> tuple[int, ...]:
         """Changes when any of the run's tables or its status changes: a key for caches."""
         names = [files.STATUS, *(files.table_file(table) for table in tables.SCHEMAS)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ import torch
 from torch import Tensor
 
 from analysis.nets import Net, build
-from analysis.responses import closed_form
 from analysis.runs import Run, RunConfig, RunWriter, load_run, open_writer
 from analysis.runs.files import RESUME
 from analysis.runs.format import now
@@ -26,9 +25,9 @@ from analysis.text import Message
 from analysis.training import checkpoint, sitting
 from analysis.training.distributed import World
 from analysis.training.evaluate import evaluate
-from analysis.training.finish import measure
 from analysis.training.monitor import Monitor, Progress
 from analysis.training.prepare import TrainingImages, completed, load_training_images
+from analysis.training.recorders import Told, View, recorders
 from analysis.training.schedule import Length, learning_rate, length
 from analysis.training.updates import Updates
 
@@ -120,6 +119,11 @@ class _Trainer:
         self.net = self._build()
         self.updates = Updates(self.net, config, images, world, self.device)
         self.optimizer, self.normalizer = self.updates.optimizer, self.updates.normalizer
+        self.told = Told(recorders())
+        self.view = View(
+            self.net, self.normalizer, self.updates.test, self.updates.test_labels,
+            monitor.tick, bool(self.compute.compile),
+        )  # fmt: skip
 
     def _build(self) -> Net:
         net = build(self.config.net, self.config.seed).to(self.device)
@@ -134,7 +138,8 @@ class _Trainer:
             at = replace(at, warming=True)
         self.monitor.begin(self.length, at)
         if self.writer:
-            self.writer.cut_tables(at.epoch)
+            # Before the first epoch is whole nothing of it counts, not even the look at its start.
+            self.writer.cut_tables(at.epoch, at.iteration if at.epoch else -1)
             self.writer.set_status(
                 epoch=at.epoch, iteration=at.iteration, epochs_total=self.length.epochs, step=0
             )
@@ -145,6 +150,9 @@ class _Trainer:
         if self.compute.compile:
             self.net.compile()  # in place, so that the state dict keeps its names
         self.updates.module = self.world.wrap(self.net)
+        self.view.epoch, self.view.iteration = at.epoch, at.iteration
+        if at.iteration == 0:
+            self._tell("on_start")
         while at.iteration < self.length.iterations:
             at = self._epoch(at)
         self._finish(at)
@@ -166,14 +174,15 @@ class _Trainer:
             at.epoch + 1, at.iteration + steps, warming, self.monitor.wall_seconds
         )
         row["wall_seconds"] = after.wall_seconds
+        self.view.epoch, self.view.history = after.epoch, row
+        self._tell("on_epoch")
         if self.writer:
             self._store(self.writer, after, row)
         return after
 
     def _store(self, writer: RunWriter, at: checkpoint.Position, row: dict[str, float]) -> None:
         """Tables, then weights, then the status, so that the status never claims too much."""
-        writer.append("history", [row])
-        writer.append("responses", closed_form(self.net, at.epoch))
+        self._append(writer)
         checkpoint.save(writer, self.net, self.optimizer, self.normalizer, at)
         writer.set_status(
             epoch=at.epoch, iteration=at.iteration, step=0, wall_seconds=at.wall_seconds,
@@ -187,6 +196,15 @@ class _Trainer:
             f"learning rate {row['lr']:.4g}, {row['images_per_second']:.0f} images/s"
         )
 
+    def _tell(self, event: str) -> None:
+        """Show the net to the recorders, in the process that writes."""
+        if self.writer:
+            self.told.tell(event, self.view)
+
+    def _append(self, writer: RunWriter) -> None:
+        for table, rows in self.told.take():
+            writer.append(table, rows)
+
     def _steps(
         self, at: checkpoint.Position, steps: int
     ) -> tuple[float, float, float, bool, float]:
@@ -199,6 +217,8 @@ class _Trainer:
         for step in range(steps):
             lr = learning_rate(self.recipe, self.length, at.iteration + step, warming)
             sums += self.updates.update(step, lr)
+            self.view.iteration = at.iteration + step + 1
+            self._tell("on_update")
             if (step + 1) % _WARMING_WINDOW == 0:
                 recent = self.world.total(sums.double().cpu())
                 warming = warming and float(100 * recent[1] / recent[2]) > self._warm_enough
@@ -237,13 +257,8 @@ class _Trainer:
         self.monitor.phase = "measuring"
         if self.writer is None:
             return
-        # Hooks would have a compiled net compiled again, and broken into pieces at each of them.
-        eager = torch.compiler.set_stance("force_eager") if self.compute.compile else nullcontext()
-        with eager:
-            found = measure(self.net, self.updates.test, self.normalizer, at.epoch, tick=self.monitor.tick)
-        self.writer.append("responses", found.responses)
-        if len(found.refinement):
-            self.writer.append("refinement", found.refinement)
+        self._tell("on_end")
+        self._append(self.writer)
         self.writer.set_status(
             state="finished", reason=Message(), ended=now(), seconds_left=None, step=0,
             wall_seconds=self.monitor.wall_seconds, memory_mb=self.monitor.memory_mb,

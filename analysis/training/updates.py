@@ -28,10 +28,20 @@ class Updates:
     """All updates of one session of one training; owns the optimizer."""
 
     def __init__(
-        self, net: Net, config: RunConfig, images: TrainingImages, world: World, device: torch.device
+        self,
+        net: Net,
+        config: RunConfig,
+        images: TrainingImages,
+        world: World,
+        device: torch.device,
     ) -> None:
         assert config.recipe is not None
-        self.net, self.config, self.recipe, self.compute = net, config, config.recipe, config.compute
+        self.net, self.config, self.recipe, self.compute = (
+            net,
+            config,
+            config.recipe,
+            config.compute,
+        )
         self.world, self.device = world, device
         self.module: torch.nn.Module = net
         self.normalizer = images.normalizer.to(device)

@@ -36,7 +36,9 @@ def random_images(n: int = 50_000) -> TrainingImages:
     return TrainingImages(images, None, None, Normalizer.fit(pixels[:1000]), info)
 
 
-def bench(net: str, images: TrainingImages, compute: Compute, seconds: float) -> tuple[float, float]:
+def bench(
+    net: str, images: TrainingImages, compute: Compute, seconds: float
+) -> tuple[float, float]:
     """(updates a second, mean loss over the first hundred updates)."""
     spec = NetSpec.parse(net)
     compute = resolve(compute)
