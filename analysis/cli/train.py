@@ -119,6 +119,10 @@ def resume(
     background: Annotated[
         bool, typer.Option("--background", help="Put it in the queue instead of waiting for it.")
     ] = False,
+    device: Annotated[
+        str, typer.Option(help="Go on with another device than before, e.g. cpu.")
+    ] = "",
+    threads: Threads = None,
     queued: Annotated[bool, typer.Option("--queued", hidden=True)] = False,
 ) -> None:
     """Go on with a run that was cancelled, failed or killed, from its last whole epoch."""
@@ -129,6 +133,11 @@ def resume(
     path = found.path
     if not queued:
         check_resumable(found)
+    if device or threads:
+        from analysis.spec import Compute
+        from analysis.training import move_run
+
+        move_run(path, Compute(device or found.config.compute.device, threads=threads))
     if background:
         jobs.queue_again(path)
     else:

@@ -5,6 +5,6 @@ Knows nothing of pages, figures or the command line.
 """
 
 from analysis.training.loop import Progress, train_run
-from analysis.training.prepare import prepare_run
+from analysis.training.prepare import move_run, prepare_run
 
-__all__ = ["Progress", "prepare_run", "train_run"]
+__all__ = ["Progress", "move_run", "prepare_run", "train_run"]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from analysis.data import Images, Normalizer, load_images
 from analysis.errors import DataError
-from analysis.runs import ImagesInfo, RunConfig, create_run
+from analysis.runs import ImagesInfo, RunConfig, create_run, open_writer
 from analysis.runs.format import now
 from analysis.spec import Compute, DataSpec, NetSpec, Recipe
 from analysis.training.hardware import resolve
@@ -36,6 +36,27 @@ def prepare_run(
         created=now(), command=command, origin=origin or {},
     )  # fmt: skip
     return create_run(folder, config, run_id)
+
+
+def move_run(path: Path, compute: Compute) -> None:
+    """Have a run that has begun go on with another device, precision or number of threads.
+
+    What computed it until then is kept in train.log and, by the next session, in its status.
+
+    Raises:
+        SpecError: there is no such device here.
+        RunInUse: another process trains it.
+    """
+    with open_writer(path) as writer:
+        resolved, before = resolve(compute, images=0), writer.config.compute
+        if writer.config.images is None or resolved == before:
+            writer.complete_config(replace(writer.config, compute=compute))
+            return
+        writer.complete_config(replace(writer.config, compute=resolved))
+        words = [f"{c.device} in {c.precision}" for c in (before, resolved)]
+        writer.log(
+            f"goes on after epoch {writer.status.epoch} on {words[1]}, until here {words[0]}"
+        )
 
 
 @dataclass(frozen=True)

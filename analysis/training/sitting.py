@@ -127,8 +127,18 @@ def _start(writer: RunWriter) -> None:
         state="running", reason=Message(), ended="", step=0, seconds_left=None, pid=process.pid,
         pid_started=process.create_time(), started=writer.status.started or now(),
         versions=describe_versions(),
-        machine=describe_machine(resolve(writer.config.compute).device),
+        machine=_machine(writer),
     )  # fmt: skip
+
+
+def _machine(writer: RunWriter) -> dict[str, Any]:
+    """This machine, with those of earlier sessions that were others."""
+    here = describe_machine(resolve(writer.config.compute).device)
+    before = dict(writer.status.machine)
+    earlier = before.pop("earlier", [])
+    if before and before != here:
+        earlier = [*earlier, before]
+    return here | ({"earlier": earlier} if earlier else {})
 
 
 def _set_status(writer: RunWriter | None, **changes: Any) -> None:
