@@ -17,11 +17,15 @@ from analysis.errors import RunError, SpecError
 from analysis.jobs.queue import create_waiting, put_last, queue_lock
 from analysis.runs import Run, RunConfig, create_run, files, open_writer
 from analysis.runs.format import now
-from analysis.runs.reader import no_weights
+from analysis.runs.provenance import (
+    Constructed,
+    Continued,
+    Provenance,
+    Scratch,
+    constructed,
+)
 from analysis.spec import RECIPES, Compute, Recipe
 
-PLACE = "place"
-"""In the origin of a construction: where the shallower net's run is."""
 _ALIVE = ("queued", "running", "finished")
 
 
@@ -57,8 +61,8 @@ def trained_with(run: Run) -> Recipe:
         )
     if run.config.recipe is not None:
         return run.config.recipe
-    known = run.config.origin.get("recipe")
-    return Recipe.from_dict(known) if known else Recipe("all images", epochs=1)
+    known = run.construction.recipe if run.construction else None
+    return known or Recipe("all images", epochs=1)
 
 
 def images_at_hand(run: Run) -> bool:
@@ -95,8 +99,7 @@ def prepare_construction(
 
 def _construction_config(run: Run, depth: int, calibrate: bool, command: str) -> RunConfig:
     spec = plan.deeper_spec(run.config.net, depth)
-    if not run.weights_path.exists():
-        raise no_weights(run.weights_path)
+    run.check_weights()
     recipe = trained_with(run)
     if not images_at_hand(run):
         raise RunError(
@@ -104,10 +107,7 @@ def _construction_config(run: Run, depth: int, calibrate: bool, command: str) ->
             "measured here; take a run whose images are here, or put them where they were",
             run=run.id, data=run.config.data,
         )  # fmt: skip
-    origin = {
-        "kind": "construction", "from": run.id, "net": run.net, "calibrated": calibrate,
-        "recipe": recipe.to_dict(), PLACE: str(run.path.resolve()),
-    }  # fmt: skip
+    origin = Constructed(run.id, run.net, calibrate, recipe, place=str(run.path.resolve()))
     return RunConfig(
         net=spec, recipe=None, data=run.config.data, images=run.config.images,
         seed=run.config.seed, compute=Compute("cpu", "float32", compile=False), created=now(),
@@ -132,7 +132,11 @@ def queue_construction(
 
 
 def _same_making(one: RunConfig, other: RunConfig) -> bool:
-    return all(one.origin.get(n) == other.origin.get(n) for n in ("from", "calibrated"))
+    first, second = constructed(one.origin), constructed(other.origin)
+    return bool(
+        first and second
+        and (first.run, first.calibrated) == (second.run, second.calibrated)
+    )  # fmt: skip
 
 
 def constructions_under_way(runs: Sequence[Run]) -> list[Run]:
@@ -168,13 +172,22 @@ def has_recipe(run: Run) -> bool:
 
 def study(built: Run, runs: Sequence[Run]) -> Study:
     """Everything there is of one constructed net, in any state that is or may become a result."""
-    shallow = next((run for run in runs if run.id == built.config.origin.get("from")), None)
+    made = built.construction
+    shallow = next((run for run in runs if made and run.id == made.run), None)
     recipe = built.comparison_key[1]
     alive = [run for run in runs if run.config.recipe and run.state in _ALIVE]
     alike = [run for run in alive if run.config.net == built.config.net and _same_data(run, built)]
-    on = [r for r in alike if r.config.origin.get("built") == built.id and _answers(r, built)]
+    on = [r for r in alike if _begins_with(r, built) and _answers(r, built)]
     scratch = [r for r in alike if r.from_scratch and r.comparison_key[1] == recipe]
     return Study(built, shallow, on, scratch)
+
+
+def _begins_with(run: Run, built: Run) -> bool:
+    match run.config.origin:
+        case Continued(built=begun):
+            return begun == built.id
+        case _:
+            return False
 
 
 def _answers(run: Run, built: Run) -> bool:
@@ -182,11 +195,11 @@ def _answers(run: Run, built: Run) -> bool:
 
     By the shallower net's recipe where it has one, else at least over the same images.
     """
-    if not run.weights_path.exists():
+    if not run.has_weights:
         return False
     if has_recipe(built):
         return run.comparison_key[1] == built.comparison_key[1]
-    return _same_images(run.config.recipe, built.config.origin.get("recipe"))
+    return _same_images(run.config.recipe, built.config.origin)
 
 
 def _same_data(run: Run, built: Run) -> bool:
@@ -216,14 +229,17 @@ def continue_run(
     if not is_built(built):
         raise RunError("{run} is no constructed net as it was made", run=built.id)
     chosen = recipe or own_recipe(built)
-    origin = {**built.config.origin, "built": built.id}
+    built.check_weights()
+    start = built.config.origin
+    assert isinstance(start, Constructed)
+    origin = Continued(start, built.id)
     path = create_run(folder, _config(built, chosen, command, origin))
     try:
         with open_writer(path) as writer:
             files.write_whole(
                 path / files.MODEL, lambda temporary: shutil.copyfile(built.weights_path, temporary)
             )
-            if recipe is None or _same_images(recipe, origin.get("recipe")):
+            if recipe is None or _same_images(recipe, start):
                 writer.append("history", built.history())
     except BaseException:  # without its weights it would begin with the initialisation
         shutil.rmtree(path, ignore_errors=True)
@@ -231,18 +247,21 @@ def continue_run(
     return path
 
 
-def _same_images(recipe: Recipe | None, values: object) -> bool:
-    """Whether a recipe chooses the images that another one chose."""
+def _same_images(recipe: Recipe | None, origin: Provenance) -> bool:
+    """Whether a recipe chooses the images over which a constructed net was measured."""
+    start = constructed(origin)
+    known = start.recipe if start else None
     names = ("train_images", "test_images", "validation")
-    known = values if isinstance(values, dict) else {}
-    return all(getattr(recipe, name) == known.get(name) for name in names)
+    return all(getattr(recipe, name, None) == getattr(known, name, None) for name in names)
 
 
-def _config(built: Run, recipe: Recipe, command: str = "", origin: dict | None = None) -> RunConfig:
+def _config(
+    built: Run, recipe: Recipe, command: str = "", origin: Provenance = Scratch()
+) -> RunConfig:
     return RunConfig(
         net=built.config.net, recipe=recipe, data=built.config.data, images=None,
         seed=built.config.seed, compute=Compute(), created=now(), command=command,
-        origin=origin or {},
+        origin=origin,
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from analysis.errors import RunDamaged
 from analysis.nets import Net, build
+from analysis.runs.files import check_regular, exists
 from analysis.runs.reader import no_weights
 from analysis.text import Listed, Message
 
@@ -39,12 +40,13 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """
     from safetensors import SafetensorError, safe_open
 
+    if not exists(path):
+        raise no_weights(path)
+    check_regular(path)
     try:
         with safe_open(path, framework="pt") as file:
             names = list(file.keys())
             return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
-    except FileNotFoundError:
-        raise no_weights(path) from None
     except (SafetensorError, OSError) as error:
         raise RunDamaged("{path} is not whole: {error}", path=path, error=error) from error
 
@@ -88,6 +90,7 @@ def load_net(run: Run, device: torch.device | str = "cpu") -> tuple[Net, Normali
     """
     from analysis.data import Normalizer
 
+    run.check_weights()
     tensors, _ = read_tensors(run.weights_path)
     state = {name: v for name, v in tensors.items() if not name.startswith(NORMALIZER)}
     rest = {n.removeprefix(NORMALIZER): v for n, v in tensors.items() if n.startswith(NORMALIZER)}

@@ -154,6 +154,7 @@ def test_option_a_costs_what_the_weights_on_disk_have(extra, state, tmp_path):
     """A projection's 32 weights in the residual run's file, and the claim fails; BN's do not."""
     runs = [made(tmp_path, net) for net in ("plain-8", "resnet-8")]
     tensors = {"head.fc.bias": np.zeros(10), "stem.bn.running_mean": np.zeros(16)}
+    save_file(tensors, runs[0].weights_path)
     if extra:
         tensors["stage2.block1.shortcut.conv.weight"] = np.zeros((extra, 1, 1, 1))
     save_file(tensors, runs[1].weights_path)

@@ -133,7 +133,7 @@ def test_nonsense_in_the_status_is_a_reason(tmp_path: Path, field: str, value, r
 
 def test_a_torn_last_line_is_left_out(tmp_path: Path):
     """A kill in mid-write costs a row, not the table."""
-    path = write_run(tmp_path, epochs=3)
+    path = write_run(tmp_path, epochs=3, state="running")
     text = (path / "history.csv").read_text()
     (path / "history.csv").write_text(text[:-10])
 
@@ -152,6 +152,7 @@ def test_a_table_with_other_columns_is_damaged(tmp_path: Path):
 def test_a_run_without_a_table_has_an_empty_one(tmp_path: Path):
     """An imported net has no history."""
     path = write_run(tmp_path)
+    edit(path / "config.json", recipe=None, origin={"kind": "import"})
     (path / "history.csv").unlink()
 
     assert len(load_run(path).history()) == 0
@@ -202,7 +203,7 @@ def test_a_lock_file_of_another_account_tells_as_well(tmp_path: Path):
 
 def test_a_damaged_table_says_of_which_run(tmp_path: Path):
     """With ten runs on a page, the file's name alone would not do."""
-    path = write_run(tmp_path)
+    path = write_run(tmp_path, state="running")
     (path / "history.csv").write_text("epoch,nonsense\n1,2\n")
     with pytest.raises(RunDamaged, match=f"{path.name}: history.csv"):
         load_run(path).history()
@@ -312,7 +313,7 @@ def test_the_bundled_runs_are_whole():
     for run in runs:
         assert isinstance(run, Run), run
         assert run.state == "finished"
-        first = 0 if run.config.origin else 1  # constructed nets begin with what they were given
+        first = 0 if run.construction else 1  # constructed nets begin with what they were given
         assert run.history()["epoch"].tolist() == list(range(first, run.status.epoch + 1))
         assert run.status.epoch == run.status.epochs_total
         measured = {"measured"} if run.is_construction else {"measured", "closed_form"}

@@ -10,7 +10,7 @@ import pytest
 from analysis import tables
 from analysis.errors import RunDamaged
 from analysis.runs import Run, list_runs, load_run, open_writer
-from analysis.runs.reader import read_table
+from analysis.runs.checks import read_table
 from tests.tiny import write_run
 
 FROZEN = Path(__file__).parent / "frozen"
@@ -25,7 +25,7 @@ def test_the_frozen_runs_of_format_1_open():
     for run in runs:
         assert isinstance(run, Run), run
         assert run.state == "finished"
-        assert len(run.history()) == run.status.epoch + bool(run.config.origin)
+        assert len(run.history()) == run.status.epoch + bool(run.construction)
         assert run.responses().columns.tolist() == tables.names("responses")
         assert set(run.responses()["fingerprint"]) == {""}
 
@@ -82,7 +82,7 @@ def test_a_column_of_the_files_own_version_can_not_be_missing():
 
 def test_rows_are_added_to_a_table_of_an_older_version(tmp_path: Path):
     """The file is whole afterwards: no row is longer than the header."""
-    path = write_run(tmp_path, epochs=2)
+    path = write_run(tmp_path, epochs=2, state="running")
     file = path / "responses.csv"
     old = pd.read_csv(file)[[c.name for c in tables.RESPONSES if c.since == 1]]
     old.to_csv(file, index=False)
@@ -111,7 +111,7 @@ def test_rows_are_added_to_a_table_of_an_older_version(tmp_path: Path):
 )
 def test_a_value_out_of_range_is_named(tmp_path: Path, column: str, value: str, reason: str):
     """Column, value and row."""
-    path = write_run(tmp_path)
+    path = write_run(tmp_path, state="running")
     rows = [line.split(",") for line in (path / "history.csv").read_text().splitlines()]
     rows[2][rows[0].index(column)] = value
     (path / "history.csv").write_text("".join(",".join(row) + "\n" for row in rows))
@@ -123,7 +123,7 @@ def test_a_value_out_of_range_is_named(tmp_path: Path, column: str, value: str, 
 
 def test_cutting_back_drops_what_is_measured_again(tmp_path: Path):
     """Later epochs, later updates of the same epoch, and measurements of the end."""
-    path = write_run(tmp_path, "resnet-8", epochs=3)
+    path = write_run(tmp_path, "resnet-8", epochs=3, state="running")
     with open_writer(path) as writer:
         writer.cut_tables(2)
         assert set(load_run(path).responses()["source"]) == {"closed_form"}

@@ -15,6 +15,7 @@ from safetensors.numpy import save_file
 
 from analysis import plan
 from analysis.runs import ImagesInfo, RunConfig, create_run, open_writer
+from analysis.runs.checks import weight_shapes
 from analysis.spec import Compute, DataSpec, NetSpec, Recipe
 
 FINGERPRINT = "00000000000000aa"
@@ -87,6 +88,12 @@ def responses(net: NetSpec, epochs: int) -> pd.DataFrame:
     return pd.concat([closed, measured], ignore_index=True)
 
 
+def weights(net: NetSpec) -> dict[str, np.ndarray]:
+    """Zeros in the shapes of the convolutions and the linear layer, a byte each."""
+    shapes = dict(weight_shapes(net))
+    return {name: np.zeros(shape, np.int8) for name, shape in shapes.items()}
+
+
 def write_run(
     folder: Path | str,
     net: str = "plain-8",
@@ -126,7 +133,7 @@ def write_run(
         command=f"python -m analysis train --net {net} --data {data} --recipe {recipe.name}",
     )
     path = create_run(folder, config, run_id or f"2026-11-24_{net}_{recipe.label}_s{seed}_tiny")
-    save_file({"head.fc.bias": np.zeros(10, np.float32)}, path / "model.safetensors")
+    save_file(weights(spec), path / "model.safetensors")
     train, test = errors(spec, epochs)
     with open_writer(path) as writer:
         if epochs:

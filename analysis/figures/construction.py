@@ -43,14 +43,15 @@ def construction_info(study: Study) -> pd.DataFrame:
 
 def _shallow(study: Study) -> list[tuple]:
     """The shallower net's last errors: as measured beside the constructed net, else as recorded."""
-    run, origin = study.shallow, study.built.config.origin
-    errors = origin.get("errors") or {}
-    if not errors and run is not None:
-        errors = {"train": train_error(run), "test": test_error(run)}
+    run, origin = study.shallow, study.built.construction
+    assert origin is not None
+    if origin.errors is not None:
+        errors = {"clean": origin.errors.train, "test": origin.errors.test}
+    else:
+        errors = {"clean": train_error(run), "test": test_error(run)} if run else {}
     seed, epoch = (run.config.seed, run.status.epoch) if run else (study.built.config.seed, 0)
-    own = ("shallow", str(origin.get("from")), str(origin.get("net")), seed, epoch)
-    words = {"train": "clean", "test": "test"}
-    return [(*own, words[name], error) for name, error in errors.items() if name in words]
+    own = ("shallow", origin.run, origin.net, seed, epoch)
+    return [(*own, name, error) for name, error in errors.items()]
 
 
 def _of_history(series: str, run: Run, of: Run) -> list[tuple]:

@@ -37,7 +37,7 @@ from analysis.importing.verification import (
 )
 from analysis.nets import Net, build
 from analysis.responses import Recording, closed_form
-from analysis.runs import Run, RunConfig, create_run, files, load_run, open_writer
+from analysis.runs import Run, RunConfig, create_run, files, load_run, open_writer, provenance
 from analysis.runs.format import now
 from analysis.spec import Compute, DataSpec, NetSpec
 from analysis.text import Message
@@ -132,7 +132,7 @@ def _import(
         net=spec, recipe=None, data=data, seed=0, compute=Compute(), created=now(),
         images=images.info(subset=len(images.test) < len(whole.test)) if images and whole else None,
         command=command, normalization=chosen.to_dict() if chosen else {},
-        origin=_origin(found, measured, notes, warnings),
+        origin=provenance.parse(_origin(found, measured, notes, warnings)),
     )  # fmt: skip
     run = _write(folder, config, made, normalizer, found, measured, recording)
     inspection = replace(found, net=replace(found.net, spec=spec))

@@ -14,6 +14,7 @@ from typing import Any
 from analysis.errors import SpecError
 from analysis.runs import RunConfig
 from analysis.runs.format import now
+from analysis.runs.provenance import Scratch
 from analysis.spec import Compute, DataSpec, NetSpec, Recipe, recipe_for
 from analysis.text import Listed
 
@@ -99,7 +100,7 @@ class Request:
     def same_training(self, config: RunConfig) -> bool:
         """Whether a run of this config would compute the very same, fresh weights and all."""
         mine = self.config()
-        return not config.origin and (mine.net, mine.recipe, mine.data, mine.seed) == (
+        return config.origin == Scratch() and (mine.net, mine.recipe, mine.data, mine.seed) == (
             config.net, config.recipe, config.data, config.seed,
         )  # fmt: skip
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 from torch import Tensor
 
-from analysis.continuation import PLACE, trained_with
+from analysis.continuation import trained_with
 from analysis.data import Normalizer
 from analysis.errors import RunError
 from analysis.lens.construction import block_differences, deepen, stage_statistics
@@ -26,6 +26,7 @@ from analysis.responses.recorder import RECORD_BATCH
 from analysis.runs import (
     BUNDLED,
     Run,
+    RunConfig,
     RunWriter,
     default_folder,
     load_run,
@@ -33,6 +34,7 @@ from analysis.runs import (
 )
 from analysis.runs.files import MODEL
 from analysis.runs.format import now
+from analysis.runs.provenance import Constructed, Errors
 from analysis.training import sitting
 from analysis.training.evaluate import EVALUATION_BATCH, evaluate
 from analysis.training.finish import measure
@@ -88,10 +90,10 @@ def carry_out(
 
 def _base(writer: RunWriter) -> Run:
     """The shallower net's run: where it was, else by its whole id where runs are."""
-    origin = writer.config.origin
-    name = str(origin["from"])
+    origin = _origin(writer.config)
+    name = origin.run
     folders = (writer.path.parent, BUNDLED, default_folder())
-    known = [Path(origin[PLACE])] if origin.get(PLACE) else []
+    known = [Path(origin.place)] if origin.place else []
     for path in (*known, *(folder / name for folder in folders)):
         if path.is_dir():
             return load_run(path)
@@ -99,22 +101,28 @@ def _base(writer: RunWriter) -> Run:
 
 
 def _construct(writer: RunWriter, base: Run, ticks: _Ticks) -> None:
-    config = writer.config
+    config, origin = writer.config, _origin(writer.config)
     shallow, normalizer = load_net(base)
     images = run_images(base, ticks.decoded)
-    ticks.begin(images, bool(config.origin["calibrated"]))
+    ticks.begin(images, origin.calibrated)
     batches = _batches(images.images.train[:CALIBRATION_IMAGES], normalizer, ticks)
-    statistics = stage_statistics(shallow, batches) if config.origin["calibrated"] else None
+    statistics = stage_statistics(shallow, batches) if origin.calibrated else None
     deep = deepen(shallow, config.net.depth, statistics)
     before = _errors(shallow, images, normalizer, ticks)
     measured = _measured(deep, normalizer, images, ticks)
-    errors = dict(zip(("train", "test"), before, strict=True))
-    origin = {**config.origin, "errors": errors}
+    origin = replace(origin, errors=Errors(*before))
     writer.complete_config(replace(config, origin=origin))
     _finish(writer, deep, normalizer, measured, ticks.wall_seconds)
     # Only now, since it is asked for again where the last step fails.
-    kept = {name: value for name, value in origin.items() if name != PLACE}
-    writer.complete_config(replace(config, origin=kept))
+    writer.complete_config(replace(config, origin=replace(origin, place="")))
+
+
+def _origin(config: RunConfig) -> Constructed:
+    match config.origin:
+        case Constructed() as origin:
+            return origin
+        case _:
+            raise RunError("{net} was not asked for as a construction", net=config.net.name)
 
 
 class _Ticks:
@@ -254,10 +262,12 @@ def compare_runs(
     shallow_net, normalizer = load_net(run)
     deep_net, _own = load_net(load_run(deep.path))
     batch = normalizer.apply(run_images(run).images.test[:n_images])
-    known = deep.config.origin["errors"]
+    known = _origin(deep.config).errors
+    if known is None:
+        raise RunError("{run} has not been measured yet", run=deep.id)
     after = float(deep.status.train_error_clean or 0), float(deep.status.test_error or 0)
     return (
         block_differences(shallow_net, deep_net, batch),
-        (known["train"], known["test"]),
+        (known.train, known.test),
         after,
     )

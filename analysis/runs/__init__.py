@@ -1,7 +1,8 @@
 """A trained net on disk: a directory that a person can read and any tool can open.
 
 `files` writes whole or not at all, `format` says what is in config.json and status.json,
-`reader` lists and checks runs, `writer` makes them; `recordings` are layer responses of modules
+`fields` and `provenance` check and parse what they hold, `checks` looks whether a run is whole,
+`reader` lists runs, `writer` makes them; `recordings` are layer responses of modules
 that are no nets of ours, `finding` tells which run or recording a name means. Nothing here imports
 torch, and no file of a run is a pickle, so that reading one executes nothing by construction.
 """
@@ -23,6 +24,7 @@ from analysis.runs.recordings import (
     SavedRecording,
     list_recordings,
     load_recording,
+    only_readable,
     write_recording,
 )
 from analysis.runs.writer import RunWriter, create_run, delete_run, open_writer
@@ -48,6 +50,7 @@ __all__ = [
     "load_or_damaged",
     "load_recording",
     "load_run",
+    "only_readable",
     "open_writer",
     "run_paths",
     "write_recording",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,8 @@ RESUME = "resume.safetensors"
 LOG = "train.log"
 CANCEL = "cancel"
 LOCK = "lock"
+_LARGEST_JSON = 2**24
+_DIGITS = 40
 
 _UMASK = os.umask(0o022)
 os.umask(_UMASK)
@@ -64,21 +68,93 @@ def write_json(path: Path, values: dict[str, Any], durable: bool = True) -> None
     write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"), durable)
 
 
+def exists(path: Path) -> bool:
+    """Whether there is anything; False also where a folder on the way can't be entered."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """The same of a directory."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def check_regular(path: Path) -> None:
+    """Before a file is opened, which may wait for ever at a pipe or read a device.
+
+    Raises:
+        RunDamaged: missing, no regular file, or its folder can't be entered.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise RunDamaged("{file} is missing", file=path.name) from None
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from error
+    if not stat.S_ISREG(mode):
+        raise RunDamaged("{file} is not a regular file", file=path.name)
+
+
+def unreadable(path: Path, error: Exception) -> RunDamaged:
+    """The error of a file that is there and can't be read."""
+    reason = getattr(error, "strerror", None) or error
+    return RunDamaged("{file} can't be read: {error}", file=path.name, error=reason)
+
+
+def read_text(path: Path, most: int = 2**30) -> str:
+    """A regular file's text, UTF-8.
+
+    Raises:
+        RunDamaged: missing, not regular, not UTF-8, larger than `most` bytes.
+    """
+    check_regular(path)
+    try:
+        with open(path, "rb") as file:
+            data = file.read(most + 1)
+        text = data.decode("utf-8")
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from error
+    if len(data) > most:
+        raise RunDamaged("{file} is larger than {most} bytes", file=path.name, most=most)
+    return text
+
+
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file.
+    """The object in a JSON file: every number finite, every text encodable.
 
     Raises:
         RunDamaged: no such file, not JSON, or not an object.
     """
+    text = read_text(path, _LARGEST_JSON)
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RunDamaged("{file} is missing", file=path.name) from None
-    except (OSError, ValueError) as error:
-        raise RunDamaged("{file} can't be read: {error}", file=path.name, error=error) from error
+        values = json.loads(
+            text, parse_constant=_number, parse_float=_number, parse_int=_whole_number
+        )
+        if "\\u" in text:
+            json.dumps(values, ensure_ascii=False).encode("utf-8")  # half a surrogate pair
+    except (ValueError, RecursionError) as error:
+        raise unreadable(path, error) from error
     if not isinstance(values, dict):
         raise RunDamaged("{file} holds no JSON object", file=path.name)
     return values
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is no finite number")
+    return value
+
+
+def _whole_number(text: str) -> int:
+    if len(text) > _DIGITS:
+        raise ValueError(f"a number has {len(text)} digits")
+    return int(text)
 
 
 def append_text(path: Path, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,7 +28,7 @@ def find_run(name: str, folders: Iterable[Path | str] | None = None) -> Run:
         RunError: none or several fit, or it is a recording; the message lists what there is.
         RunDamaged: the one that fits is damaged.
     """
-    if (Path(name) / files.CONFIG).exists():
+    if _is_path(name, files.CONFIG):
         return load_run(name)
     places = None if folders is None else list(folders)
     runs = list_runs(places)
@@ -52,9 +53,9 @@ def find_comparable(name: str, folders: Iterable[Path | str] | None = None) -> C
         RunError: none or several fit; the message lists what there is.
         RunDamaged: the one that fits is damaged.
     """
-    if (Path(name) / files.CONFIG).exists():
+    if _is_path(name, files.CONFIG):
         return load_run(name)
-    if (Path(name) / RECORDING).exists():
+    if _is_path(name, RECORDING):
         return load_recording(name)
     places = None if folders is None else list(folders)
     known = [*list_runs(places), *list_recordings(places)]
@@ -85,10 +86,28 @@ def _named(name: str, known: Sequence[Entry]) -> Entry | None:
     return None
 
 
+def _is_path(name: str, file: str) -> bool:
+    """Whether a name is the path of a directory with this file in it."""
+    return files.exists(Path(name) / file)
+
+
+_LISTED = 8
+"""Ids that are listed where none fits."""
+
+
 def _nothing(name: str, known: Sequence[Entry]) -> RunError:
-    listed = "\n  ".join(entry.id for entry in known)
-    if not listed:
+    """Lists the ids that are most like what was typed, not the hundreds that there may be."""
+    if not known:
         return RunError(
             "no run {name!r}, and no other yet: `python -m analysis train` makes one", name=name
         )
-    return RunError("no run {name!r}. There are:\n  {listed}", name=name, listed=listed)
+    ids = [entry.id for entry in known]
+    if len(ids) <= _LISTED:
+        listed = "\n  ".join(ids)
+        return RunError("no run {name!r}. There are:\n  {listed}", name=name, listed=listed)
+    shown = get_close_matches(name, ids, _LISTED, cutoff=0.3) or ids[-_LISTED:]
+    return RunError(
+        "no run {name!r}. There are:\n  {listed}\nand {more} others: `python -m analysis list` "
+        "shows them",
+        name=name, listed="\n  ".join(shown), more=len(ids) - len(shown),
+    )  # fmt: skip

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from analysis import plan
-from analysis.errors import LensError, RunDamaged
+from analysis.errors import RunDamaged, SpecError
+from analysis.runs import provenance
+from analysis.runs.fields import Count, Percent, Positive, Range, check, check_fields
+from analysis.runs.files import CONFIG, STATUS
+from analysis.runs.provenance import SCRATCH, Provenance
 from analysis.spec import Compute, DataSpec, NetSpec, Recipe
 from analysis.text import Message
 
 FORMAT = 1
 
 State = Literal["queued", "running", "finished", "cancelled", "failed", "interrupted"]
-STATES = ("queued", "running", "finished", "cancelled", "failed", "interrupted")
+STATES = get_args(State)
 
 
 @dataclass(frozen=True)
@@ -26,13 +29,13 @@ class ImagesInfo:
 
     fingerprint: str
     """Hash of all pixels and labels, training and test (first 16 hex digits of SHA-256)."""
-    n_train: int
+    n_train: Count
     """Training images used."""
-    n_test: int
+    n_test: Count
     """Test images used."""
     classes: tuple[str, ...]
     """Class names in the order of the net's outputs."""
-    size: int = 32
+    size: Annotated[int, Range(1, 10_000)] = 32
     """Height and width in pixels."""
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """Per-channel mean of the training images in 0..1."""
@@ -55,11 +58,10 @@ class RunConfig:
     """ISO 8601 in UTC."""
     command: str = ""
     """The command line that makes this run."""
-    origin: dict[str, Any] = field(default_factory=dict)
-    """Where the first weights came from, unless from the initialisation: an import, a
-    construction."""
+    origin: Provenance = SCRATCH
+    """Where the first weights came from."""
     normalization: dict[str, Any] = field(default_factory=dict)
-    """Of an imported net's input: name, mean and std; empty: our own, the mean in model file."""
+    """Of an imported net's input: `InputScale`; empty: our own, the mean in model file."""
     extra: dict[str, Any] = field(default_factory=dict)
     """Fields of the file that this version does not know."""
 
@@ -67,7 +69,9 @@ class RunConfig:
         """As in config.json."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "extra"}
         for name, value in values.items():
-            if hasattr(value, "__dataclass_fields__"):
+            if hasattr(value, "to_json"):
+                values[name] = value.to_json()
+            elif hasattr(value, "__dataclass_fields__"):
                 values[name] = asdict(value)
         counts = {
             "parameters": plan.parameters(self.net),
@@ -95,42 +99,67 @@ class RunConfig:
                 version=version,
                 newest=FORMAT,
             )
+        check_fields(_Simple, values, CONFIG)
+        check_fields(InputScale, values.get("normalization", {}), CONFIG, "normalization")
         try:
             parsed: dict[str, Any] = {
-                "net": NetSpec.from_dict(values["net"]),
-                "recipe": _optional(Recipe, values.get("recipe")),
-                "data": _optional(DataSpec, values.get("data")),
-                "images": _images(values.get("images")),
-                "compute": Compute.from_dict(values.get("compute") or {}),
-                "seed": int(values["seed"]),
-                "created": str(values["created"]),
+                "net": _part(NetSpec, values["net"], "net"),
+                **{name: _optional(values, name, cls) for name, cls in _OPTIONAL.items()},
+                "compute": _optional(values, "compute", Compute) or Compute(),
+                "seed": values["seed"],
+                "created": values["created"],
+                "command": values.get("command", ""),
+                "origin": provenance.parse(values.get("origin", {})),
+                "normalization": values.get("normalization", {}),
             }
         except KeyError as error:
             raise RunDamaged("config.json has no field {error}", error=error) from error
-        except (LensError, TypeError, ValueError, AttributeError) as error:
-            raise RunDamaged("config.json: {error}", error=error) from error
-        for name, kind in (("command", str), ("origin", dict), ("normalization", dict)):
-            if name in values:
-                if not isinstance(values[name], kind):
-                    raise RunDamaged(
-                        "config.json: {name} is {value!r}", name=name, value=values[name]
-                    )
-                parsed[name] = values[name]
+        images, net = parsed["images"], parsed["net"]
+        if images is not None and len(images.classes) != net.classes:
+            raise RunDamaged(
+                "config.json: {found} names of classes, but the net has {classes} outputs",
+                found=len(images.classes), classes=net.classes,
+            )  # fmt: skip
         known = {*parsed, "format", "parameters", "multiply_adds"}
         return cls(**parsed, extra={k: v for k, v in values.items() if k not in known})
 
 
-def _optional(kind, values):
-    return None if values is None else kind.from_dict(values)
+def _optional(values: dict[str, Any], name: str, cls: Any) -> Any:
+    return None if values.get(name) is None else _part(cls, values[name], name)
 
 
-def _images(values: dict[str, Any] | None) -> ImagesInfo | None:
-    if values is None:
-        return None
-    known = {f.name for f in fields(ImagesInfo)}
-    return ImagesInfo(
-        **{k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known}  # ty: ignore[invalid-argument-type]
-    )
+def _part(cls: Any, held: object, name: str) -> Any:
+    """The object in config.json that describes a dataclass, as one. Raises RunDamaged."""
+    values = check_fields(cls, held, CONFIG, name)
+    known = {f.name for f in fields(cls)}
+    kept = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known}
+    try:
+        return cls.from_dict(values) if hasattr(cls, "from_dict") else cls(**kept)
+    except (SpecError, TypeError, ValueError) as error:
+        raise RunDamaged("config.json: {error}", error=error) from error
+
+
+_OPTIONAL = {"recipe": Recipe, "data": DataSpec, "images": ImagesInfo}
+
+
+@dataclass(frozen=True)
+class InputScale:
+    """(pixel - mean) / std, per colour, of pixels in 0..1."""
+
+    name: str = ""
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class _Simple:
+    """The simple fields of config.json."""
+
+    seed: int
+    created: str
+    command: str
+    origin: dict[str, Any]
+    normalization: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -138,41 +167,43 @@ class RunStatus:
     """How far a run is; small, and replaced whole."""
 
     state: State
-    epoch: int = 0
+    epoch: Count = 0
     """Complete epochs on disk."""
-    iteration: int = 0
+    iteration: Count = 0
     """Updates up to there."""
-    epochs_total: int = 0
+    epochs_total: Count = 0
     """Epochs that the recipe asks for."""
-    step: int = 0
+    step: Count = 0
     """Updates done of the epoch under way."""
-    steps_per_epoch: int = 0
-    train_error: float | None = None
+    steps_per_epoch: Count = 0
+    train_error: Percent | None = None
     """Running training error of the last complete epoch, percent."""
-    train_error_clean: float | None = None
+    train_error_clean: Percent | None = None
     """Training error on the clean training set at the end, percent."""
-    test_error: float | None = None
+    test_error: Percent | None = None
     """Of the last complete epoch, percent."""
-    queued_at: float | None = None
+    queued_at: Positive | None = None
     """When it was put in the queue, seconds since 1970: the queue's order. None: it never was."""
     reason: Message = field(default_factory=Message)
     """Why it stopped, in words, unless it finished. The file holds it in English, and as text and
     values, so that it is read in any language."""
-    pid: int | None = None
-    pid_started: float | None = None
+    pid: Count | None = None
+    pid_started: Positive | None = None
     """When that process began, seconds since 1970: a pid alone may be another's by now."""
     host: str = ""
     heartbeat: str = ""
     """When this was written, ISO 8601 in UTC."""
     started: str = ""
     ended: str = ""
-    wall_seconds: float = 0.0
+    wall_seconds: Positive = 0.0
     """Time spent on it in all its sittings."""
-    seconds_left: float | None = None
+    seconds_left: Positive | None = None
     """Estimate while it runs."""
-    images_per_second: float | None = None
-    memory_mb: float | None = None
+    images_per_second: Positive | None = None
+    memory_mb: Positive | None = None
     """Peak resident memory of the training process, MiB."""
+    weights: Literal["", "left out"] = ""
+    """`left out`: the run is whole, but its weights were not copied with it."""
     versions: dict[str, str] = field(default_factory=dict)
     machine: dict[str, Any] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
@@ -197,54 +228,22 @@ class RunStatus:
                 state=values.get("state"),
                 states=STATES,
             )
-        values = dict(values)
+        values = dict(check_fields(cls, values, STATUS))
         reason = values.get("reason", "")
-        if isinstance(reason, str):
-            values["reason"] = Message.from_json(values.pop(_PARTS, None)) or Message(reason)
+        check(reason, str, STATUS, "reason")
+        values["reason"] = Message.from_json(values.pop(_PARTS, None)) or Message(reason)
         known = {f.name for f in fields(cls)} - {"extra"}
-        status = cls(
+        return cls(
             **{k: v for k, v in values.items() if k in known},
             extra={k: v for k, v in values.items() if k not in known},
         )
-        for name, (fits, wanted) in _STATUS_TYPES.items():
-            if not fits(getattr(status, name)):
-                raise RunDamaged(
-                    "status.json: {name} is {value!r}, not {wanted}",
-                    name=name,
-                    value=getattr(status, name),
-                    wanted=wanted,
-                )
-        return status
 
     def with_(self, **changes: Any) -> RunStatus:
         """A copy with changes and a fresh heartbeat."""
         return replace(self, **{"heartbeat": now(), **changes})
 
 
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and value >= 0
-
-
-def _is_number_or_none(value: object) -> bool:
-    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
-
-
-_COUNTS = ("epoch", "iteration", "epochs_total", "step", "steps_per_epoch")
-_NUMBERS = (
-    "train_error", "train_error_clean", "test_error", "queued_at", "pid", "pid_started",
-    "wall_seconds", "seconds_left", "images_per_second", "memory_mb",
-)  # fmt: skip
 _PARTS = "reason_parts"
-_WHOLE, _NUMBER = Message("a whole number"), Message("a number")
-_OBJECT, _TEXT = Message("an object"), Message("a text")
-_STATUS_TYPES: dict[str, tuple[Callable[[object], bool], Message]] = {
-    **dict.fromkeys(_COUNTS, (_is_count, _WHOLE)),
-    **dict.fromkeys(_NUMBERS, (_is_number_or_none, _NUMBER)),
-    **dict.fromkeys(("versions", "machine"), (lambda v: isinstance(v, dict), _OBJECT)),
-    **dict.fromkeys(("started", "ended"), (lambda v: isinstance(v, str), _TEXT)),
-    "reason": (lambda v: isinstance(v, Message), _TEXT),
-}
-"""What each field of a status must be, for the message if it is not."""
 
 
 def now() -> str:
@@ -254,7 +253,7 @@ def now() -> str:
 
 def new_run_id(config: RunConfig) -> str:
     """`2026-11-24_resnet-56_short_s0_3f9a`: date, net, recipe, seed, short random id."""
-    recipe = config.recipe.label if config.recipe else config.origin.get("kind", "run")
+    recipe = config.recipe.label if config.recipe else config.origin.to_json().get("kind", "run")
     parts = (
         config.created[:10],
         config.net.name,

@@ -23,7 +23,7 @@ def run_lock(path: Path) -> FileLock:
 
 def is_locked(path: Path) -> bool:
     """Whether some live process holds the run's lock."""
-    if not (path / files.LOCK).exists():
+    if not files.exists(path / files.LOCK):
         return False
     lock = run_lock(path)
     try:

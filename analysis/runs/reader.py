@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from io import StringIO
 from pathlib import Path
 
 import pandas as pd
@@ -14,8 +13,17 @@ import pandas as pd
 from analysis import plan, tables
 from analysis.errors import RunDamaged, RunError
 from analysis.runs import files
+from analysis.runs.checks import check_finished, read_table
 from analysis.runs.format import RunConfig, RunStatus, State
 from analysis.runs.liveness import is_locked
+from analysis.runs.provenance import (
+    Constructed,
+    Continued,
+    Imported,
+    Scratch,
+    Unknown,
+    constructed,
+)
 from analysis.spec import Kind, Recipe
 from analysis.text import Message
 
@@ -57,12 +65,16 @@ class Run:
 
         Where nothing was trained here, only where it came from.
         """
-        origin = self.config.origin
-        constructed = origin.get("net") if origin.get("kind") == "construction" else None
-        if self.config.recipe:
-            label = self.config.recipe.label
-            return f"{label}, from {constructed}" if constructed else label
-        return f"built from {constructed}" if constructed else str(origin.get("kind", "unknown"))
+        label = self.config.recipe.label if self.config.recipe else ""
+        match self.config.origin:
+            case Scratch():
+                return label or "unknown"
+            case Constructed(net=net) | Continued(start=Constructed(net=net)):
+                return f"{label}, from {net}" if label else f"built from {net}"
+            case Imported():
+                return label or "import"
+            case Unknown(kind):
+                return label or kind
 
     @property
     def data_title(self) -> str:
@@ -106,12 +118,17 @@ class Run:
     @property
     def from_scratch(self) -> bool:
         """Whether its weights began with the initialisation: no import, no construction."""
-        return self.config.recipe is not None and not self.config.origin
+        return self.config.recipe is not None and self.config.origin == Scratch()
 
     @property
     def is_construction(self) -> bool:
         """Whether it is a net constructed of another (section 1), and not trained on."""
-        return self.config.recipe is None and self.config.origin.get("kind") == "construction"
+        return self.config.recipe is None and isinstance(self.config.origin, Constructed)
+
+    @property
+    def construction(self) -> Constructed | None:
+        """The construction that it began with, trained on or not."""
+        return constructed(self.config.origin)
 
     @property
     def has_no_history(self) -> bool:
@@ -121,8 +138,27 @@ class Run:
     @property
     def _origin_recipe(self) -> Recipe | None:
         """Of a net constructed and not trained on: the recipe by which its weights were found."""
-        values = self.config.origin.get("recipe")
-        return Recipe.from_dict(values) if isinstance(values, dict) else None
+        return self.construction.recipe if self.construction else None
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether its weights are here: not before the first epoch, nor where they were left out."""
+        return self.status.weights != "left out" and self.weights_path.is_file()
+
+    def check_weights(self) -> None:
+        """Before something that needs the weights.
+
+        Raises:
+            RunDamaged: there are none; the message says why, and how to get them.
+        """
+        if self.status.weights == "left out":
+            raise RunDamaged(
+                "The weights of {run} were left out when it was copied here; this command trains "
+                "it again: {command}",
+                run=self.id, command=self.config.command or "python -m analysis train",
+            )  # fmt: skip
+        if not self.weights_path.is_file():
+            raise no_weights(self.weights_path)
 
     def history(self) -> pd.DataFrame:
         """One row per epoch; empty where there is none. Raises RunDamaged."""
@@ -186,27 +222,15 @@ def load_run(path: Path | str) -> Run:
         RunError: there is no such directory.
     """
     path = Path(path)
-    if not path.is_dir():
+    if not files.is_folder(path):
         raise RunError(
             "{path} is not a directory; `python -m analysis list` shows the runs", path=path
         )
     config = RunConfig.from_json(files.read_json(path / files.CONFIG))
     status = RunStatus.from_json(files.read_json(path / files.STATUS))
     if status.state == "finished":
-        _check_weights(path / files.MODEL)
+        check_finished(path, config, status)
     return Run(path, config, status)
-
-
-def _check_weights(path: Path) -> None:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="np"):
-            pass
-    except FileNotFoundError:
-        raise RunDamaged("{file} is missing, though the run has finished", file=path.name) from None
-    except (SafetensorError, OSError) as error:
-        raise RunDamaged("{file} is not whole: {error}", file=path.name, error=error) from error
 
 
 def list_runs(folders: Iterable[Path | str] | None = None) -> list[Run | DamagedRun]:
@@ -226,16 +250,28 @@ def run_paths(folders: Iterable[Path | str] | None = None) -> list[Path]:
     """
     found: dict[Path, Path] = {}
     for folder in folders if folders is not None else (BUNDLED, default_folder()):
-        folder = Path(folder)
-        if folder.is_dir():
-            found |= {path.resolve(): path for path in sorted(folder.iterdir()) if _is_run(path)}
+        found |= {Path(os.path.realpath(path)): path for path in _entries(Path(folder))}
     return list(found.values())
 
 
+def _entries(folder: Path) -> list[Path]:
+    """The runs in a folder; the folder itself where it can't be read, so that this is told."""
+    if not os.path.lexists(folder):
+        return []
+    try:
+        return [path for path in sorted(folder.iterdir()) if _is_run(path)]
+    except OSError:
+        return [folder]
+
+
 def _is_run(path: Path) -> bool:
-    if path.name.startswith(".") or not path.is_dir():
+    if path.name.startswith(".") or path.name == "lost+found" or not files.is_folder(path):
         return False
-    return any((path / name).exists() for name in (files.CONFIG, files.STATUS, files.MODEL))
+    try:
+        names = {entry.name for entry in path.iterdir()}
+    except OSError:
+        return True  # or may be: what is wrong is told when it is loaded
+    return not names.isdisjoint((files.CONFIG, files.STATUS, files.MODEL))
 
 
 def load_or_damaged(path: Path) -> Run | DamagedRun:
@@ -244,30 +280,6 @@ def load_or_damaged(path: Path) -> Run | DamagedRun:
         return load_run(path)
     except RunError as error:
         return DamagedRun(path, error.message)
-
-
-def read_table(path: Path, table: str) -> pd.DataFrame:
-    """A table of a run; empty where the file is absent. A torn last line is left out.
-
-    Raises:
-        RunDamaged: the file is not such a table.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return tables.empty(table)
-    except (OSError, ValueError) as error:
-        raise RunDamaged("{file} can't be read: {error}", file=path.name, error=error) from error
-    whole = text[: text.rfind("\n") + 1]
-    if not whole:
-        return tables.empty(table)
-    try:
-        frame = pd.read_csv(StringIO(whole))
-    except (ValueError, OverflowError) as error:
-        raise RunDamaged("{file} is not a table: {error}", file=path.name, error=error) from error
-    if not isinstance(frame.index, pd.RangeIndex):
-        raise RunDamaged("{file} has rows that are longer than its header", file=path.name)
-    return tables.conform(frame, table, path.name)
 
 
 def _mtime(path: Path) -> int:

@@ -11,18 +11,20 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal, TypeVar
 
 import pandas as pd
 
 from analysis import tables
 from analysis.errors import RunDamaged, RunError
 from analysis.runs import files, reader
+from analysis.runs.checks import read_table
+from analysis.runs.fields import Count, check_fields
 from analysis.runs.format import now
-from analysis.runs.reader import DamagedRun, Run, read_table
+from analysis.runs.reader import DamagedRun, Run
 
 RECORDING = "recording.json"
 FORMAT = 1
@@ -40,7 +42,7 @@ class RecordingInfo:
     """What its images were, in words; empty where nobody said."""
     module: str = ""
     """Its class."""
-    parameters: int | None = None
+    parameters: Count | None = None
     """Trained numbers; None where only a table was saved."""
     created: str = ""
     """ISO 8601 in UTC."""
@@ -92,6 +94,21 @@ class SavedRecording:
 
 Comparable = Run | SavedRecording
 """What can be set beside each other in figures of responses."""
+Entry = TypeVar("Entry", Run, Comparable)
+
+
+def only_readable(runs: Iterable[Entry]) -> tuple[list[Entry], list[DamagedRun]]:
+    """Those whose tables are whole, which loading a run does not look at; the others with why."""
+    whole, damaged = [], []
+    for run in runs:
+        try:
+            for table in tables.SCHEMAS:
+                run.table(table)
+        except RunError as error:
+            damaged.append(DamagedRun(run.path, error.message))
+        else:
+            whole.append(run)
+    return whole, damaged
 
 
 def write_recording(
@@ -159,28 +176,29 @@ def load_recording(path: Path | str) -> SavedRecording:
             format=values.get("format"),
             newest=FORMAT,
         )
-    for name, kinds in _TYPES.items():
-        if name in values and not isinstance(values[name], kinds):
-            raise RunDamaged(
-                "{file}: {name} is {value!r}", file=RECORDING, name=name, value=values[name]
-            )
+    check_fields(RecordingInfo, values, RECORDING)
     if not values.get("title"):
         raise RunDamaged("{file} has no title", file=RECORDING)
-    return SavedRecording(path, RecordingInfo(**{k: values[k] for k in _TYPES if k in values}))
-
-
-_TYPES: dict[str, Any] = {
-    "title": str, "data": str, "module": str, "created": str, "parameters": (int, type(None)),
-}  # fmt: skip
+    known = {field.name for field in fields(RecordingInfo)}
+    return SavedRecording(path, RecordingInfo(**{k: v for k, v in values.items() if k in known}))
 
 
 def recording_paths(folders: Iterable[Path | str] | None = None) -> list[Path]:
     """The directories with a recording, by name; where `run_paths` looks."""
     found: list[Path] = []
     for folder in folders if folders is not None else (reader.BUNDLED, reader.default_folder()):
-        if Path(folder).is_dir():
-            found += sorted(path.parent for path in Path(folder).glob(f"*/{RECORDING}"))
-    return [path for path in dict.fromkeys(found) if not path.name.startswith(".")]
+        try:
+            found += [path for path in sorted(Path(folder).iterdir()) if _is_recording(path)]
+        except OSError:
+            continue  # `run_paths` tells it
+    return list(dict.fromkeys(found))
+
+
+def _is_recording(path: Path) -> bool:
+    """Not so of a run's directory that has a recording's file in it: that is a run."""
+    names = (files.CONFIG, files.STATUS, files.MODEL)
+    is_run = any(files.exists(path / name) for name in names)
+    return not path.name.startswith(".") and files.exists(path / RECORDING) and not is_run
 
 
 def list_recordings(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from analysis.errors import RunDamaged, RunError, RunInUse
 from analysis.runs.files import MODEL, RESUME
+from analysis.runs.provenance import Continued
 from analysis.runs.reader import Run
 
 
@@ -18,8 +19,7 @@ def is_resumable(run: Run) -> bool:
 
 def _lacks_first_weights(run: Run) -> bool:
     """Whether a constructed net that is to be trained on is not there: its making was killed."""
-    begins_with_weights = run.config.recipe is not None and bool(run.config.origin.get("built"))
-    return begins_with_weights and not (run.path / MODEL).exists()
+    return isinstance(run.config.origin, Continued) and not (run.path / MODEL).exists()
 
 
 def check_resumable(run: Run, locked: bool = False) -> None:

@@ -17,9 +17,10 @@ from filelock import FileLock
 from analysis import __version__, tables
 from analysis.errors import RunError
 from analysis.runs import files
+from analysis.runs.checks import read_table
 from analysis.runs.format import RunConfig, RunStatus, new_run_id, now
 from analysis.runs.liveness import hold
-from analysis.runs.reader import Run, load_run, read_table
+from analysis.runs.reader import Run, load_run
 
 
 class RunWriter:

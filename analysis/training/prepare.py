@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
@@ -13,6 +12,7 @@ from analysis.data import Images, Normalizer, load_images
 from analysis.errors import DataError
 from analysis.runs import ImagesInfo, RunConfig, create_run, open_writer
 from analysis.runs.format import now
+from analysis.runs.provenance import Provenance, Scratch
 from analysis.spec import Compute, DataSpec, NetSpec, Recipe
 from analysis.training.hardware import resolve
 from analysis.training.schedule import length
@@ -21,7 +21,7 @@ from analysis.training.schedule import length
 def prepare_run(
     folder: Path | str, net: NetSpec, recipe: Recipe, data: DataSpec, *,
     seed: int = 0, compute: Compute = Compute(), command: str = "",
-    origin: dict[str, Any] | None = None, run_id: str | None = None,
+    origin: Provenance = Scratch(), run_id: str | None = None,
 ) -> Path:  # fmt: skip
     """Make a run's directory, ready for `train_run`, without looking at the images yet.
 
@@ -33,7 +33,7 @@ def prepare_run(
     """
     config = RunConfig(
         net=net, recipe=recipe, data=data, images=None, seed=seed, compute=compute,
-        created=now(), command=command, origin=origin or {},
+        created=now(), command=command, origin=origin,
     )  # fmt: skip
     return create_run(folder, config, run_id)
 

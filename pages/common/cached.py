@@ -22,8 +22,8 @@ from analysis.runs import (
     load_run,
     run_paths,
 )
+from analysis.runs.checks import read_table
 from analysis.runs.files import CONFIG, MODEL, STATUS, table_file
-from analysis.runs.reader import read_table
 from analysis.runs.recordings import RECORDING, recording_or_damaged, recording_paths
 
 if TYPE_CHECKING:

@@ -37,7 +37,7 @@ def loadable(runs: list[Run]) -> list[Run]:
 
 st.title(_("One image through the nets"))
 everything, damaged = cached.list_runs()
-everything = [run for run in everything if run.weights_path.exists()]
+everything = [run for run in everything if run.has_weights]
 messages.stop_without_runs(everything, damaged)
 runs = loadable(pickers.pick_runs(everything, "image_runs"))
 if not runs:

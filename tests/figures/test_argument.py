@@ -132,6 +132,10 @@ def constructed(folder, net, built="", **rest):
         rows = {"epoch": [0], "iteration": [0], "train_error_clean": [5.0], "test_error": [7.0]}
         table = pd.DataFrame(rows).reindex(columns=names("history"))
         table.to_csv(path / "history.csv", index=False)
+        responses = pd.read_csv(path / "responses.csv").query("source == 'measured'")
+        responses.assign(epoch=0).to_csv(path / "responses.csv", index=False)
+        status = json.loads((path / "status.json").read_text())
+        (path / "status.json").write_text(json.dumps({**status, "epoch": 0}))
     (path / "config.json").write_text(json.dumps(config))
     return load_run(path)
 

@@ -158,7 +158,7 @@ def test_without_an_epoch_the_figure_says_so(tmp_path: Path, epochs: int | None)
 
 def test_a_torn_table_is_an_error_that_names_the_file(tmp_path: Path):
     """Never a half-drawn curve."""
-    path = write_run(tmp_path)
+    path = write_run(tmp_path, state="running")
     (path / "history.csv").write_text("epoch,iteration\n1,20\n")
     with pytest.raises(RunDamaged, match=r"_tiny: history\.csv: no column lr, train_loss"):
         error_curves_info([load_run(path)])

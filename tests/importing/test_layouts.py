@@ -281,7 +281,7 @@ def test_leftovers_outside_of_blocks_are_listed(tmp_path: Path):
 
     (warning,) = result.warnings
     assert str(warning) == "1 tensors of the file are no part of the net: ema.decay"
-    assert result.run.config.origin["unused"] == ["ema.decay"]
+    assert result.run.config.origin.unused == ("ema.decay",)
 
 
 def test_deep_stems_and_other_norms_are_refused(tmp_path: Path):

@@ -86,7 +86,7 @@ def test_images_tell_plain_from_option_a(option: str, name: str, images: Images,
     assert result.run.net == name
     assert result.measured is not None
     assert result.measured.error == pytest.approx(error, abs=0.3)
-    (note,) = result.run.config.origin["notes"]
+    (note,) = result.run.config.origin.notes
     assert note.startswith(
         f"keys can't tell a plain net from one with option A; taken as {name} by the error over"
     )
@@ -101,7 +101,7 @@ def test_a_true_claim_is_shown_and_not_warned_of(images: Images, tmp_path: Path)
     accuracy = 100 - error_of(net, images)
     result = imported(net, tmp_path, acc=accuracy - 0.4, epoch=7)
     assert result.warnings == ()
-    assert result.run.config.origin["claimed_error"] == pytest.approx(100.4 - accuracy)
+    assert result.run.config.origin.claimed_error == pytest.approx(100.4 - accuracy)
     assert result.run.status.test_error == pytest.approx(100 - accuracy, abs=0.3)
 
 
@@ -117,7 +117,7 @@ def test_a_claim_that_is_off_by_more_than_a_point_is_warned_of(images: Images, t
         f"the file claims {115 - accuracy:.2f} % (acc): the normalization or the data are probably "
         "not those of its training, or the net is of the other kind (plain or residual)"
     )
-    assert result.run.config.origin["warnings"] == [str(warning)]
+    assert result.run.config.origin.warnings == (str(warning),)
 
 
 def test_a_wrong_normalization_is_noticed(images: Images, tmp_path: Path):
@@ -157,7 +157,7 @@ def test_the_page_reads_chinese_and_the_disk_english(images: Images, tmp_path: P
         language.reset(token)
     english = [str(said) for said in (*result.notes, *result.warnings)]
     origin = result.run.config.origin
-    assert [*origin["notes"], *origin["warnings"]] == english
+    assert [*origin.notes, *origin.warnings] == english
     assert len(english) >= 2
     assert not set(english) & set(chinese)
 

@@ -33,6 +33,7 @@ from analysis.lens.construction import (
 from analysis.nets import build
 from analysis.runs import Run, load_run, open_writer
 from analysis.runs.files import MODEL
+from analysis.runs.provenance import Errors
 from analysis.spec import DataSpec, NetSpec, Recipe
 from analysis.training import prepare_run, train_run
 
@@ -158,7 +159,7 @@ def test_a_constructed_run_has_the_errors_of_its_origin(trained, tmp_path):
     table, shallow, deep = compare_runs(trained, run)
     assert shallow == deep
     assert deep == (run.status.train_error_clean, run.status.test_error)
-    assert run.config.origin["errors"] == {"train": shallow[0], "test": shallow[1]}
+    assert run.config.origin.errors == Errors(train=shallow[0], test=shallow[1])
     assert table["difference"].max() == 0
     assert (run.state, run.status.epoch, run.net) == ("finished", 0, f"{run.config.net.name}")
     assert run.recipe == f"built from {trained.net}"
@@ -189,8 +190,8 @@ def test_the_shallower_net_may_be_elsewhere_but_is_never_another(trained, tmp_pa
     if place == "moved":
         shutil.move(base, tmp_path / "runs" / "run1")
     run = carry_out(path)
-    assert (run.state, run.config.origin["from"]) == ("finished", "run1")
-    assert "place" not in run.config.origin
+    assert (run.state, run.config.origin.run) == ("finished", "run1")
+    assert "place" not in run.config.origin.to_json()
 
 
 def test_a_construction_is_asked_for_once(trained, tmp_path):
@@ -265,7 +266,7 @@ def test_training_goes_on_from_the_constructed_weights(trained, tmp_path):
     path = continue_run(built, tmp_path, recipe=recipe)
     waiting = load_run(path)
     assert waiting.state == "queued"
-    assert waiting.config.origin["from"] == trained.id
+    assert waiting.config.origin.start.run == trained.id
     assert waiting.history()["test_error"].tolist() == [built.status.test_error]
     run = train_run(path)
     assert run.state == "finished"

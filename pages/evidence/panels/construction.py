@@ -99,7 +99,7 @@ def _under_way(was_busy: bool) -> None:
         if run.state == "running":
             share = share_done(run)
             said = _("{net} from {shallow}: {progress}")
-        values = {"net": run.net, "shallow": run.config.origin.get("net")}
+        values = {"net": run.net, "shallow": _shallow(run)}
         words.progress(share, said.format(**values, progress=progress_words(run)))
         button.button(
             _("Cancel"), key=f"argument_cancel_{run.id}", on_click=actions.cancel, args=(run.path,)
@@ -144,7 +144,7 @@ def follow() -> None:
         _("Constructed net"),
         list(made),
         format_func=lambda run: _("{net} from {shallow}: {run}").format(
-            net=made[run].net, shallow=made[run].config.origin.get("net"), run=run
+            net=made[run].net, shallow=_shallow(made[run]), run=run
         ),
         key="argument_built",
     )
@@ -153,17 +153,27 @@ def follow() -> None:
     st.fragment(run_every=_REFRESH if busy else None)(_experiment)(chosen)
 
 
+def _shallow(run: Run) -> str:
+    """The short name of the net that it was constructed of."""
+    return run.construction.net if run.construction else ""
+
+
 def _same_function(found: Study) -> None:
     """The errors of both nets, and the differences of their blocks."""
-    errors, status = found.built.config.origin.get("errors") or {}, found.built.status
-    if errors and status.train_error_clean is not None and status.test_error is not None:
+    origin, status = found.built.construction, found.built.status
+    errors = origin.errors if origin else None
+    if (
+        errors is not None
+        and status.train_error_clean is not None
+        and status.test_error is not None
+    ):
         words = _(
             "Training error {a:.4f} % before, {b:.4f} % after; test error {c:.4f} % and {d:.4f} %."
         )
         st.success(
             words.format(
-                a=errors["train"], b=status.train_error_clean,
-                c=errors["test"], d=status.test_error,
+                a=errors.train, b=status.train_error_clean,
+                c=errors.test, d=status.test_error,
             )
         )  # fmt: skip
     blocks = st.session_state.get(_BLOCKS, {}).get(found.built.id)
@@ -226,7 +236,8 @@ def _experiment_words(run: Run) -> str:
 
 def _queue(run: Run, known: Sequence[Run]) -> None:
     folder = default_folder()
-    command = f"python -m analysis construct {run.config.origin.get('from')} "
+    shallow = run.construction.run if run.construction else ""
+    command = f"python -m analysis construct {shallow} "
     command += f"{run.config.net.depth} --queue"
     try:
         try:

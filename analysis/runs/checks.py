@@ -1,0 +1,133 @@
+"""Whether the files of a run are whole: read in full (`read_table`), or at a glance when listed.
+
+`check_finished` sees what is lost in a run that calls itself finished, from the ends of its tables
+and the header of its weights: a millisecond a run, whatever their size.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from io import StringIO
+from pathlib import Path
+
+import pandas as pd
+
+from analysis import plan, tables
+from analysis.errors import RunDamaged
+from analysis.runs import files
+from analysis.runs.format import RunConfig, RunStatus
+from analysis.runs.provenance import Constructed
+from analysis.spec import NetSpec
+
+_TAIL = 4096
+"""Bytes at the end of a table in which its last row is."""
+
+
+def read_table(path: Path, table: str) -> pd.DataFrame:
+    """A table of a run; empty where the file is absent. A torn last line is left out.
+
+    Raises:
+        RunDamaged: the file is not such a table.
+    """
+    if not os.path.lexists(path):
+        return tables.empty(table)
+    text = files.read_text(path)
+    whole = text[: text.rfind("\n") + 1]
+    if not whole:
+        return tables.empty(table)
+    try:
+        frame = pd.read_csv(StringIO(whole), low_memory=False)
+    except (ValueError, OverflowError) as error:
+        raise RunDamaged("{file} is not a table: {error}", file=path.name, error=error) from error
+    if not isinstance(frame.index, pd.RangeIndex):
+        raise RunDamaged("{file} has rows that are longer than its header", file=path.name)
+    return tables.conform(frame, table, path.name)
+
+
+def check_finished(path: Path, config: RunConfig, status: RunStatus) -> None:
+    """Whether all that a finished run has is there.
+
+    Args:
+        path: its directory.
+        config: of the run.
+        status: `finished`.
+
+    Raises:
+        RunDamaged: weights are missing, torn or another net's; a table ends before the status says.
+    """
+    if status.weights != "left out":
+        _check_weights(path / files.MODEL, config.net)
+    measured = config.recipe is not None or isinstance(config.origin, Constructed)
+    if measured:
+        rows = _check_end(path, "history", status.epoch)
+        if not status.epoch <= rows <= status.epoch + 1:  # a constructed net begins with epoch 0
+            raise RunDamaged(
+                "{file} has {rows} rows, but {status} says {epoch} epochs",
+                file="history.csv", rows=rows, status=files.STATUS, epoch=status.epoch,
+            )  # fmt: skip
+    _check_end(path, "responses", status.epoch, "measured" if measured else None)
+    if (path / files.table_file("refinement")).exists():
+        _check_end(path, "refinement", status.epoch)
+
+
+def _check_end(path: Path, table: str, epoch: int, source: str | None = None) -> int:
+    """Whether a table ends at an epoch, with a row of a source; its rows, where they are few."""
+    file = path / files.table_file(table)
+    files.check_regular(file)
+    try:
+        with open(file, "rb") as opened:
+            header = opened.readline().decode().rstrip("\r\n").split(",")
+            begins = opened.tell()
+            opened.seek(max(begins, file.stat().st_size - _TAIL))
+            tail = opened.read()
+            opened.seek(begins)
+            rows = opened.read().count(b"\n") if table == "history" else 0
+    except (OSError, ValueError) as error:
+        raise files.unreadable(file, error) from error
+    last = tail.decode(errors="replace").rstrip("\r\n").rpartition("\n")[2].split(",")
+    row = dict(zip(header, last, strict=False))
+    if not tail.endswith(b"\n") or row.get("epoch") != str(epoch):
+        read_table(file, table)  # which may know better what is wrong
+        raise RunDamaged(
+            "{file} does not end with epoch {epoch}, at which the run has finished",
+            file=file.name, epoch=epoch,
+        )  # fmt: skip
+    if source and row.get("source") != source:
+        raise RunDamaged("{file} has no measurement at its end", file=file.name)
+    return rows
+
+
+def _check_weights(path: Path, net: NetSpec) -> None:
+    """Whether the weights are whole and of this net, from the file's header."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        files.check_regular(path)
+    except RunDamaged:
+        if os.path.lexists(path):
+            raise
+        raise RunDamaged("{file} is missing, though the run has finished", file=path.name) from None
+    try:
+        with safe_open(path, framework="np") as file:
+            names = set(file.keys())
+            for name, shape in weight_shapes(net):
+                found = tuple(file.get_slice(name).get_shape()) if name in names else None
+                if found != shape:
+                    raise RunDamaged(
+                        "{file} is not of {net}: {tensor} is {found}, the net's is {wanted}",
+                        file=path.name, net=net.name, tensor=name, wanted=shape,
+                        found=found or "missing",
+                    )  # fmt: skip
+    except (SafetensorError, OSError) as error:
+        raise RunDamaged("{file} is not whole: {error}", file=path.name, error=error) from error
+
+
+@lru_cache(maxsize=256)
+def weight_shapes(net: NetSpec) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """Name and shape of every convolution's and the linear layer's weight."""
+    shapes = []
+    for layer in plan.layers(net):
+        kernel = () if layer.role == "head" else (layer.kernel, layer.kernel)
+        shapes.append((f"{layer.name}.weight", (layer.c_out, layer.c_in, *kernel)))
+    return tuple(shapes)
