@@ -17,6 +17,7 @@ def register(app: typer.Typer) -> None:
     app.command()(show)
     app.command()(record)
     app.command()(compare)
+    app.command()(bundle)
 
 
 def list_command(
@@ -181,3 +182,31 @@ def compare(
     found = [find_comparable(name, folders(runs)) for name in run]
     write_report(found, output)
     print(f"Written: {output}")
+
+
+def bundle(
+    names: Annotated[
+        list[str], typer.Argument(help="Finished runs: ids, paths.", metavar="RUN...")
+    ],
+    to: Annotated[
+        Path | None, typer.Option(help="Folder of bundled runs. [default: checkpoints]")
+    ] = None,
+    runs: RunsFolder = None,
+    no_weights: Annotated[
+        bool, typer.Option("--no-weights", help="Curves and tables only: smaller.")
+    ] = False,
+) -> None:
+    """Copy finished runs to be passed on, and write their table into that folder's README.md.
+
+    What only a resume needs, and what belongs to this machine (paths, process), is left out.
+    """
+    from analysis import bundling
+    from analysis.runs import BUNDLED, find_run
+
+    folder = to or BUNDLED
+    for name in names:
+        made = bundling.bundle(find_run(name, folders(runs)), folder, weights=not no_weights)
+        print(f"Bundled: {made}")
+    bundling.write_table(folder)
+    for part, size in bundling.weigh(folder).items():
+        print(f"{size:8.2f} MB  {part}")
