@@ -534,6 +534,8 @@ class Compute(_Dictable):
     """CPU threads; None: all."""
     cuda_graph: bool | None = None
     """Record an update as a CUDA graph; None: on one NVIDIA GPU, unless compiled."""
+    keep_weights: bool = False
+    """Keep the weights of every epoch, not the last ones alone."""
 
     def __post_init__(self) -> None:
         if self.precision not in ("auto", "float32", "bfloat16"):

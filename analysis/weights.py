@@ -82,18 +82,27 @@ def load_into(net: nn.Module, state: dict[str, Tensor], where: Path | str) -> No
     net.load_state_dict(state)
 
 
-def load_net(run: Run, device: torch.device | str = "cpu") -> tuple[Net, Normalizer]:
-    """A run's net in evaluation mode, and the normalisation of its input.
+def load_net(
+    run: Run, device: torch.device | str = "cpu", file: Path | None = None
+) -> tuple[Net, Normalizer]:
+    """A run's net in evaluation mode, and the normalization of its input.
+
+    Args:
+        run: the run.
+        device: where the net shall be.
+        file: other weights of the run, of `run.kept_weights()`; its last ones by default.
 
     Raises:
         RunDamaged: the weights are missing, not whole or of another net.
     """
     from analysis.data import Normalizer
 
-    run.check_weights()
-    tensors, _ = read_tensors(run.weights_path)
+    if file is None:
+        run.check_weights()
+        file = run.weights_path
+    tensors, _ = read_tensors(file)
     state = {name: v for name, v in tensors.items() if not name.startswith(NORMALIZER)}
     rest = {n.removeprefix(NORMALIZER): v for n, v in tensors.items() if n.startswith(NORMALIZER)}
     net = build(run.config.net, seed=0)
-    load_into(net, state, run.weights_path)
+    load_into(net, state, file)
     return net.eval().to(device), Normalizer.from_state_dict(rest)

@@ -18,6 +18,7 @@ def register(app: typer.Typer) -> None:
     app.command()(record)
     app.command()(compare)
     app.command()(bundle)
+    app.command()(probe)
 
 
 def list_command(
@@ -210,3 +211,30 @@ def bundle(
     bundling.write_table(folder)
     for part, size in bundling.weigh(folder).items():
         print(f"{size:8.2f} MB  {part}")
+
+
+def probe(
+    run: RunName,
+    first_epoch: Annotated[
+        bool,
+        typer.Option(
+            "--first-epoch", help="Train the first epoch again by the seed, for its first updates."
+        ),
+    ] = False,
+    runs: RunsFolder = None,
+) -> None:
+    """Fill in the probes that a run lacks: responses, refinement and zeros on fixed test images.
+
+    From the weights of every epoch where they were kept (`train --keep-weights`), else from the
+    last ones; the initialisation follows from the seed. Gradients that nobody recorded stay
+    unknown.
+    """
+    from analysis.runs import find_run
+    from analysis.training.probing import fill_in
+
+    found = find_run(run, folders(runs))
+    filled = fill_in(found, first_epoch)
+    epochs = ", ".join(str(epoch) for epoch in filled.epochs)
+    print(f"New probes after epoch: {epochs}" if epochs else "Nothing to fill in.")
+    if filled.difference is not None:
+        print(f"First epoch, trained again: its loss differs by {filled.difference:.2%}.")

@@ -69,6 +69,9 @@ def train(
     precision: Precision = "auto",
     no_compile: Annotated[bool, typer.Option("--no-compile", help="Run eagerly.")] = False,
     threads: Threads = None,
+    keep_weights: Annotated[
+        bool, typer.Option("--keep-weights", help="Keep the weights of every epoch.")
+    ] = False,
     name: Annotated[
         str, typer.Option(help="The run's id. [default: date, net, recipe, seed]")
     ] = "",
@@ -91,7 +94,9 @@ def train(
         "validation": validation, "augment": False if no_augment else None,
     }  # fmt: skip
     given = {name: value for name, value in changes.items() if value is not None}
-    compute = Compute(device, precision, False if no_compile else None, None, threads)  # ty: ignore[invalid-argument-type]
+    compute = Compute(
+        device, precision, False if no_compile else None, threads=threads, keep_weights=keep_weights
+    )  # ty: ignore[invalid-argument-type]
     request = requests_for([net], data_spec, recipe, given, seed, compute, name)[0]
     folder = runs or default_folder()
     if queue:

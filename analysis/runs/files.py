@@ -17,6 +17,8 @@ CONFIG = "config.json"
 STATUS = "status.json"
 MODEL = "model.safetensors"
 RESUME = "resume.safetensors"
+KEPT = "weights"
+"""Folder of the weights of every epoch, where a training keeps them."""
 LOG = "train.log"
 CANCEL = "cancel"
 LOCK = "lock"
@@ -25,6 +27,11 @@ _DIGITS = 40
 
 _UMASK = os.umask(0o022)
 os.umask(_UMASK)
+
+
+def kept_weights(epoch: int) -> str:
+    """Where the weights after an epoch are kept: `weights/epoch-0012.safetensors`."""
+    return f"{KEPT}/epoch-{epoch:04}.safetensors"
 
 
 def table_file(table: str) -> str:

@@ -140,9 +140,14 @@ class Run:
         """Of a net constructed and not trained on: the recipe by which its weights were found."""
         return self.construction.recipe if self.construction else None
 
+    def kept_weights(self) -> dict[int, Path]:
+        """The weights of every epoch, by epoch; none where the training did not keep them."""
+        found = (self.path / files.KEPT).glob("epoch-*.safetensors")
+        return {int(path.stem.removeprefix("epoch-")): path for path in sorted(found)}
+
     @property
     def has_weights(self) -> bool:
-        """Whether its weights are here: not before the first epoch, nor where they were left out."""
+        """Whether its weights are here: not before the first epoch, nor if left out."""
         return self.status.weights != "left out" and self.weights_path.is_file()
 
     def check_weights(self) -> None:

@@ -104,6 +104,17 @@ class RunWriter:
             lambda temporary: save_file(tensors, temporary, {"format": "pt", **metadata}),
         )
 
+    def keep_weights(self, epoch: int) -> None:
+        """Keep the weights as they are now beside those of other epochs; raises as `append`."""
+        kept = self.path / files.kept_weights(epoch)
+        try:
+            kept.parent.mkdir(exist_ok=True)
+        except OSError as error:
+            raise files.disk_error(kept, error) from error
+        files.write_whole(
+            kept, lambda temporary: shutil.copyfile(self.path / files.MODEL, temporary)
+        )
+
     def set_status(self, durable: bool = True, **changes: Any) -> None:
         """Replace status.json by a copy with changes and a fresh heartbeat."""
         self.status = self.status.with_(**changes)

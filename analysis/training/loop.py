@@ -184,6 +184,8 @@ class _Trainer:
         """Tables, then weights, then the status, so that the status never claims too much."""
         self._append(writer)
         checkpoint.save(writer, self.net, self.optimizer, self.normalizer, at)
+        if self.compute.keep_weights:
+            writer.keep_weights(at.epoch)
         writer.set_status(
             epoch=at.epoch, iteration=at.iteration, step=0, wall_seconds=at.wall_seconds,
             train_error=row["train_error"], test_error=row["test_error"],
