@@ -123,7 +123,7 @@ def write_table(folder: Path) -> None:
 
 
 COLUMNS = (
-    "net", "recipe", "seed", "epochs", "training error, clean (%)", "test error (%)",
+    "net", "data", "recipe", "seed", "epochs", "training error, clean (%)", "test error (%)",
     "mean response", "median ratio", "computed on", "weights (MB)",
 )  # fmt: skip
 
@@ -147,7 +147,7 @@ def _row(run: Run) -> Sequence[str]:
     size = run.weights_path.stat().st_size / 1e6 if run.has_weights else 0.0
     devices = [m.get("gpu") or m.get("cpu", "") for m in [*machine.get("earlier", []), machine]]
     return (
-        run.net, run.recipe, str(run.config.seed), str(run.status.epoch),
+        run.net, run.data_title, run.recipe, str(run.config.seed), str(run.status.epoch),
         _number(last.get("train_error_clean"), 2), _number(last.get("test_error"), 2),
         _number(mean_response(run), 3),
         _number(None if refinement.empty else refinement["ratio"].median(), 3),
