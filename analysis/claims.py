@@ -9,14 +9,14 @@ the rules share. No torch.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 
 import numpy as np
 
 from analysis import plan
 from analysis.runs import Run
-from analysis.spec import NetSpec
+from analysis.spec import Kind, NetSpec
 from analysis.text import _
 from analysis.verdicts import Nets, Verdict, decide, judge_depth, judge_pairs, over_seeds, pairs
 
@@ -34,6 +34,13 @@ class Claim:
     judge: Callable[[Nets], Verdict] = field(repr=False)
     page: str = "compare"
     """Which page shows the evidence."""
+    kinds: tuple[Kind, ...] = ("plain", "residual")
+    """The kinds of net that it is about; others are named beside its verdict."""
+
+    def verdict(self, nets: Nets) -> Verdict:
+        """What the nets say of it, and which of them it does not concern."""
+        beside = tuple(net for net in nets if net.kind not in self.kinds)
+        return replace(self.judge(nets), beside=beside)
 
 
 def groups(runs: Sequence[Run]) -> dict[tuple[str, str], list[Run]]:
@@ -60,7 +67,15 @@ def evaluate(runs: Sequence[Run]) -> list[tuple[Claim, Verdict]]:
     nets: Nets = {}
     for run in next(iter(groups(runs).values()), []):
         nets.setdefault(run.config.net, []).append(run)
-    return [(claim, claim.judge(nets)) for claim in CLAIMS]
+    return [(claim, claim.verdict(nets)) for claim in CLAIMS]
+
+
+def beside_words(verdict: Verdict) -> str:
+    """Which nets a claim does not concern, as a sentence; empty where it concerns all."""
+    if not verdict.beside:
+        return ""
+    words = _("Not about {nets}: He et al. 2016 compare plain and residual nets.")
+    return words.format(nets=", ".join(map(str, verdict.beside)))
 
 
 def comparable_with_paper(run: Run) -> bool:
