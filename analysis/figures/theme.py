@@ -1,10 +1,10 @@
 """How figures look: one colour a net on every page, one template, and figures that say why not.
 
 Plain nets are warm (amber, orange, red), residual nets cool (teal, blue, violet), pre-activation
-ones green; within a family the hue runs with depth. The pairs that are compared most (equal depth)
-stay apart for deuteranopes, protanopes and tritanopes, and every colour has a contrast of 3 to white and to the
-dark page, so that one palette serves both. All colours that are not a net's live in the template:
-a page, a report and a printed figure differ by their template only.
+ones green; within a kind the hue runs with depth. The pairs that are compared most (equal depth)
+stay apart for deuteranopes, protanopes and tritanopes, and every colour has a contrast of 3 to
+white and to the dark page, so that one palette serves both. All colours that are not a net's live
+in the template: a page, a report and a printed figure differ by their template only.
 """
 
 from __future__ import annotations
