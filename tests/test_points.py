@@ -1,8 +1,4 @@
-"""The points at which the plan says a net can be read, against a forward pass done by hand.
-
-`by_hand` is written from the papers (He et al. 2016a, section 3 and 4; 2016b, Fig. 4e) with
-functions and the net's tensors only: it knows nothing of the plan or of the net's modules' code.
-"""
+"""The points at which the plan says a net can be read, against a forward pass done by hand."""
 
 from __future__ import annotations
 
@@ -12,13 +8,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from analysis import plan
-from analysis.nets import Net, build
+from analysis.nets import build
 from analysis.responses import Recorder, record
 from analysis.spec import KINDS, NetSpec
+from tests.by_hand import by_hand
 from tests.lens.nets import net as odd_net
 
-OPTIONS = {"plain": [""], "resnet": ["", "-A-after", "-B", "-C"],
-           "preresnet": ["", "-A-after", "-B", "-C", "-nofinal", "-B-raw", "-C-raw-nofinal"]}  # fmt: skip
+OPTIONS = {
+    "plain": [""],
+    "resnet": ["", "-A-after", "-B", "-C"],
+    "preresnet": ["", "-A-after", "-B", "-C", "-nofinal", "-B-raw", "-C-raw-nofinal"],
+}
 CIFAR = [8, 14, 20, 26, 32, 38, 44, 50, 56]
 IMAGENET = ["18-w4", "34-w4", "50-w4", "50-w4-v1.5", "18-w4-imagenet"]
 
@@ -41,73 +41,7 @@ def _ordered(start: str, option: str, rest: str) -> str:
     parts = option.split("-")
     first = [part for part in parts if part in ("A", "B", "C", "after")]
     last = [part for part in parts if part in ("raw", "nofinal")]
-    if "50" in start and "after" in first and "A" not in first:
-        first = ["A", *first]
     return "-".join([start, *first]) + rest + "".join(f"-{part}" for part in last)
-
-
-def by_hand(net: Net, x: Tensor) -> dict[str, Tensor]:
-    """Every named point's tensor, and `<block>.total`, of a net in evaluation mode."""
-    spec, state, kept = net.spec, net.state_dict(), {}
-
-    def conv(path: str, y: Tensor, stride: int) -> Tensor:
-        weight = state[f"{path}.weight"]
-        kept[path] = F.conv2d(y, weight, stride=stride, padding=weight.shape[-1] // 2)
-        return kept[path]
-
-    def bn(path: str, y: Tensor) -> Tensor:
-        mean, var = state[f"{path}.running_mean"], state[f"{path}.running_var"]
-        scale, shift = state[f"{path}.weight"], state[f"{path}.bias"]
-        kept[path] = F.batch_norm(y, mean, var, scale, shift)
-        return kept[path]
-
-    def relu(path: str, y: Tensor) -> Tensor:
-        kept[path] = y.clamp(min=0)
-        return kept[path]
-
-    pre = spec.kind == "preresidual"
-    y = conv("stem.conv", x, 2 if spec.stem == "imagenet" else 1)
-    y = y if pre else relu("stem.relu", bn("stem.bn", y))
-    if spec.stem == "imagenet":
-        y = F.max_pool2d(y, 3, 2, 1)
-    for stage, count in enumerate(spec.blocks, start=1):
-        for number in range(1, count + 1):
-            b = f"stage{stage}.block{number}"
-            stride = 2 if stage > 1 and number == 1 else 1
-            strides = [stride, 1]
-            if spec.bottleneck:
-                strides = [1, stride, 1] if spec.bottleneck_stride == "3x3" else [stride, 1, 1]
-            x_in, projected = y, y
-            for i, step in enumerate(strides, start=1):
-                if pre:
-                    y = relu(f"{b}.relu{i}", bn(f"{b}.bn{i}", y))
-                    if i == 1 and spec.projection_input == "activated":
-                        projected = y
-                    y = conv(f"{b}.conv{i}", y, step)
-                else:
-                    y = bn(f"{b}.bn{i}", conv(f"{b}.conv{i}", y, step))
-                    y = relu(f"{b}.relu{i}", y) if i < len(strides) else y
-            total = y
-            if spec.shortcut:
-                kept[f"{b}.shortcut"] = s = _shortcut(spec, b, stride, y, x_in, projected, conv, bn)
-                total = y + s
-            kept[f"{b}.total"] = total
-            y = total if pre else relu(f"{b}.relu{len(strides)}", total)
-            kept[b] = y
-    if pre and spec.final == "bn":
-        y = relu("final.relu", bn("final.bn", y))
-    kept["head.fc"] = y.mean((2, 3)) @ state["head.fc.weight"].T + state["head.fc.bias"]
-    return kept
-
-
-def _shortcut(spec, b, stride, f, x, projected, conv, bn) -> Tensor:
-    changes = f.shape != x.shape
-    if spec.shortcut == "C" or (spec.shortcut == "B" and changes):
-        s = conv(f"{b}.shortcut.conv", projected, stride)
-        return s if spec.kind == "preresidual" else bn(f"{b}.shortcut.bn", s)
-    new = f.shape[1] - x.shape[1]
-    before = 0 if spec.zeros == "after" else new // 2
-    return F.pad(x[:, :, ::stride, ::stride], (0, 0, 0, 0, before, new - before))
 
 
 @pytest.mark.parametrize("name", _names())
@@ -139,10 +73,10 @@ def test_every_named_point_is_what_a_forward_pass_by_hand_gives(name: str):
     with torch.inference_mode():
         logits = net(x)
 
-    assert set(expected) == set(seen)
+    assert set(expected) == set(seen) | {f"{info.name}.x" for info in plan.blocks(net.spec)}
     assert torch.equal(logits, seen["head.fc"])
-    for path, value in expected.items():
-        torch.testing.assert_close(seen[path], value, rtol=1e-4, atol=1e-4, msg=path)
+    for path, value in seen.items():
+        torch.testing.assert_close(value, expected[path], rtol=1e-4, atol=1e-4, msg=path)
     for layer in plan.layers(net.spec, x.shape[-1]):
         if layer.response or layer.role != "head":
             assert seen[layer.maps].shape[1:] == (layer.channels, layer.maps_size, layer.maps_size)

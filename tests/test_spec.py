@@ -45,7 +45,10 @@ def test_defaults_follow_the_paper():
 
 
 def test_counterparts_have_the_same_layers():
-    """plain-34 and resnet-34 are each other's counterpart."""
+    """plain-34 and resnet-34 are each other's counterpart; that of preresnet-34 is resnet-34."""
+    assert NetSpec.parse("preresnet-34-C-raw").counterpart().name == "resnet-34-C"
+    assert NetSpec.parse("preresnet-20-after").as_kind("plain") == NetSpec.parse("plain-20")
+    assert NetSpec.parse("preresnet-20-after").counterpart().name == "resnet-20-after"
     assert NetSpec.parse("plain-34-w16").counterpart() == NetSpec.parse("resnet-34-w16")
     assert NetSpec.parse("resnet-34").counterpart().name == "plain-34"
 

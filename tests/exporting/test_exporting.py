@@ -99,7 +99,9 @@ def test_unknown_endings_and_styles(tmp_path: Path):
     run = made_run("resnet-8", tmp_path)
     with pytest.raises(SpecError, match=r"\.pth, \.pt, \.th, \.safetensors, \.onnx"):
         export_run(run, tmp_path / "net.h5")
-    with pytest.raises(SpecError, match="there are torchvision, akamaster and onnx"):
+    with pytest.raises(
+        SpecError, match="there are torchvision, akamaster, kuangliu, bearpaw and onnx"
+    ):
         export_run(run, tmp_path / "net.pth", "keras")
 
 
