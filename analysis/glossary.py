@@ -38,6 +38,16 @@ TERMS = (
         "compare",
     ),
     Term(
+        "pre-activation residual net",
+        "预激活残差网络",
+        "He et al. 2016b",
+        lambda: _(
+            "A residual net whose BN and ReLU stand before the convolutions, so that nothing "
+            "follows the addition: H(x) = F(x) + x all the way through."
+        ),
+        "compare",
+    ),
+    Term(
         "degradation",
         "退化",
         "1",

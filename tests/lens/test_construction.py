@@ -165,7 +165,7 @@ def test_impossible_depths_are_refused():
         plan.deeper_spec(NetSpec.parse("resnet-34"), 50)
 
 
-@pytest.fixture(scope="module", params=["plain-8-w4", "resnet-8-w4"])
+@pytest.fixture(scope="module", params=["plain-8-w4", "resnet-8-w4", "preresnet-8-w4"])
 def trained(request, tmp_path_factory):
     """A tiny run, trained on 200 digits."""
     recipe = Recipe.parse("quick", epochs=2, batch_size=50, train_images=200, test_images=100)

@@ -78,11 +78,11 @@ def _parts(net: Any, x: Any, block: str) -> None:
         shown = {
             _("x: what the shortcut hands on"): parts.x,
             _("F(x): the refinement"): parts.f,
-            _("x + F(x)"): parts.total,
-            _("ReLU(x + F(x)): the output"): parts.out,
         }
-        if not parts.info.last_relu:  # the sum is the output
-            del shown[_("ReLU(x + F(x)): the output")]
+        if parts.info.last_relu:
+            shown |= {_("x + F(x)"): parts.total, _("ReLU(x + F(x)): the output"): parts.out}
+        else:
+            shown[_("x + F(x): the output")] = parts.out
         note = _(
             "The refinement's size is rms(F) / rms(x) = **{ratio:.2f}**; the cosine of x and "
             "x + F(x) is **{cosine:.2f}**: 1 would be a block that changes no direction."
