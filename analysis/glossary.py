@@ -15,7 +15,7 @@ class Term:
     english: str
     chinese: str
     section: str
-    """Of He et al."""
+    """Of He et al.; empty for what came after."""
     words: Callable[[], str]
     """The definition, in the reader's language."""
     page: str = ""
@@ -40,10 +40,10 @@ TERMS = (
     Term(
         "pre-activation residual net",
         "预激活残差网络",
-        "He et al. 2016b",
+        "",
         lambda: _(
             "A residual net whose BN and ReLU stand before the convolutions, so that nothing "
-            "follows the addition: H(x) = F(x) + x all the way through."
+            "follows the addition: H(x) = F(x) + x (He et al. 2016b, arXiv:1603.05027)."
         ),
         "compare",
     ),

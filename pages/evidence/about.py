@@ -30,7 +30,7 @@ net is harder to optimise. Residual nets of the same depth show the opposite ord
 #### Layer responses (section 4.2, Fig. 7)
 The **response** of a 3x3 layer is the standard deviation of its BN output, before ReLU and before
 the addition. For the second layer of a block it is the strength of the residual function *F*.
-In a pre-activation net it is the output of the BN *before* the layer, so of what the layer is given.
+In a pre-activation net it is the output of the BN *before* the layer: of what the layer is given.
 *Look at the height:* residual functions are closer to zero than their plain counterparts, and
 deeper residual nets have smaller ones: a layer of a deep residual net changes its input little.
 

@@ -69,7 +69,7 @@ def test_a_preactivation_net_has_every_panel(tmp_path, monkeypatch):
     for block in ("stem", "stage2.block1"):
         at.selectbox(key="image_block_preresnet-8-w4-B").set_value(block).run()
         assert not at.exception
-    shown = [image.caption for images in at.get("imgs") for image in images.proto.imgs]
+    shown = [image.caption for images in at.image for image in images.proto.imgs]
     assert "x + F(x): the output" in shown
     assert not any("ReLU(x + F(x))" in caption for caption in shown)
 
