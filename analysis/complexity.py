@@ -15,7 +15,7 @@ import pandas as pd
 from analysis import plan
 from analysis.errors import RunDamaged, SpecError
 from analysis.runs.files import disk_error, write_whole
-from analysis.spec import NetSpec
+from analysis.spec import KINDS, NetSpec
 from analysis.text import Message
 
 VGG19 = "vgg-19"
@@ -74,8 +74,9 @@ def spec_of(name: str) -> NetSpec | None:
 
 def title_of(name: str) -> str:
     """What figures call a net: `ResNet-34`, `PreResNet-34`, `plain-34`, `VGG-19`."""
-    name = name.replace("preresnet-", "PreResNet-").replace("resnet-", "ResNet-")
-    return name.replace("vgg-", "VGG-").replace("-imagenet", "")
+    prefix, _dash, rest = name.partition("-")
+    proper = {info.prefix: info.proper for info in KINDS.values()} | {"vgg": "VGG"}
+    return f"{proper[prefix]}-{rest}".replace("-imagenet", "")
 
 
 def image_size(name: str) -> int:
@@ -152,7 +153,7 @@ def _net_floats(spec: NetSpec) -> int:
         stem = layers[0]
         pooled = stem.c_out * (stem.map_size // 2) ** 2
         floats += 2 * pooled  # the max-pool's indices in int64, and its input or output:
-        floats += stem.c_out * stem.map_size**2 if spec.traits.preactivated else pooled
+        floats += pooled if stem.activation else stem.c_out * stem.map_size**2
     return floats
 
 
