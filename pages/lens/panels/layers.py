@@ -115,6 +115,10 @@ def _layer(run: Run, net: Any, x: Any, block: str, subject: Subject) -> None:
         sort = state.choose("image_sort", _("Sort by"), {
             "std": _("Std"), "mean": _("Mean"), "channel": _("Channel")})  # fmt: skip
     found = layer_maps(net, x, name)
+    if found.layer.preactivated:
+        st.caption(
+            _("A pre-activation layer: its BN and ReLU stand before it, so this is its input.")
+        )
     maps = found.after if when == "after" else found.before
     table = channel_table(maps).sort_values(sort, ascending=sort == "channel", kind="stable")
     order = table["channel"].to_numpy()
