@@ -70,14 +70,6 @@ def evaluate(runs: Sequence[Run]) -> list[tuple[Claim, Verdict]]:
     return [(claim, claim.verdict(nets)) for claim in CLAIMS]
 
 
-def beside_words(verdict: Verdict) -> str:
-    """Which nets a claim does not concern, as a sentence; empty where it concerns all."""
-    if not verdict.beside:
-        return ""
-    words = _("Not about {nets}: He et al. 2016 compare plain and residual nets.")
-    return words.format(nets=", ".join(map(str, verdict.beside)))
-
-
 def comparable_with_paper(run: Run) -> bool:
     """Whether its errors may stand beside Table 6: whole CIFAR-10, the paper's recipe unchanged."""
     config = run.config
@@ -214,11 +206,7 @@ def _overfits(nets: Nets) -> Verdict:
     test = {net: over_seeds(nets[net], test_error) for net in (base, deep)}
     words = _("{net}: training error {a}, test error {b}")
     lines = tuple(
-        words.format(
-            net=net,
-            a=train[net].number(2, " %"),
-            b=test[net].number(2, " %"),
-        )
+        words.format(net=net, a=train[net].number(2, " %"), b=test[net].number(2, " %"))
         for net in (base, deep)
     )
     state = decide([test[deep].mean - test[base].mean], max(test[deep].spread, test[base].spread))

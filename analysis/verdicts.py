@@ -42,6 +42,13 @@ class Verdict:
     one_seed: bool = False
     """Whether some net behind it has one seed only, so that chance is not ruled out."""
 
+    def beside_words(self) -> str:
+        """Which nets the claim does not concern, as a sentence; empty where it concerns all."""
+        if not self.beside:
+            return ""
+        words = _("Not about {nets}: He et al. 2016 compare plain and residual nets.")
+        return words.format(nets=", ".join(map(str, self.beside)))
+
 
 @dataclass(frozen=True)
 class Seeds:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from analysis.claims import CLAIMS, beside_words, comparable_with_paper, evaluate
+from analysis.claims import CLAIMS, comparable_with_paper, evaluate
 from analysis.figures.depth import depth_info
 from analysis.figures.table6 import table6_info
 from analysis.runs import files, load_run
@@ -236,7 +236,7 @@ def test_verdicts_name_the_nets_that_they_are_not_about(tmp_path):
     before = evaluate(runs)
     after = evaluate([*runs, made(tmp_path, "preresnet-14", test=90.0)])
     assert [verdict.state for _c, verdict in before] == [verdict.state for _c, verdict in after]
-    assert {beside_words(verdict) for _c, verdict in before} == {""}
-    assert {beside_words(verdict) for _c, verdict in after} == {
+    assert {verdict.beside_words() for _c, verdict in before} == {""}
+    assert {verdict.beside_words() for _c, verdict in after} == {
         "Not about preresnet-14: He et al. 2016 compare plain and residual nets."
     }

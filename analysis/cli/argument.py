@@ -222,7 +222,7 @@ def claims(
     runs: RunsFolder = None,
 ) -> None:
     """Judge the paper's claims over runs, those of each data set and recipe by themselves."""
-    from analysis.claims import beside_words, evaluate, groups
+    from analysis.claims import evaluate, groups
     from analysis.runs import Run, find_run, list_runs
 
     everything = [r for r in list_runs(folders(runs)) if isinstance(r, Run)]
@@ -235,7 +235,7 @@ def claims(
             for line in verdict.evidence:
                 print(f"{'':18}{line}")
             if verdict.beside:
-                print(f"{'':18}{beside_words(verdict)}")
+                print(f"{'':18}{verdict.beside_words()}")
             for command in _commands(verdict.wanted, own):
                 print(f"{'':18}wanted: {command}")
 

@@ -79,7 +79,7 @@ def _row(claim: Claim, verdict: Verdict, names: list[str]) -> None:
     rule.caption(_("In the paper: {words}").format(words=claim.paper()))
     rule.caption(_("Rule: {words}").format(words=claim.rule()))
     if verdict.beside:
-        rule.caption(claims.beside_words(verdict))
+        rule.caption(verdict.beside_words())
 
 
 def _wanted(verdict: Verdict) -> str:
