@@ -9,14 +9,14 @@ the rules share. No torch.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 
 import numpy as np
 
 from analysis import plan
 from analysis.runs import Run
-from analysis.spec import NetSpec
+from analysis.spec import Kind, NetSpec
 from analysis.text import _
 from analysis.verdicts import Nets, Verdict, decide, judge_depth, judge_pairs, over_seeds, pairs
 
@@ -34,6 +34,13 @@ class Claim:
     judge: Callable[[Nets], Verdict] = field(repr=False)
     page: str = "compare"
     """Which page shows the evidence."""
+    kinds: tuple[Kind, ...] = ("plain", "residual")
+    """The kinds of net that it is about; others are named beside its verdict."""
+
+    def verdict(self, nets: Nets) -> Verdict:
+        """What the nets say of it, and which of them it does not concern."""
+        beside = tuple(net for net in nets if net.kind not in self.kinds)
+        return replace(self.judge(nets), beside=beside)
 
 
 def groups(runs: Sequence[Run]) -> dict[tuple[str, str], list[Run]]:
@@ -60,7 +67,7 @@ def evaluate(runs: Sequence[Run]) -> list[tuple[Claim, Verdict]]:
     nets: Nets = {}
     for run in next(iter(groups(runs).values()), []):
         nets.setdefault(run.config.net, []).append(run)
-    return [(claim, claim.judge(nets)) for claim in CLAIMS]
+    return [(claim, claim.verdict(nets)) for claim in CLAIMS]
 
 
 def comparable_with_paper(run: Run) -> bool:
@@ -100,7 +107,9 @@ def early_error(run: Run) -> float:
 
 
 def stored_parameters(run: Run) -> int:
-    """Trained numbers in the run's weights file: no BN statistics, no normalisation of the input.
+    """Trained numbers in the run's weights file: no BN statistics, no normalization of the input.
+
+    Of a run whose weights were left out, as its config counts them.
 
     Raises:
         RunDamaged: the file is missing or not whole.
@@ -109,6 +118,8 @@ def stored_parameters(run: Run) -> int:
 
     from analysis.errors import RunDamaged
 
+    if run.status.weights == "left out":
+        return run.parameters
     apart = ("running_mean", "running_var", "num_batches_tracked")
     try:
         with safe_open(run.weights_path, framework="np") as file:
@@ -199,11 +210,7 @@ def _overfits(nets: Nets) -> Verdict:
     test = {net: over_seeds(nets[net], test_error) for net in (base, deep)}
     words = _("{net}: training error {a}, test error {b}")
     lines = tuple(
-        words.format(
-            net=net,
-            a=train[net].number(2, " %"),
-            b=test[net].number(2, " %"),
-        )
+        words.format(net=net, a=train[net].number(2, " %"), b=test[net].number(2, " %"))
         for net in (base, deep)
     )
     state = decide([test[deep].mean - test[base].mean], max(test[deep].spread, test[base].spread))

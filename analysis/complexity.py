@@ -15,7 +15,7 @@ import pandas as pd
 from analysis import plan
 from analysis.errors import RunDamaged, SpecError
 from analysis.runs.files import disk_error, write_whole
-from analysis.spec import NetSpec
+from analysis.spec import KINDS, NetSpec
 from analysis.text import Message
 
 VGG19 = "vgg-19"
@@ -73,8 +73,10 @@ def spec_of(name: str) -> NetSpec | None:
 
 
 def title_of(name: str) -> str:
-    """What figures call a net: `ResNet-34`, `plain-34`, `VGG-19`."""
-    return name.replace("resnet-", "ResNet-").replace("vgg-", "VGG-").replace("-imagenet", "")
+    """What figures call a net: `ResNet-34`, `PreResNet-34`, `plain-34`, `VGG-19`."""
+    prefix, _dash, rest = name.partition("-")
+    proper = {info.prefix: info.proper for info in KINDS.values()} | {"vgg": "VGG"}
+    return f"{proper[prefix]}-{rest}".replace("-imagenet", "")
 
 
 def image_size(name: str) -> int:
@@ -138,18 +140,20 @@ def _vgg19_floats() -> int:
 def _net_floats(spec: NetSpec) -> int:
     """In units of a float32.
 
-    Each convolution's output (BN's backward needs its input) and each ReLU's output (which is the
-    next layer's input); the image; the pooled features. Sums, BN outputs and zero-padding are not
-    kept. Workspaces and the gradients themselves come on top.
+    Each BN's input (a convolution's output, in a pre-activation net also a block's) and each ReLU's
+    output (which is the next layer's input); the image; the pooled features. Post-activation sums,
+    BN outputs and zero-padding are not kept. Workspaces and the gradients themselves come on top.
     """
     layers = plan.layers(spec)
-    floats = 3 * spec.image_size**2
+    floats = 3 * spec.image_size**2 + layers[-1].c_in
     for layer in layers:
-        elements = layer.c_out * layer.map_size**2
-        floats += {"head": layer.c_in, "projection": elements}.get(layer.role, 2 * elements)
+        elements = layer.channels * layer.maps_size**2
+        floats += elements * (bool(layer.bn) + bool(layer.activation))
     if spec.stem == "imagenet":
-        pooled = layers[0].c_out * (layers[0].map_size // 2) ** 2
-        floats += 3 * pooled  # the max-pool's output, and its indices in int64
+        stem = layers[0]
+        pooled = stem.c_out * (stem.map_size // 2) ** 2
+        floats += 2 * pooled  # the max-pool's indices in int64, and its input or output:
+        floats += pooled if stem.activation else stem.c_out * stem.map_size**2
     return floats
 
 

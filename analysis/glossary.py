@@ -15,7 +15,7 @@ class Term:
     english: str
     chinese: str
     section: str
-    """Of He et al."""
+    """Of He et al.; empty for what came after."""
     words: Callable[[], str]
     """The definition, in the reader's language."""
     page: str = ""
@@ -35,6 +35,16 @@ TERMS = (
         "残差网络",
         "3.3",
         lambda: _("The same layers with a shortcut around every few of them."),
+        "compare",
+    ),
+    Term(
+        "pre-activation residual net",
+        "预激活残差网络",
+        "",
+        lambda: _(
+            "A residual net whose BN and ReLU stand before the convolutions, so that nothing "
+            "follows the addition: H(x) = F(x) + x (He et al. 2016b, arXiv:1603.05027)."
+        ),
         "compare",
     ),
     Term(

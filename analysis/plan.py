@@ -52,6 +52,8 @@ class LayerInfo:
     """Of the convolution."""
     map_size: int
     """Height and width of its output in pixels; 1 for the linear layer."""
+    input_size: int
+    """Height and width of its input in pixels."""
     activation: str = ""
     """Module path of the ReLU after its BN (and, in a residual block's last layer, after the
     addition); empty where there is none."""
@@ -72,6 +74,11 @@ class LayerInfo:
     def channels(self) -> int:
         """Channels of its maps."""
         return self.c_in if self.preactivated else self.c_out
+
+    @property
+    def maps_size(self) -> int:
+        """Height and width of its maps in pixels."""
+        return self.input_size if self.preactivated else self.map_size
 
     @property
     def block_name(self) -> str:
@@ -200,32 +207,34 @@ def layers(spec: NetSpec, image_size: int | None = None) -> list[LayerInfo]:
 def _layers(spec: NetSpec, size: int) -> Iterator[LayerInfo]:
     pre = spec.traits.preactivated
     kernel, stride = (7, 2) if spec.stem == "imagenet" else (3, 1)
-    size = _halved(size, stride)
+    size_in, size = size, _halved(size, stride)
     yield LayerInfo(
         "stem.conv", "" if pre else "stem.bn", 1, 0, 0, 1, "stem", kernel, 3, spec.width, stride,
-        size, "" if pre else "stem.relu",
+        size, size_in, "" if pre else "stem.relu",
     )  # fmt: skip
     if spec.stem == "imagenet":
         size = _halved(size, 2)  # the 3x3 max-pool
     order = 1
     for info in blocks(spec):
-        size_in = size
+        block_size = size
         for conv, (kernel, c_in, c_out, stride) in enumerate(block_convs(spec, info), start=1):
-            size, order = _halved(size, stride), order + 1
+            size_in, size, order = size, _halved(size, stride), order + 1
             yield LayerInfo(
                 f"{info.name}.conv{conv}", f"{info.name}.bn{conv}", order, info.stage, info.block,
-                conv, "main", kernel, c_in, c_out, stride, size, f"{info.name}.relu{conv}", pre,
+                conv, "main", kernel, c_in, c_out, stride, size, size_in,
+                f"{info.name}.relu{conv}", pre,
             )  # fmt: skip
         if info.shortcut == "projection":
             yield LayerInfo(
                 f"{info.x}.conv", "" if pre else f"{info.x}.bn", order, info.stage, info.block, 0,
-                "projection", 1, info.c_in, info.c_out, info.stride, _halved(size_in, info.stride),
+                "projection", 1, info.c_in, info.c_out, info.stride,
+                _halved(block_size, info.stride), block_size,
             )  # fmt: skip
     c_last = blocks(spec)[-1].c_out
     final = pre and spec.final == "bn"
     yield LayerInfo(
         "head.fc", "final.bn" if final else "", order + 1, len(spec.blocks) + 1, 0, 1, "head", 1,
-        c_last, spec.classes, 1, 1, "final.relu" if final else "", final,
+        c_last, spec.classes, 1, 1, size, "final.relu" if final else "", final,
     )  # fmt: skip
 
 

@@ -26,6 +26,8 @@ class KindInfo:
 
     prefix: str
     """Its nets' names begin with it: `resnet-56`."""
+    proper: str
+    """What stands in its place in figures of the paper's nets: `ResNet-56`."""
     title: Message
     """What it is called within a sentence."""
     palette: Literal["warm", "cool", "green"]
@@ -46,12 +48,12 @@ class KindInfo:
 
 
 KINDS: dict[Kind, KindInfo] = {
-    "plain": KindInfo("plain", Message("plain"), "warm", "open", "residual"),
+    "plain": KindInfo("plain", "plain", Message("plain"), "warm", "open", "residual"),
     "residual": KindInfo(
-        "resnet", Message("residual"), "cool", "filled", "plain", ("A", "B", "C")
+        "resnet", "ResNet", Message("residual"), "cool", "filled", "plain", ("A", "B", "C")
     ),
     "preresidual": KindInfo(
-        "preresnet", Message("pre-activation residual"), "green", "dotted", "residual",
+        "preresnet", "PreResNet", Message("pre-activation residual"), "green", "dotted", "residual",
         ("A", "B", "C"), preactivated=True,
     ),
 }  # fmt: skip

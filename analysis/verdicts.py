@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from analysis.runs import Run
-from analysis.spec import NetSpec
+from analysis.spec import KINDS, Kind, NetSpec
 from analysis.text import _
 
 State = Literal["holds", "fails", "undecided", "missing"]
@@ -37,8 +37,17 @@ class Verdict:
     """Nets of which a finished run is missing."""
     runs: tuple[str, ...] = ()
     """Ids of the runs behind it."""
+    beside: tuple[NetSpec, ...] = ()
+    """Nets there are that the claim does not concern."""
     one_seed: bool = False
     """Whether some net behind it has one seed only, so that chance is not ruled out."""
+
+    def beside_words(self) -> str:
+        """Which nets the claim does not concern, as a sentence; empty where it concerns all."""
+        if not self.beside:
+            return ""
+        words = _("Not about {nets}: He et al. 2016 compare plain and residual nets.")
+        return words.format(nets=", ".join(map(str, self.beside)))
 
 
 @dataclass(frozen=True)
@@ -89,13 +98,13 @@ def decide(steps: Sequence[float], spread: float, whole: float | None = None) ->
 
 
 def judge_depth(
-    nets: Nets, kind: str, of: Measure, words: str, sign: int, places: int = 2
+    nets: Nets, kind: Kind, of: Measure, words: str, sign: int, places: int = 2
 ) -> Verdict:
     """Whether a number grows (sign 1) or falls (-1) with the depth of a kind's nets, step by step.
 
     Args:
         nets: what there is.
-        kind: plain or residual.
+        kind: of the nets.
         of: the number.
         words: a sentence for each net, with {net} and {value}.
         sign: which way it should go.
@@ -149,8 +158,8 @@ def judge_pairs(nets: Nets, of: Measure, words: str, places: int = 2, unit: str 
 def _missing_half(nets: Nets) -> tuple[NetSpec, ...]:
     """What the first net lacks for a pair with option A; a pair, where there is no net."""
     first = next(iter(nets), NetSpec.parse("plain-20"))
-    plain = first if first.kind == "plain" else first.counterpart()
-    pair = plain, replace(plain.counterpart(), shortcut="A")
+    plain = first.as_kind("plain")
+    pair = plain, replace(plain.as_kind("residual"), shortcut="A")
     return tuple(net for net in pair if net not in nets)
 
 
@@ -176,19 +185,19 @@ def _chance(lone: Sequence[NetSpec]) -> list[str]:
     return [words.format(nets=", ".join(map(str, lone)))]
 
 
-def ladder(nets: Nets, kind: str) -> list[NetSpec]:
+def ladder(nets: Nets, kind: Kind) -> list[NetSpec]:
     """The nets of a kind that differ in depth alone: of several such sets the largest, by depth."""
     sets: dict[tuple, list[NetSpec]] = {}
-    for net in nets:
-        if net.kind == kind:
-            sets.setdefault((net.family, net.width, net.shortcut), []).append(net)
-    return sorted(max(sets.values(), key=len, default=[]), key=lambda net: net.depth)
+    for net in _of_kind(nets, kind):
+        alike = {field: value for field, value in vars(net).items() if field != "depth"}
+        sets.setdefault(tuple(alike.values()), []).append(net)
+    return max(sets.values(), key=len, default=[])
 
 
-def _missing_rungs(kind: str, have: Sequence[NetSpec]) -> tuple[NetSpec, ...]:
+def _missing_rungs(kind: Kind, have: Sequence[NetSpec]) -> tuple[NetSpec, ...]:
     """Depth 20 and 56, or the one of the two that goes with the net there is."""
     if not have:
-        name = "plain" if kind == "plain" else "resnet"
+        name = KINDS[kind].prefix
         return NetSpec.parse(f"{name}-20"), NetSpec.parse(f"{name}-56")
     wanted = {"cifar": (20, 56), "imagenet": (18, 34)}[have[0].family]
     return (replace(have[0], depth=[d for d in wanted if d != have[0].depth][-1]),)
@@ -196,8 +205,13 @@ def _missing_rungs(kind: str, have: Sequence[NetSpec]) -> tuple[NetSpec, ...]:
 
 def pairs(nets: Nets) -> list[tuple[NetSpec, NetSpec]]:
     """(plain, residual with option A) of equal depth and width, by depth."""
-    residual = sorted((n for n in nets if n.kind == "residual"), key=lambda net: net.depth)
-    return [(n.counterpart(), n) for n in residual if n.counterpart() in nets and n.shortcut == "A"]
+    pairs = [(net.as_kind("plain"), net) for net in _of_kind(nets, "residual")]
+    return [(plain, net) for plain, net in pairs if plain in nets and net.shortcut == "A"]
+
+
+def _of_kind(nets: Nets, kind: Kind) -> list[NetSpec]:
+    """By depth."""
+    return sorted((net for net in nets if net.kind == kind), key=lambda net: net.depth)
 
 
 def _ids(nets: Nets, chosen: Sequence[NetSpec]) -> tuple[str, ...]:

@@ -228,3 +228,16 @@ def test_1202_layers_of_a_hundred_classes(tmp_path):
         config = replace(run.config, net=replace(run.config.net, classes=100))
         runs.append(replace(run, config=config))
     assert verdict_of("overfits", runs).state == "holds"
+
+
+def test_verdicts_name_the_nets_that_they_are_not_about(tmp_path):
+    """A pre-activation net changes no verdict of the paper's claims, and each says so."""
+    (first, a), (second, b) = CASES["depth-gain"]
+    runs = [made(tmp_path, first, **a), made(tmp_path, second, **b)]
+    before = evaluate(runs)
+    after = evaluate([*runs, made(tmp_path, "preresnet-14", test=90.0)])
+    assert [verdict.state for _c, verdict in before] == [verdict.state for _c, verdict in after]
+    assert {verdict.beside_words() for _c, verdict in before} == {""}
+    assert {verdict.beside_words() for _c, verdict in after} == {
+        "Not about preresnet-14: He et al. 2016 compare plain and residual nets."
+    }

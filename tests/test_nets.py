@@ -9,12 +9,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from analysis import plan
 from analysis.nets import ZeroPadShortcut, build, layers
-from analysis.spec import NetSpec
+from analysis.spec import KINDS, NetSpec
 
 SMALL = [
     "plain-8", "resnet-8", "resnet-8-B", "resnet-8-C", "resnet-20", "plain-20", "resnet-18-w16",
     "plain-18-w16", "resnet-18-w16-B", "resnet-34-w16", "resnet-50-w16", "resnet-50-w16-v1.5",
-    "plain-50-w16", "resnet-50-w16-A",
+    "plain-50-w16", "resnet-50-w16-A", "resnet-8-after", "preresnet-8", "preresnet-20-B",
+    "preresnet-8-C-raw", "preresnet-18-w16-B-nofinal", "preresnet-34-w16", "preresnet-50-w16-v1.5",
 ]  # fmt: skip
 CIFAR_DEPTHS = [20, 32, 44, 56, 110]
 
@@ -71,11 +72,26 @@ def test_parameters_of_torchvision(name: str, parameters: int):
 
 @pytest.mark.parametrize("depth", [*CIFAR_DEPTHS, 1202, 18, 34])
 def test_option_a_is_free(depth: int):
-    """Plain and residual nets of a depth have equal parameters and multiply-adds (section 4.2)."""
-    plain, residual = NetSpec.parse(f"plain-{depth}"), NetSpec.parse(f"resnet-{depth}")
+    """Nets of all kinds of a depth have equal parameters and multiply-adds (section 4.2).
 
-    assert plan.parameters(plain) == plan.parameters(residual)
-    assert plan.multiply_adds(plain) == plan.multiply_adds(residual)
+    A pre-activation net has the same BNs one place earlier: none after the stem, one at the end.
+    """
+    nets = [NetSpec.parse(f"{info.prefix}-{depth}") for info in KINDS.values()]
+
+    assert len({plan.parameters(net) for net in nets}) == 1
+    assert len({plan.multiply_adds(net) for net in nets}) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("preresnet-18-B-nofinal", 11_171_146), ("preresnet-34-B-nofinal", 21_279_306),
+        ("preresnet-50-v1.5-nofinal", 23_509_066), ("preresnet-20-B-raw", 272_282),
+    ],
+)  # fmt: skip
+def test_parameters_of_public_preactivation_nets(name: str, parameters: int):
+    """kuangliu's PreActResNet18, 34 and 50 and bearpaw's preresnet(depth=20), counted there."""
+    assert plan.parameters(NetSpec.parse(name)) == parameters
 
 
 @pytest.mark.parametrize("depth", CIFAR_DEPTHS)
@@ -184,6 +200,25 @@ def test_option_a_pads_with_zeros_and_subsamples():
     assert out.shape == (1, 4, 2, 2)
     assert torch.equal(out[0, [0, 3]], torch.zeros(2, 2, 2))
     assert torch.equal(out[0, 1], torch.tensor([[0.0, 2.0], [8.0, 10.0]]))
+
+
+def test_option_a_can_pad_after():
+    """fb.resnet.torch's: the old channels first, then the zeros."""
+    x = torch.arange(2 * 4 * 4, dtype=torch.float32).reshape(1, 2, 4, 4)
+    out = ZeroPadShortcut(2, 4, 2, zeros="after")(x)
+
+    assert torch.equal(out[0, [2, 3]], torch.zeros(2, 2, 2))
+    assert torch.equal(out[0, 0], torch.tensor([[0.0, 2.0], [8.0, 10.0]]))
+
+
+def test_a_preactivation_block_adds_nothing_after_the_sum():
+    """He et al. 2016b, eqn. 4: H = x + F, negative values and all."""
+    block = build(NetSpec.parse("preresnet-8"), seed=3).eval().get_submodule("stage1.block1")
+    x = torch.randn(2, 16, 32, 32)
+
+    h = block(x)
+    torch.testing.assert_close(h, x + block.residual(x))  # type: ignore[operator]
+    assert (h < 0).any()
 
 
 def test_the_seed_makes_the_net():

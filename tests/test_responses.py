@@ -13,7 +13,10 @@ from analysis.nets import Net, build
 from analysis.responses import Moments, Recorder, closed_form, closed_form_std, record
 from analysis.spec import NetSpec
 
-NETS = ["plain-20", "resnet-20", "resnet-18-w16-B", "resnet-50-w16", "plain-18-w16"]
+NETS = [
+    "plain-20", "resnet-20", "resnet-18-w16-B", "resnet-50-w16", "plain-18-w16", "preresnet-20",
+    "preresnet-18-w16-B",
+]  # fmt: skip
 
 
 def images(n: int = 24, seed: int = 0) -> Tensor:
@@ -97,7 +100,7 @@ def test_any_split_into_batches_gives_the_same():
     assert stds[2] == pytest.approx(stds[0], rel=1e-6)
 
 
-@pytest.mark.parametrize("name", ["plain-20", "resnet-20", "plain-18-w16", "resnet-18-w16-B"])
+@pytest.mark.parametrize("name", NETS)
 def test_the_closed_form_is_exact_in_training_mode(name: str):
     """With its input's batch variance, BN's output has the predicted std: 1e-5, every layer."""
     net = trained_looking(name).train()

@@ -5,12 +5,15 @@ from __future__ import annotations
 import pytest
 
 from analysis.errors import SpecError
-from analysis.spec import RECIPES, Compute, DataSpec, NetSpec, Recipe, recipe_for
+from analysis.spec import KINDS, RECIPES, Compute, DataSpec, NetSpec, Recipe, recipe_for
 
 NAMES = [
     "plain-20", "resnet-20", "resnet-20-B", "resnet-20-C", "plain-34", "resnet-34",
     "resnet-34-w16", "plain-34-w16", "resnet-50", "resnet-50-cifar", "resnet-110", "resnet-1202",
     "resnet-34-B-imagenet", "resnet-50-imagenet-v1.5", "resnet-101-A",
+    "resnet-20-after", "resnet-34-w16-after-imagenet", "preresnet-20", "preresnet-110",
+    "preresnet-1202", "preresnet-20-after", "preresnet-20-B-raw", "preresnet-18-B-nofinal",
+    "preresnet-50-imagenet-v1.5-raw-nofinal",
 ]  # fmt: skip
 
 
@@ -35,6 +38,49 @@ def test_unknown_fields_are_ignored():
     assert NetSpec.from_dict({**spec.to_dict(), "colour": "red"}) == spec
 
 
+def test_a_net_of_an_older_file_has_the_defaults():
+    """What zeros pad, what a projection is given and the last BN were not said before."""
+    old = {"kind": "residual", "depth": 20, "family": "cifar", "width": 16, "shortcut": "A",
+           "classes": 10, "stem": "cifar", "bottleneck_stride": "1x1"}  # fmt: skip
+
+    assert NetSpec.from_dict(old) == NetSpec.parse("resnet-20")
+    assert NetSpec.from_dict(old).zeros == "both"
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("resnet-20-B-after", "only option A pads with zeros"),
+        ("plain-20-after", "only option A pads with zeros"),
+        (
+            "resnet-20-B-raw",
+            "only a pre-activation net with option B or C can project its raw input",
+        ),
+        (
+            "preresnet-20-raw",
+            "only a pre-activation net with option B or C can project its raw input",
+        ),
+        ("resnet-20-nofinal", "only a pre-activation net can lack a last BN"),
+        ("plain-20-B", "a plain net has no shortcuts, so no shortcut option"),
+    ],
+)
+def test_what_a_kind_does_not_have_is_refused(name: str, problem: str):
+    """Each option belongs to the kinds that can have it."""
+    with pytest.raises(SpecError) as caught:
+        NetSpec.parse(name)
+
+    assert problem in str(caught.value)
+
+
+def test_every_kind_is_named_by_its_prefix():
+    """The table of kinds is all that a name needs; twins are kinds of the table."""
+    for kind, info in KINDS.items():
+        net = NetSpec.parse(f"{info.prefix}-20")
+        assert (net.kind, net.name) == (kind, f"{info.prefix}-20")
+        assert net.counterpart().kind == info.twin
+        assert (net.shortcut is not None) == info.has_shortcuts
+
+
 def test_defaults_follow_the_paper():
     """Option A for two-layer blocks, option B for bottlenecks; none for plain nets."""
     options = [
@@ -45,7 +91,10 @@ def test_defaults_follow_the_paper():
 
 
 def test_counterparts_have_the_same_layers():
-    """plain-34 and resnet-34 are each other's counterpart."""
+    """plain-34 and resnet-34 are each other's counterpart; that of preresnet-34 is resnet-34."""
+    assert NetSpec.parse("preresnet-34-C-raw").counterpart().name == "resnet-34-C"
+    assert NetSpec.parse("preresnet-20-after").as_kind("plain") == NetSpec.parse("plain-20")
+    assert NetSpec.parse("preresnet-20-after").counterpart().name == "resnet-20-after"
     assert NetSpec.parse("plain-34-w16").counterpart() == NetSpec.parse("resnet-34-w16")
     assert NetSpec.parse("resnet-34").counterpart().name == "plain-34"
 

@@ -234,6 +234,8 @@ def claims(
             print(f"  {state:15} {claim.words()} (section {claim.section})")
             for line in verdict.evidence:
                 print(f"{'':18}{line}")
+            if verdict.beside:
+                print(f"{'':18}{verdict.beside_words()}")
             for command in _commands(verdict.wanted, own):
                 print(f"{'':18}wanted: {command}")
 

@@ -72,7 +72,10 @@ def export(
     run: RunName,
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
     style: Annotated[
-        str, typer.Option(help="torchvision, akamaster or onnx. [default: by the file's ending]")
+        str,
+        typer.Option(
+            help="torchvision, akamaster, kuangliu, bearpaw or onnx. [default: by net and ending]"
+        ),
     ] = "",
     activations: Annotated[
         bool, typer.Option("--activations", help="ONNX: each BN's output is an output too.")

@@ -45,7 +45,9 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    net: Annotated[str, typer.Option(help="plain-34, resnet-56, resnet-34-w16, resnet-20-B, ...")],
+    net: Annotated[
+        str, typer.Option(help="plain-34, resnet-56, preresnet-56, resnet-34-w16, resnet-20-B, ...")
+    ],
     data: DataName = "cifar10",
     recipe: Annotated[
         str,

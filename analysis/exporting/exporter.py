@@ -10,7 +10,7 @@ import torch
 from analysis.data import Normalizer
 from analysis.errors import SpecError
 from analysis.exporting.onnx import export_onnx
-from analysis.exporting.state_dicts import STYLES, loads_in, state_dict_in
+from analysis.exporting.state_dicts import STYLES, default_style, loads_in, state_dict_in
 from analysis.importing.reading import HINT
 from analysis.runs import Run
 from analysis.runs.files import write_whole
@@ -28,8 +28,9 @@ def export_run(
     Args:
         run: with whole weights.
         output: ends in .pth, .pt, .th, .safetensors or .onnx.
-        style: `torchvision`, `akamaster` or `onnx`; by default akamaster for the CIFAR family and
-            torchvision for the other.
+        style: `torchvision`, `akamaster`, `kuangliu`, `bearpaw` or `onnx`; by default akamaster for
+            the CIFAR family and torchvision for the other, of pre-activation nets bearpaw and
+            kuangliu.
         activations: of ONNX, whether each BN's output is an output of the graph.
 
     Returns:
@@ -53,7 +54,7 @@ def export_run(
         size = run.config.image_size
         write_whole(output, lambda file: export_onnx(net, file, size, activations))
         return [Message("Written: {file}", file=output), *_input(normalizer)]
-    style = style or ("akamaster" if net.spec.family == "cifar" else "torchvision")
+    style = style or default_style(net.spec)
     if style not in STYLES:
         raise SpecError(
             "{style!r} is no style; there are {styles} and onnx",

@@ -17,12 +17,12 @@ from analysis.nets import Net, layers
 
 
 class _WithActivations(nn.Module):
-    """A net that gives its logits and every BN's output."""
+    """A net that gives its logits and every layer's response."""
 
     def __init__(self, net: Net) -> None:
         super().__init__()
         self.net = net
-        self.names = [layer.bn for layer in layers(net) if layer.bn]
+        self.names = [layer.response for layer in layers(net) if layer.response]
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """(N, 3, H, W) -> logits (N, classes), then a BN's output (N, C, H', W') each."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import replace
 
 from torch import Tensor
 
@@ -12,7 +13,15 @@ from analysis.nets import Net
 from analysis.spec import NetSpec
 from analysis.text import Message
 
-STYLES = ("torchvision", "akamaster")
+STYLES = ("torchvision", "akamaster", "kuangliu", "bearpaw")
+
+
+def default_style(spec: NetSpec) -> str:
+    """The style of a repository that has nets of this kind and family."""
+    cifar = spec.family == "cifar"
+    if spec.traits.preactivated:
+        return "bearpaw" if cifar else "kuangliu"
+    return "akamaster" if cifar else "torchvision"
 
 
 def state_dict_in(net: Net, style: str) -> OrderedDict[str, Tensor]:
@@ -20,6 +29,8 @@ def state_dict_in(net: Net, style: str) -> OrderedDict[str, Tensor]:
 
     torchvision's own ResNets load it where they have the same layers: residual, option B, 7x7
     stem, bottlenecks with the stride in the 3x3 layer. akamaster's load CIFAR nets with option A.
+    Of pre-activation nets with option B, bearpaw's preresnet loads the CIFAR nets whose projections
+    take the raw input (`-raw`), kuangliu's PreActResNet the others without a last BN (`-nofinal`).
 
     Raises:
         SpecError: no such style.
@@ -40,6 +51,9 @@ def state_dict_in(net: Net, style: str) -> OrderedDict[str, Tensor]:
 
 def loads_in(spec: NetSpec, style: str) -> Message:
     """Which net of that repository takes it, in words; or why only an importer does."""
+    none = Message("the repository has no such net; Residual Lens and your own code read the file")
+    if spec.traits.preactivated or style in ("kuangliu", "bearpaw"):
+        return _preactivated_in(spec, style) or none
     if style == "torchvision":
         if spec.family != "imagenet" or spec.width != 64 or spec.kind != "residual":
             return Message(
@@ -58,8 +72,31 @@ def loads_in(spec: NetSpec, style: str) -> Message:
             "{net} loads it once its conv1 is 3x3 with stride 1 and its maxpool nn.Identity()",
             net=name,
         )
-    if spec.family == "cifar" and spec.kind == "residual" and spec.shortcut in ("A", "B"):
+    akamasters = spec.family == "cifar" and spec.kind == "residual" and spec.zeros == "both"
+    if akamasters and spec.shortcut in ("A", "B"):
         return Message(
             "its resnet{depth}() in DataParallel loads checkpoint['state_dict']", depth=spec.depth
         )
-    return Message("the repository has no such net; Residual Lens and your own code read the file")
+    return none
+
+
+_PREACTIVATED = {
+    "bearpaw": NetSpec.parse("preresnet-20-B-raw"),
+    "kuangliu": NetSpec.parse("preresnet-18-B-nofinal"),
+}
+"""The nets of these repositories, at one depth."""
+
+
+def _preactivated_in(spec: NetSpec, style: str) -> Message | None:
+    """bearpaw's nets of 44 layers and more have bottlenecks; kuangliu's bottlenecks are v1.5."""
+    known = _PREACTIVATED.get(style)
+    if known is None or spec.family != known.family:
+        return None
+    usual = replace(known, depth=spec.depth, classes=spec.classes)
+    if spec.bottleneck:
+        usual = replace(usual, bottleneck_stride="3x3")
+    if spec != usual or (style == "bearpaw" and spec.depth >= 44):
+        return None
+    if style == "bearpaw":
+        return Message("its preresnet(depth={depth}) loads it", depth=spec.depth)
+    return Message("its PreActResNet{depth}() loads it", depth=spec.depth)

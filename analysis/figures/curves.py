@@ -96,7 +96,7 @@ def plot_error_curves(
     panels = arrangement == "panels"
     traces: list[dict[str, Any]] = []
     for style, rows, shared in theme.looks(info, highlight):
-        place = "2" if panels and style.kind == "residual" else ""
+        place = "2" if panels and style.has_shortcuts else ""
         along = rows["wall_seconds"] / seconds if x == "wall" else rows[x]
         common = {**shared, **_along(along, place)}
         traces.append(_line(rows["train_error"], smoothing, common, style, train=True))

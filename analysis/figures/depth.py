@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 from analysis.claims import groups, test_error, train_error
 from analysis.figures import theme
 from analysis.runs import Run
-from analysis.spec import NetSpec
+from analysis.spec import KINDS, Kind, NetSpec
 from analysis.text import _
 
 COLUMNS = (
@@ -105,7 +105,12 @@ def plot_depth(info: pd.DataFrame) -> go.Figure:
     if info.empty:
         return theme.empty_figure(_("No finished run of this data set and recipe yet."), title)
     traces = [
-        _trace(rows, str(kind), str(measure), len(info[["family", "width"]].drop_duplicates()) > 1)
+        _trace(
+            rows,
+            cast(Kind, kind),
+            str(measure),
+            len(info[["family", "width"]].drop_duplicates()) > 1,
+        )
         for (kind, _family, _width, _option, measure), rows in info.sort_values(
             "measure",
             ascending=False,
@@ -134,9 +139,9 @@ def plot_depth(info: pd.DataFrame) -> go.Figure:
     )
 
 
-def _trace(rows: pd.DataFrame, kind: str, measure: str, name_width: bool) -> dict[str, Any]:
+def _trace(rows: pd.DataFrame, kind: Kind, measure: str, name_width: bool) -> dict[str, Any]:
     rows = rows.sort_values("depth")
-    name = _("plain") if kind == "plain" else _("residual")
+    name = str(KINDS[kind].title)
     if name_width:
         name += _(" ({family} family, {width} filters)").format(
             family=rows["family"].iloc[0], width=rows["width"].iloc[0]

@@ -6,9 +6,10 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.figures import theme
+from analysis.spec import KINDS
 from analysis.text import _
 
-COLOURS = {"plain": theme.COLOURS["plain"][0], "residual": theme.COLOURS["residual"][0]}
+COLOURS = {str(kind): shades[0] for kind, shades in theme.COLOURS.items()}
 
 
 def plot_losses(losses: pd.DataFrame, floor: float, steps: int) -> go.Figure:
@@ -19,7 +20,7 @@ def plot_losses(losses: pd.DataFrame, floor: float, steps: int) -> go.Figure:
         floor: the least that a net ending in ReLU can reach; drawn where above 0.
         steps: the whole length, so that the axis stays while the curves grow.
     """
-    names = {"plain": _("plain"), "residual": _("residual")}
+    names = {str(kind): str(info.title) for kind, info in KINDS.items()}
     traces = [
         {
             "type": "scatter", "mode": "lines", "name": names[str(kind)], "x": rows["step"],
@@ -63,7 +64,7 @@ def plot_layers(layers: pd.DataFrame, column: str) -> go.Figure:
     for step, dash in ((layers["step"].min(), "dot"), (layers["step"].max(), "solid")):
         for kind, rows in layers[layers["step"] == step].groupby("kind"):
             words = _("{kind}, step {step}")
-            name = words.format(kind=_("plain") if kind == "plain" else _("residual"), step=step)
+            name = words.format(kind=KINDS[kind].title, step=step)
             traces.append(
                 {
                     "type": "scatter", "mode": "lines+markers", "name": name, "x": rows["layer"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -37,13 +38,14 @@ def plot_netmap(info: pd.DataFrame, colour: str, chosen: str, meaning: str) -> g
     """
     values = info["value"].fillna(info["value"].min()).fillna(0)
     above = values - values.min()
-    strength = 0.2 + 0.8 * above / (above.max() or 1)
+    strength = (0.2 + 0.8 * above / (above.max() or 1)).clip(upper=1)  # rounding may exceed 1
+    said = [_("no BN") if np.isnan(v) else f"{meaning} {v:.3f}" for v in info["value"]]
     is_chosen = info["name"] == chosen
     trace = {
         "type": "scatter", "x": info["block"], "y": info["stage"], "mode": "markers",
         "marker": {"symbol": "square", "size": 18, "color": colour, "opacity": strength},
-        "customdata": info[["name", "value"]], "showlegend": False,
-        "hovertemplate": "%{customdata[0]}<br>" + meaning + " %{customdata[1]:.3f}<extra></extra>",
+        "customdata": info[["name"]].assign(said=said), "showlegend": False,
+        "hovertemplate": "%{customdata[0]}<br>%{customdata[1]}<extra></extra>",
         "selected": {"marker": {"opacity": 1}}, "unselected": {"marker": {"opacity": 0.6}},
     }  # fmt: skip
     ring = {

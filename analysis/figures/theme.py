@@ -1,10 +1,10 @@
 """How figures look: one colour a net on every page, one template, and figures that say why not.
 
-Plain nets are warm (amber, orange, red), residual nets cool (teal, blue, violet); within a family
-the hue runs with depth. The pairs that are compared most (equal depth) stay apart for
-deuteranopes, protanopes and tritanopes, and every colour has a contrast of 3 to white and to the
-dark page, so that one palette serves both. All colours that are not a net's live in the template:
-a page, a report and a printed figure differ by their template only.
+Plain nets are warm (amber, orange, red), residual nets cool (teal, blue, violet), pre-activation
+ones green; within a kind the hue runs with depth. The pairs that are compared most (equal depth)
+stay apart for deuteranopes, protanopes and tritanopes, and every colour has a contrast of 3 to
+white and to the dark page, so that one palette serves both. All colours that are not a net's live
+in the template: a page, a report and a printed figure differ by their template only.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.runs import Comparable, SavedRecording
-from analysis.spec import Kind, NetSpec
+from analysis.spec import KINDS, Kind, NetSpec
 from analysis.text import _
 
 Mode = Literal["light", "dark", "print"]
@@ -26,14 +26,19 @@ Mode = Literal["light", "dark", "print"]
 DEPTHS = (20, 34, 50, 56, 110)
 """A net's shade is that of the first of these that is not below its depth; deeper: the last."""
 
-COLOURS: dict[Kind, tuple[str, ...]] = {
-    "plain": ("#c28800", "#dd6c02", "#dd410d", "#d9273b", "#c62468", "#96603d"),
-    "residual": ("#0ba493", "#0187df", "#069dc1", "#3762ea", "#7f4ce6", "#9842c4"),
+_PALETTES = {
+    "warm": ("#c28800", "#dd6c02", "#dd410d", "#d9273b", "#c62468", "#96603d"),
+    "cool": ("#0ba493", "#0187df", "#069dc1", "#3762ea", "#7f4ce6", "#9842c4"),
+    "green": ("#5b6b2e", "#7c995c", "#45734d", "#45a170", "#27a800", "#849c0d"),
 }
+COLOURS: dict[Kind, tuple[str, ...]] = {
+    kind: _PALETTES[info.palette] for kind, info in KINDS.items()
+}
+_MARKERS = {"open": "-open", "filled": "", "dotted": "-open-dot"}
 RECORDED = "#7d848c"
 """Of modules that are no nets of ours; dashes tell them apart."""
 SYMBOLS = ("circle", "square", "triangle-up", "diamond", "star", "pentagon")
-"""By shade, like the colour; plain nets have open markers, residual nets filled ones."""
+"""By shade, like the colour; how they are filled goes by kind (plain: open, residual: filled)."""
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 """Of runs whose nets have the same colour: the first is solid, the next dashed."""
@@ -78,14 +83,19 @@ class RunStyle:
         """The net's marker."""
         if self.kind == "other":
             return "x"
-        return SYMBOLS[_shade(NetSpec.parse(self.net))] + ("-open" if self.kind == "plain" else "")
+        return SYMBOLS[_shade(NetSpec.parse(self.net))] + _MARKERS[KINDS[self.kind].marker]
 
     @property
     def place(self) -> tuple[int, int]:
-        """In legends: plain nets before residual ones, each by depth; recorded modules last."""
+        """In legends: by kind, each by depth; recorded modules last."""
         if self.kind == "other":
-            return 2, 0
-        return int(self.kind == "residual"), NetSpec.parse(self.net).depth
+            return len(KINDS), 0
+        return list(KINDS).index(self.kind), NetSpec.parse(self.net).depth
+
+    @property
+    def has_shortcuts(self) -> bool:
+        """Whether it is a net of ours with shortcuts."""
+        return self.kind != "other" and KINDS[self.kind].has_shortcuts
 
 
 def net_colour(net: str) -> str:

@@ -51,7 +51,7 @@ class Inspection:
 
 
 def _parts(spec: NetSpec) -> Iterator[Message]:
-    yield Message("plain") if spec.kind == "plain" else Message("residual")
+    yield spec.traits.title
     yield Message("{n} layers", n=spec.depth)
     yield Message("{family} family", family=spec.family)
     yield Message("width {n}", n=spec.width)

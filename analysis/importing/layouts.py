@@ -16,7 +16,7 @@ from analysis.spec import NetSpec
 from analysis.text import Message
 
 LayoutName = Literal[
-    "own", "akamaster", "chenyaofo", "kuangliu", "weiaicunzai", "torchvision", "mixed"
+    "own", "akamaster", "chenyaofo", "kuangliu", "bearpaw", "weiaicunzai", "torchvision", "mixed"
 ]
 
 
@@ -40,6 +40,7 @@ LAYOUTS: dict[str, Layout] = {
         Layout("akamaster", "akamaster/pytorch_resnet_cifar10"),
         Layout("chenyaofo", "chenyaofo/pytorch-cifar-models", "downsample", "fc"),
         Layout("kuangliu", "kuangliu/pytorch-cifar"),
+        Layout("bearpaw", "bearpaw/pytorch-classification", "downsample", "fc"),
         Layout("weiaicunzai", "weiaicunzai/pytorch-cifar100", "shortcut", "fc", True),
         Layout("torchvision", Message("torchvision or timm"), "downsample", "fc"),
         Layout("mixed", Message("layer1 ... layerN, names of several repositories")),
@@ -120,7 +121,7 @@ def their_modules(spec: NetSpec, layout: Layout) -> dict[str, str]:
     """Module path in a layout by our module path, for every layer and BN of a net."""
     if layout.name == "own":
         return {path: path for path in _modules(spec)}
-    names = {"stem.conv": "conv1", "stem.bn": "bn1", "head.fc": layout.head}
+    names = {"stem.conv": "conv1", "stem.bn": "bn1", "final.bn": "bn", "head.fc": layout.head}
     if layout.residual_function:
         names |= {"stem.conv": "conv1.0", "stem.bn": "conv1.1"}
     return {path: names.get(path) or _theirs(path, layout) for path in _modules(spec)}

@@ -261,9 +261,10 @@ def expected_shapes(spec: NetSpec) -> dict[str, Shape]:
         if layer.role == "head":
             shapes |= {f"{layer.name}.weight": (layer.c_out, layer.c_in)}
             shapes |= {f"{layer.name}.bias": (layer.c_out,)}
-            continue
-        shapes[f"{layer.name}.weight"] = (layer.c_out, layer.c_in, layer.kernel, layer.kernel)
-        shapes |= {f"{layer.bn}.{leaf}": (layer.c_out,) for leaf in LEAVES[:4]}
+        else:
+            shapes[f"{layer.name}.weight"] = (layer.c_out, layer.c_in, layer.kernel, layer.kernel)
+        if layer.bn:
+            shapes |= {f"{layer.bn}.{leaf}": (layer.channels,) for leaf in LEAVES[:4]}
     return shapes
 
 

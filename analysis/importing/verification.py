@@ -17,7 +17,7 @@ from torch.nn import functional
 from analysis.data import Images, Normalizer
 from analysis.errors import ImportRefused
 from analysis.importing.refusals import listed
-from analysis.nets import Net
+from analysis.nets import Net, layers
 from analysis.responses.recorder import evaluating
 from analysis.spec import DataSpec
 from analysis.text import Message
@@ -175,8 +175,8 @@ def check_pool(net: Net, images: Images, normalizer: Normalizer) -> None:
         ImportRefused: the weights make far fewer errors with the pool.
     """
     without = measure_error(net, images, normalizer).error
-    bn = net.get_submodule("stem.bn")
-    hook = bn.register_forward_hook(lambda _bn, _inputs, y: functional.max_pool2d(y, 3, 2, 1))
+    stem = net.get_submodule(layers(net)[0].maps)
+    hook = stem.register_forward_hook(lambda _bn, _inputs, y: functional.max_pool2d(y, 3, 2, 1))
     try:
         pooled = measure_error(net, images, normalizer).error
     finally:

@@ -64,22 +64,16 @@ class LayerMaps:
 
     layer: LayerInfo
     before: np.ndarray
-    """The response: the BN's output, before ReLU and addition (section 4.2)."""
+    """The response: the BN's output, before ReLU and addition (section 4.2); of a layer without a
+    BN its own output. A pre-activation layer's BN is the one before it: these are its inputs."""
     after: np.ndarray
-    """What the ReLU gives. A residual block's last layer has its shortcut added before that; a
-    projection has no ReLU of its own, so this is `before`."""
+    """What the ReLU gives. A residual block's last layer has its shortcut added before that; where
+    there is no ReLU (a projection, a pre-activation net's stem) this is `before`."""
 
 
 def mapped_layers(net: Net) -> list[LayerInfo]:
-    """The layers that have feature maps: all but the linear one, in forward order."""
-    return [layer for layer in layers(net) if layer.bn]
-
-
-def relu_of(layer: LayerInfo) -> str:
-    """Module path of the ReLU after a layer; empty for a projection."""
-    if layer.role == "projection":
-        return ""
-    return "stem.relu" if layer.role == "stem" else f"{layer.block_name}.relu{layer.conv}"
+    """The layers that have feature maps, in forward order: not a linear one without a BN."""
+    return [layer for layer in layers(net) if layer.response or layer.role != "head"]
 
 
 def layer_maps(net: Net, x: Tensor, name: str) -> LayerMaps:
@@ -89,9 +83,9 @@ def layer_maps(net: Net, x: Tensor, name: str) -> LayerMaps:
         KeyError: no such layer; `mapped_layers` has the names.
     """
     layer = {layer.name: layer for layer in mapped_layers(net)}[name]
-    relu = relu_of(layer)
-    kept = _kept(net, x, [layer.bn, relu] if relu else [layer.bn])
-    return LayerMaps(layer, kept[layer.bn], kept[relu or layer.bn])
+    after = layer.activation or layer.maps
+    kept = _kept(net, x, [layer.maps, after])
+    return LayerMaps(layer, kept[layer.maps], kept[after])
 
 
 def _kept(net: Net, x: Tensor, names: list[str]) -> dict[str, np.ndarray]:
@@ -119,11 +113,11 @@ class BlockParts:
     """The block's input as the shortcut hands it on: the input itself, or padded or projected.
     Of a plain block, whose input may have another shape, the input itself."""
     f: np.ndarray
-    """F(x): the last BN's output."""
+    """F(x): the last BN's output; a pre-activation block's last convolution's."""
     total: np.ndarray
     """x + F(x); F(x) in plain blocks."""
     out: np.ndarray
-    """After the last ReLU."""
+    """The block's output H(x): after the last ReLU; `total` where there is none."""
 
     @property
     def ratio(self) -> float:
@@ -159,22 +153,21 @@ def block_parts(net: Net, x: Tensor, name: str) -> BlockParts:
         KeyError: no such block.
     """
     info = {info.name: info for info in blocks(net.spec)}[name]
-    depth = 3 if net.spec.bottleneck else 2
     kept: dict[str, np.ndarray] = {}
 
-    def last_relu(total: Tensor, out: Tensor) -> None:
-        kept.update(total=_array(total), out=_array(out))
-
-    def around(before: Tensor, _after: Tensor) -> None:
+    def around(before: Tensor, after: Tensor) -> None:
         kept.setdefault("x", _array(before))
+        kept.setdefault("total", _array(after))
+        kept["out"] = _array(after)
 
     takes = {
-        f"{name}.bn{depth}": lambda _in, out: kept.__setitem__("f", _array(out)),
-        f"{name}.relu{depth}": last_relu,
-        name: around,
+        info.f: lambda _in, out: kept.__setitem__("f", _array(out)),
+        info.output: around,
     }
-    if info.shortcut != "none":
-        takes[f"{name}.shortcut"] = lambda _in, out: kept.__setitem__("x", _array(out))
+    if info.last_relu:
+        takes[info.last_relu] = lambda total, _out: kept.__setitem__("total", _array(total))
+    if info.x:
+        takes[info.x] = lambda _in, out: kept.__setitem__("x", _array(out))
     with watching(net, takes):
         net(x)
     return BlockParts(info, **kept)
@@ -191,12 +184,12 @@ class StageRow:
     channels: np.ndarray
     """Their indices, the one with the largest std first."""
     maps: np.ndarray
-    """After ReLU, float32 (k, H, W)."""
+    """The block's output, float32 (k, H, W)."""
 
 
 def strongest_channels(net: Net, x: Tensor, k: int = 8) -> list[StageRow]:
     """From low-level to high-level features: the k channels that vary most in each stage."""
-    last = {info.stage: info.name for info in blocks(net.spec)}
+    last = {info.stage: info.output for info in blocks(net.spec)}
     kept = _kept(net, x, list(last.values()))
     rows = []
     for stage, name in last.items():
@@ -209,12 +202,14 @@ def all_activations(net: Net, x: Tensor) -> dict[str, np.ndarray]:
     """Every layer's response and activation by module path, in forward order, for one image.
 
     BN paths (`stage1.block1.bn2`) are responses before ReLU, `relu` paths activations,
-    `shortcut` paths what is added, `head.fc` the logits. float32, without the batch axis.
+    `shortcut` paths what is added, `head.fc` the logits, and so the paths of convolutions without
+    a BN their output. float32, without the batch axis.
     """
     names = []
     for layer in layers(net):
-        names += [layer.bn, relu_of(layer)] if layer.bn else [layer.name]
-    names += [f"{info.name}.shortcut" for info in blocks(net.spec) if info.shortcut != "none"]
+        names += [layer.response, layer.activation]
+        names += [layer.name] if layer.role == "head" or not layer.response else []
+    names += [info.x for info in blocks(net.spec)]
     return _kept(net, x, [name for name in names if name])
 
 

@@ -221,6 +221,7 @@ def sanity_check(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         parts = ["head", *(f"stage{i}" for i in range(net.stages, 0, -1)), "stem"]
+        _forget(changed, changed.final, x)  # a BN alone, with the head that it stands before
         for part in parts:
             count += _forget(changed, changed.get_submodule(part), x)
             maps.append(attribute(changed, x, target, method, layer))

@@ -3,11 +3,11 @@
 Identity layers are inserted after each stage's own blocks. In a plain block both 3x3 layers have
 Dirac kernels and a BN that passes its input through; what they are given is never negative (it
 comes from a ReLU), so their own ReLUs cut nothing. In a residual block F = 0: the last BN's scale
-and shift are 0. In evaluation mode the identity is exact, to the last bit on a CPU. In training
-mode BN normalises with the statistics of each batch instead of the kept ones, so a plain identity
-block is then only close to one, and only where its BN is set from data (`calibrate`); a residual
-one with identity shortcuts (options A and B) stays exact. Knows nets; `constructed_runs` keeps
-them.
+and shift are 0; in a pre-activation block, which ends with a convolution, its kernels. In
+evaluation mode the identity is exact, to the last bit on a CPU. In training mode BN normalises with
+the statistics of each batch instead of the kept ones, so a plain identity block is then only close
+to one, and only where its BN is set from data (`calibrate`); a residual one with identity shortcuts
+(options A and B) stays exact. Knows nets; `constructed_runs` keeps them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from analysis import plan
-from analysis.nets import Block, Net, ProjectionShortcut, build
+from analysis.nets import Net, ProjectionShortcut, build
 from analysis.responses.recorder import evaluating
 from analysis.spec import NetSpec
 
@@ -49,7 +49,7 @@ def deepen(net: Net, depth: int, statistics: Statistics | None = None, seed: int
     state.update(own)
     deep.load_state_dict(state)
     for info in inserted_blocks(net.spec, deep.spec):
-        _make_identity(deep.get_submodule(info.name), (statistics or {}).get(info.stage))  # type: ignore
+        _make_identity(deep, info, (statistics or {}).get(info.stage))
     return deep.train(net.training)
 
 
@@ -60,18 +60,22 @@ def inserted_blocks(shallow: NetSpec, deep: NetSpec) -> list[plan.BlockInfo]:
 
 
 @torch.no_grad()
-def _make_identity(block: Block, statistics: tuple[Tensor, Tensor] | None) -> None:
-    if block.shortcut is None:
-        for index in range(1, block.depth + 1):
-            nn.init.dirac_(block.get_submodule(f"conv{index}").weight)  # type: ignore
-            _pass_through(block.get_submodule(f"bn{index}"), statistics)  # type: ignore
+def _make_identity(
+    net: Net, info: plan.BlockInfo, statistics: tuple[Tensor, Tensor] | None
+) -> None:
+    if not info.x:
+        for layer in plan.layers(net.spec):
+            if layer.block_name == info.name:
+                nn.init.dirac_(net.get_submodule(layer.name).weight)  # type: ignore
+                _pass_through(net.get_submodule(layer.bn), statistics)  # type: ignore
         return
-    last: nn.BatchNorm2d = block.get_submodule(f"bn{block.depth}")  # type: ignore
-    last.weight.zero_()
-    last.bias.zero_()
-    if isinstance(block.shortcut, ProjectionShortcut):  # option C projects even where it need not
-        nn.init.dirac_(block.shortcut.conv.weight)
-        _pass_through(block.shortcut.bn, statistics)
+    for parameter in net.get_submodule(info.f).parameters():
+        parameter.zero_()
+    shortcut = net.get_submodule(info.x)
+    if isinstance(shortcut, ProjectionShortcut):  # option C projects even where it need not
+        nn.init.dirac_(shortcut.conv.weight)
+        if isinstance(shortcut.bn, nn.BatchNorm2d):
+            _pass_through(shortcut.bn, statistics)
 
 
 def _pass_through(bn: nn.BatchNorm2d, statistics: tuple[Tensor, Tensor] | None) -> None:
@@ -129,10 +133,12 @@ def stage_statistics(net: Net, batches: Iterable[Tensor]) -> Statistics:
         for total, part in zip(found, parts, strict=True):
             total += part
 
-    stages = [net.get_submodule(f"stage{stage}") for stage in range(1, net.stages + 1)]
+    last = {info.stage: info.output for info in plan.blocks(net.spec)}
     handles = [
-        module.register_forward_hook(lambda _m, _i, output, s=stage: add(s, output))
-        for stage, module in enumerate(stages, start=1)
+        net.get_submodule(path).register_forward_hook(
+            lambda _m, _i, output, s=stage: add(s, output)
+        )
+        for stage, path in last.items()
     ]
     try:
         with evaluating(net):
@@ -188,7 +194,7 @@ def _block_outputs(net: Net, batch: Tensor) -> dict[str, Tensor]:
         found[name] = output
 
     handles = [
-        net.get_submodule(info.name).register_forward_hook(
+        net.get_submodule(info.output).register_forward_hook(
             lambda _m, _i, output, name=info.name: keep(name, output)
         )
         for info in plan.blocks(net.spec)

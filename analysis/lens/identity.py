@@ -19,8 +19,11 @@ from torch.nn import functional as F
 
 from analysis.errors import SpecError
 from analysis.lens.samples import PHOTOGRAPHS, sample
+from analysis.spec import KINDS, Kind
 from analysis.text import Listed, Message
 
+COMPARED: tuple[Kind, ...] = ("plain", "residual")
+"""The kinds of net that are fitted, each with the same layers."""
 RECORD_EVERY = 10
 """Steps between rows of the tables."""
 
@@ -156,7 +159,7 @@ def fit_identity(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(task.seed)
         target = _target(task)
-        nets = {kind: Fitter(task, kind == "residual") for kind in ("plain", "residual")}
+        nets = {kind: Fitter(task, KINDS[kind].has_shortcuts) for kind in COMPARED}
     draw = _random_inputs(task) if task.inputs == "random" else _real_inputs(task, images)
     optimizers = {kind: _optimizer(task, net) for kind, net in nets.items()}
     losses: list[tuple] = []
@@ -276,13 +279,13 @@ def _layer_rows(net: Fitter) -> list[tuple[int, float, float]]:
     ]
 
 
-def _finite(loss: Tensor, task: IdentityTask, kind: str, step: int) -> float:
+def _finite(loss: Tensor, task: IdentityTask, kind: Kind, step: int) -> float:
     value = float(loss.detach())
     if value != value or value == float("inf"):
         raise SpecError(
             "the {kind} net's loss became infinite or not a number at step {step} with lr {lr:g}; "
             "try a smaller one, or BN",
-            kind=Message("plain") if kind == "plain" else Message("residual"),
+            kind=KINDS[kind].title,
             step=step,
             lr=task.lr,
         )

@@ -202,10 +202,11 @@ def forming(net: Net, x: Tensor, readouts: Readouts | None = None) -> pd.DataFra
     found = places(net)
     stages: dict[str, BlockInfo] = {info.name: info for info in blocks(net.spec)}
     features = _pooled(net, x, [place.name for place in found])
+    heads = _head_logits(net, x, [place.name for place in found if place.has_head])
     parts = []
     for at, (place, pooled) in enumerate(zip(found, features, strict=True)):
         info = stages.get(place.name)
-        for source, logits, accuracy in _readings(net, place, pooled[0], readouts, at):
+        for source, logits, accuracy in _readings(heads, place, pooled[0], readouts, at):
             parts.append(
                 pd.DataFrame(
                     {
@@ -223,11 +224,24 @@ def forming(net: Net, x: Tensor, readouts: Readouts | None = None) -> pd.DataFra
     return pd.concat(parts, ignore_index=True)[list(FORMING_COLUMNS)]
 
 
-def _readings(net: Net, place: Place, pooled: Tensor, readouts: Readouts | None, at: int):
+def _head_logits(net: Net, x: Tensor, names: list[str]) -> dict[str, Tensor]:
+    """By place, what the net's own end (a last BN and ReLU, where it has them, and the head) makes
+    of its output: float64 (classes,)."""
+    kept: dict[str, Tensor] = {}
+
+    def classify(name: str):
+        return lambda _in, out: kept.__setitem__(name, net.classify(out)[0].double())
+
+    with watching(net, {name: classify(name) for name in names}):
+        net(x)
+    return kept
+
+
+def _readings(
+    heads: dict[str, Tensor], place: Place, pooled: Tensor, readouts: Readouts | None, at: int
+):
     if place.has_head:
-        with torch.no_grad():
-            fc = net.head.fc
-            yield "head", fc.weight.double() @ pooled + fc.bias.double(), np.nan
+        yield "head", heads[place.name], np.nan
     if readouts is not None:
         weights = torch.from_numpy(readouts.weights[at]).double()
         bias = torch.from_numpy(readouts.biases[at]).double()

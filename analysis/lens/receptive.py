@@ -26,7 +26,7 @@ class Field:
 
 
 def receptive_fields(spec: NetSpec) -> dict[str, Field]:
-    """By layer, of all layers with maps. Shortcuts only make it easier to see less.
+    """By layer, of its maps (`LayerInfo.maps`). Shortcuts only make it easier to see less.
 
     Odd kernels, padded by half their size: position i is centred on input pixel i * step.
     """
@@ -35,15 +35,18 @@ def receptive_fields(spec: NetSpec) -> dict[str, Field]:
     before: dict[str, Field] = {}
     for layer in layers(spec):
         if layer.role == "head":
+            fields[layer.name] = Field(size, step)  # of what it pools: the last block's maps
             continue
         if layer.role == "projection":
             start = before[layer.block_name]
             fields[layer.name] = Field(start.size, start.step * layer.stride)
             continue
         before.setdefault(layer.block_name, Field(size, step))
+        if layer.preactivated:
+            fields[layer.name] = Field(size, step)
         size += (layer.kernel - 1) * step
         step *= layer.stride
-        fields[layer.name] = Field(size, step)
+        fields.setdefault(layer.name, Field(size, step))
         if layer.role == "stem" and spec.stem == "imagenet":
             size, step = size + 2 * step, 2 * step  # the 3x3 max-pool
     return fields

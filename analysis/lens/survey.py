@@ -90,7 +90,7 @@ def survey(
     """
     net = deepcopy(net)
     watched = [_Watched(layer) for layer in mapped_layers(net)]
-    with watching(net, {w.layer.bn: w.take for w in watched}):
+    with watching(net, {w.layer.maps: w.take for w in watched}):
         for batch in images.split(RECORD_BATCH):
             net(normalizer.apply(batch))
             if progress:
@@ -98,7 +98,7 @@ def survey(
     return Survey(
         layers=tuple(w.layer.name for w in watched),
         stds=torch.stack([torch.cat(w.stds) for w in watched], 1).numpy(),
-        channels=np.array([w.layer.c_out for w in watched]),
+        channels=np.array([w.layer.channels for w in watched]),
         values=torch.cat([w.values for w in watched], 1).numpy(),
         images=torch.cat([w.images for w in watched], 1).numpy(),
         positions=torch.cat([w.positions for w in watched], 1).numpy(),
@@ -112,9 +112,9 @@ class _Watched:
         self.layer = layer
         self.seen = 0
         self.stds: list[Tensor] = []
-        self.values = torch.empty(0, layer.c_out)
-        self.images = torch.empty(0, layer.c_out, dtype=torch.int64)
-        self.positions = torch.empty(0, layer.c_out, dtype=torch.int64)
+        self.values = torch.empty(0, layer.channels)
+        self.images = torch.empty(0, layer.channels, dtype=torch.int64)
+        self.positions = torch.empty(0, layer.channels, dtype=torch.int64)
 
     def take(self, _input: Tensor, output: Tensor) -> None:
         y = output.flatten(2)

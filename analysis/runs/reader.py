@@ -56,7 +56,7 @@ class Run:
 
     @property
     def kind(self) -> Kind:
-        """`plain` or `residual`."""
+        """The kind of its net: `plain`, `residual`, `preresidual`."""
         return self.config.net.kind
 
     @property

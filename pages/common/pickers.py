@@ -10,6 +10,7 @@ import streamlit as st
 
 from analysis.figures import run_styles
 from analysis.runs import Comparable, Run
+from analysis.spec import KINDS
 from analysis.text import _
 from pages.common.state import URL
 
@@ -61,22 +62,20 @@ def run_names(runs: Sequence[Comparable]) -> dict[str, str]:
 
 
 def default_pair(runs: Sequence[Run]) -> list[Run]:
-    """The plain and the residual run to begin with: depth 34, else the deepest pair that matches.
+    """The run and its twin to begin with: plain and residual, depth 34, else the deepest pair.
 
     A pair has the same layers, images and recipe. Of several the wider net, the longer training
     and then the newer run wins. Without a pair: the newest run.
     """
-    plain_ones: dict[tuple, list[Run]] = {}
-    for run in runs:
-        if run.config.net.kind == "plain" and run.status.epoch:
-            plain_ones.setdefault((run.config.net, run.comparison_key), []).append(run)
+    trained = [run for run in runs if run.status.epoch]
+    known: dict[tuple, list[Run]] = {}
+    for run in trained:
+        known.setdefault((run.config.net, run.comparison_key), []).append(run)
     pairs = [
-        (plain, residual)
-        for residual in runs
-        if residual.config.net.kind == "residual" and residual.status.epoch
-        for plain in plain_ones.get(
-            (residual.config.net.counterpart(), residual.comparison_key), []
-        )
+        (twin, run)
+        for run in trained
+        if run.config.net.traits.has_shortcuts
+        for twin in known.get((run.config.net.counterpart(), run.comparison_key), [])
     ]
     if not pairs:
         return list(runs[-1:])
@@ -84,10 +83,11 @@ def default_pair(runs: Sequence[Run]) -> list[Run]:
 
 
 def _rank(pair: tuple[Run, Run]) -> tuple:
-    plain, residual = pair
-    net = plain.config.net
+    twin, run = pair
+    net = run.config.net
+    order = -list(KINDS).index(net.kind)  # the pair that the paper is about first
     is_papers = net.depth == 34 and net.family == "imagenet"
-    finished = plain.state == residual.state == "finished"
-    option_a = residual.config.net.shortcut == "A"  # has exactly the plain net's parameters
-    epochs = min(plain.status.epoch, residual.status.epoch)
-    return is_papers, net.depth, finished, net.width, option_a, epochs, residual.config.created
+    finished = twin.state == run.state == "finished"
+    option_a = net.shortcut == "A"  # has exactly the plain net's parameters
+    epochs = min(twin.status.epoch, run.status.epoch)
+    return order, is_papers, net.depth, finished, net.width, option_a, epochs, run.config.created

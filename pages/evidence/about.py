@@ -14,7 +14,8 @@ st.markdown(
         """
 A **plain** net is a stack of 3x3 convolutions, each with batch normalisation (BN) and ReLU. A
 **residual** net has the same layers and, around every two of them, a **shortcut**: the block's
-output is *H(x) = F(x) + x*, so its layers learn the residual function *F*, the change to *x*.
+output is *H(x) = F(x) + x*, so its layers learn the residual function *F*, the change to *x*. In a
+**pre-activation** residual net (He et al. 2016b) BN and ReLU stand before each convolution.
 
 #### Error curves (section 4.1 and 4.2, Fig. 6)
 Thick lines are the **training error**, thin lines the **test error**, both in percent top-1 wrong.
@@ -29,6 +30,7 @@ net is harder to optimise. Residual nets of the same depth show the opposite ord
 #### Layer responses (section 4.2, Fig. 7)
 The **response** of a 3x3 layer is the standard deviation of its BN output, before ReLU and before
 the addition. For the second layer of a block it is the strength of the residual function *F*.
+In a pre-activation net it is the output of the BN *before* the layer: of what the layer is given.
 *Look at the height:* residual functions are closer to zero than their plain counterparts, and
 deeper residual nets have smaller ones: a layer of a deep residual net changes its input little.
 
@@ -41,7 +43,8 @@ the same recipe. Others can be drawn together, and are marked. A plain net and i
 with shortcut option A have the same parameters and multiply-adds; options B and C add projections.
 
 #### Colours
-Warm colours are plain nets, cool ones residual nets, and a net has the same colour on every page.
+Warm colours are plain nets, cool ones residual nets, green ones pre-activation nets, and a net has
+the same colour on every page.
 Several runs of one net differ by their dashes.
 """
     )

@@ -33,7 +33,8 @@ def row(term: Term) -> None:
     cells[0].markdown(f"**{term.english}**")
     cells[1].markdown(f"**{term.chinese}**")
     cells[2].markdown(term.words())
-    cells[3].caption(_("section {section}").format(section=term.section))
+    if term.section:
+        cells[3].caption(_("section {section}").format(section=term.section))
     if term.page:
         with cells[4]:
             link(term.page)

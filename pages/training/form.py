@@ -10,7 +10,7 @@ import streamlit as st
 from analysis import estimate, jobs, plan
 from analysis.errors import LensError
 from analysis.runs import default_folder
-from analysis.spec import Compute, DataSpec
+from analysis.spec import KINDS, Compute, DataSpec
 from analysis.text import _
 from pages.common import cached, state
 from pages.common.words import duration
@@ -52,10 +52,12 @@ def choose_trainings() -> list[jobs.Request]:
 
 def _nets() -> list[str]:
     kinds, depths, more = st.columns([2, 3, 3], gap="medium")
-    names = {"plain": _("Plain"), "resnet": _("Residual")}
+    names = {info.prefix: str(info.title).capitalize() for info in KINDS.values()}
+    # To begin with, the two that the paper compares: each is the other's twin.
+    pair = [info.prefix for kind, info in KINDS.items() if KINDS[info.twin].twin == kind]
     with kinds:
         chosen = st.pills(
-            _("Nets"), list(names), selection_mode="multi", default=list(names),
+            _("Nets"), list(names), selection_mode="multi", default=pair,
             format_func=names.__getitem__, key="train_kinds", bind=state.URL,
         )  # fmt: skip
     with depths:

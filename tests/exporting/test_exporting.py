@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ import torch
 from analysis.data import Normalizer
 from analysis.errors import SpecError
 from analysis.exporting import export_onnx, export_run, state_dict_in
+from analysis.exporting.state_dicts import default_style, loads_in
 from analysis.importing import import_checkpoint
-from analysis.nets import build
+from analysis.nets import build, layers
 from analysis.runs import Run, open_writer
 from analysis.spec import NetSpec
 from analysis.weights import load_net, model_tensors
@@ -80,6 +82,26 @@ def test_torchvision_loads_the_export(tmp_path: Path):
         torch.testing.assert_close(theirs(noise(2, 64)), net(noise(2, 64)), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("name", "style"),
+    [("preresnet-20-B-raw", "bearpaw"), ("preresnet-18-B-nofinal", "kuangliu")],
+)
+def test_preactivation_repositories_load_the_export(name: str, style: str):
+    """load_state_dict, strictly, and the same logits; the words promise no more."""
+    spec = NetSpec.parse(name)
+    net = shaken(build(spec, seed=0))
+    theirs = foreign.preactivated(style).eval()
+    theirs.load_state_dict(state_dict_in(net, style))  # type: ignore[arg-type]
+    with torch.no_grad():
+        torch.testing.assert_close(theirs(noise(2)), net(noise(2)), rtol=1e-4, atol=1e-4)
+    assert default_style(spec) == style
+    assert "loads it" in str(loads_in(spec, style))
+    assert "no such net" in str(loads_in(spec.counterpart(), style))
+    assert "no such net" in str(
+        loads_in(replace(spec, shortcut="A", projection_input="activated"), style)
+    )
+
+
 def test_akamasters_net_loads_the_export(tmp_path: Path):
     """In DataParallel, from `state_dict`, as its trainer resumes."""
     run = made_run("resnet-8", tmp_path)
@@ -99,17 +121,20 @@ def test_unknown_endings_and_styles(tmp_path: Path):
     run = made_run("resnet-8", tmp_path)
     with pytest.raises(SpecError, match=r"\.pth, \.pt, \.th, \.safetensors, \.onnx"):
         export_run(run, tmp_path / "net.h5")
-    with pytest.raises(SpecError, match="there are torchvision, akamaster and onnx"):
+    with pytest.raises(
+        SpecError, match="there are torchvision, akamaster, kuangliu, bearpaw and onnx"
+    ):
         export_run(run, tmp_path / "net.pth", "keras")
 
 
-def test_onnx_gives_the_same_logits_and_activations(tmp_path: Path):
+@pytest.mark.parametrize("name", ["resnet-8-w4", "preresnet-8-w4-B"])
+def test_onnx_gives_the_same_logits_and_activations(name: str, tmp_path: Path):
     """Evaluated by onnx's own reference implementation, at another batch size."""
     onnx = pytest.importorskip("onnx", reason="the extra `onnx` is not installed")
     pytest.importorskip("onnxscript", reason="the extra `onnx` is not installed")
     from onnx.reference import ReferenceEvaluator
 
-    net = shaken(build(NetSpec.parse("resnet-8-w4"), seed=0))
+    net = shaken(build(NetSpec.parse(name), seed=0))
     export_onnx(net, tmp_path / "net.onnx", 32, activations=True)  # type: ignore[arg-type]
     model = onnx.load(tmp_path / "net.onnx")
     images = noise(3)
@@ -122,8 +147,9 @@ def test_onnx_gives_the_same_logits_and_activations(tmp_path: Path):
     with torch.no_grad():
         logits = net(images)
 
-    assert names[:2] == ["logits", "stem.bn"]
-    assert len(names) == 1 + 7
+    points = [layer.response for layer in layers(net) if layer.response]
+    assert names == ["logits", *points]
+    assert len(points) == 7
     np.testing.assert_allclose(outputs[0], logits.numpy(), rtol=1e-4, atol=1e-4)
     f = outputs[names.index("stage1.block1.bn2")]
     np.testing.assert_allclose(f, seen["f"].numpy(), rtol=1e-4, atol=1e-4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from analysis.figures import empty_figure, error_curves_info, plot_error_curves, restyle, run_styles
 from analysis.figures.theme import COLOURS, TEMPLATES, net_colour
 from analysis.runs import load_run
-from analysis.spec import Recipe
+from analysis.spec import KINDS, Recipe
 from tests.tiny import write_run
 
 PAGES = {"light": "#ffffff", "dark": "#171614"}
@@ -53,7 +54,7 @@ def _lab(linear: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("page", list(PAGES.values()), ids=list(PAGES))
-@pytest.mark.parametrize("colour", [*COLOURS["plain"], *COLOURS["residual"]])
+@pytest.mark.parametrize("colour", [colour for shades in COLOURS.values() for colour in shades])
 def test_every_colour_is_seen_on_both_pages(colour: str, page: str):
     """WCAG asks 3:1 of graphical objects."""
     assert _contrast(colour, page) >= 3
@@ -61,12 +62,11 @@ def test_every_colour_is_seen_on_both_pages(colour: str, page: str):
 
 @pytest.mark.parametrize("vision", list(VISION))
 @pytest.mark.parametrize("shade", range(6))
-def test_plain_and_residual_twins_differ_for_every_eye(vision: str, shade: int):
-    """A CIELAB distance of 20 and more between nets of equal depth: seen at a glance."""
-    plain, residual = (
-        _lab(VISION[vision] @ _linear(COLOURS[kind][shade])) for kind in ("plain", "residual")
-    )
-    assert np.linalg.norm(plain - residual) >= 20
+@pytest.mark.parametrize("kinds", list(combinations(KINDS, 2)), ids="-".join)
+def test_nets_of_equal_depth_differ_for_every_eye(vision: str, shade: int, kinds: tuple):
+    """A CIELAB distance of 20 and more between the kinds at one depth: seen at a glance."""
+    one, other = (_lab(VISION[vision] @ _linear(COLOURS[kind][shade])) for kind in kinds)
+    assert np.linalg.norm(one - other) >= 20
 
 
 def test_the_papers_nets_have_a_colour_of_their_own():
@@ -107,10 +107,11 @@ def test_runs_that_agree_in_all_are_labelled_by_id(tmp_path: Path):
     assert [style.label for style in run_styles(runs)] == ["one", "two"]
 
 
-def test_plain_nets_have_open_markers_residual_nets_filled_ones(tmp_path: Path):
-    """So that the two kinds can be told apart without colour."""
-    runs = [load_run(write_run(tmp_path, net)) for net in ("plain-8", "resnet-8")]
-    assert [style.symbol for style in run_styles(runs)] == ["circle-open", "circle"]
+def test_each_kind_has_a_marker_of_its_own(tmp_path: Path):
+    """So that the kinds can be told apart without colour."""
+    runs = [load_run(write_run(tmp_path, net)) for net in ("plain-8", "resnet-8", "preresnet-8")]
+    symbols = [style.symbol for style in run_styles(runs)]
+    assert symbols == ["circle-open", "circle", "circle-open-dot"]
 
 
 def test_an_empty_figure_says_why():

@@ -192,29 +192,62 @@ def torchvision_like(
 
 
 class PreActBlock(nn.Module):
-    """kuangliu's pre-activation block: BN before each convolution."""
+    """BN before each convolution; projects what comes out of its ReLU (kuangliu) or its input."""
 
-    def __init__(self, c_in: int, c: int, stride: int) -> None:
+    def __init__(self, c_in: int, c: int, stride: int, name: str = "shortcut") -> None:
         super().__init__()
         self.bn1, self.conv1 = nn.BatchNorm2d(c_in), conv(c_in, c, 3, stride)
         self.bn2, self.conv2 = nn.BatchNorm2d(c), conv(c, c, 3)
+        self.name = name
         if stride != 1 or c_in != c:
-            self.shortcut = nn.Sequential(conv(c_in, c, 1, stride))
+            setattr(self, name, nn.Sequential(conv(c_in, c, 1, stride)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The block's output."""
+        activated = torch.relu(self.bn1(x))
+        f = self.conv2(torch.relu(self.bn2(self.conv1(activated))))
+        if not hasattr(self, self.name):
+            return f + x
+        return f + getattr(self, self.name)(activated if self.name == "shortcut" else x)
+
+
+class PreAct(nn.Module):
+    """kuangliu's PreActResNet18 (no last BN), or bearpaw's preresnet."""
+
+    def __init__(self, width: int, stages: int, blocks: int, bearpaw: bool) -> None:
+        super().__init__()
+        self.conv1 = conv(3, width, 3)
+        self.stages, c_in = stages, width
+        for stage in range(stages):
+            made = []
+            for number in range(blocks):
+                stride = 2 if stage and not number else 1
+                name = "downsample" if bearpaw else "shortcut"
+                made.append(PreActBlock(c_in, width * 2**stage, stride, name))
+                c_in = width * 2**stage
+            self.add_module(f"layer{stage + 1}", nn.Sequential(*made))
+        self.head = "fc" if bearpaw else "linear"
+        if bearpaw:
+            self.bn = nn.BatchNorm2d(c_in)
+        setattr(self, self.head, nn.Linear(c_in, 10))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits."""
+        x = self.conv1(x)
+        for stage in range(1, self.stages + 1):
+            x = self.get_submodule(f"layer{stage}")(x)
+        x = torch.relu(self.bn(x)) if hasattr(self, "bn") else x
+        return getattr(self, self.head)(x.mean((2, 3)))
 
 
 def preact() -> nn.Module:
-    """The keys of kuangliu's PreActResNet18, narrower; never run."""
-    net = nn.Module()
-    net.conv1 = conv(3, 8, 3)
-    c_in = 8
-    for stage in range(4):
-        blocks = []
-        for number in range(2):
-            blocks.append(PreActBlock(c_in, 8 * 2**stage, 2 if stage and not number else 1))
-            c_in = 8 * 2**stage
-        net.add_module(f"layer{stage + 1}", nn.Sequential(*blocks))
-    net.linear = nn.Linear(c_in, 10)
-    return net
+    """The keys of kuangliu's PreActResNet18, narrower."""
+    return PreAct(8, 4, 2, bearpaw=False)
+
+
+def preactivated(style: str) -> nn.Module:
+    """kuangliu's PreActResNet18 or bearpaw's preresnet(depth=20)."""
+    return PreAct(64, 4, 2, False) if style == "kuangliu" else PreAct(16, 3, 3, True)
 
 
 def shaken(net: nn.Module, seed: int = 0) -> nn.Module:

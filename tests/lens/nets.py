@@ -8,7 +8,10 @@ from torch import Tensor, nn
 from analysis.nets import Net, build
 from analysis.spec import NetSpec
 
-NAMES = ("plain-8-w4", "resnet-8-w4", "resnet-8-w4-B", "resnet-18-w4-C", "resnet-50-w4")
+NAMES = (
+    "plain-8-w4", "resnet-8-w4", "resnet-8-w4-B", "resnet-18-w4-C", "resnet-50-w4",
+    "preresnet-8-w4", "preresnet-18-w4-C", "preresnet-50-w4", "preresnet-8-w4-B-raw-nofinal",
+)  # fmt: skip
 
 
 def net(name: str = "resnet-8-w4", seed: int = 0) -> Net:

@@ -7,53 +7,19 @@ import threading
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional as F
 
-from analysis import plan
 from analysis.lens import activations
 from analysis.lens.hooks import watching
 from analysis.nets import layers
 from analysis.plan import blocks
+from tests.by_hand import by_hand
 from tests.lens.nets import NAMES, image, net
 
 
-def conv_bn(state, x, conv, bn, stride):
-    """A convolution and an evaluation-mode BN, written out, in float64."""
-    weight = state[f"{conv}.weight"]
-    y = F.conv2d(x, weight, stride=stride, padding=weight.shape[-1] // 2)
-    c = lambda name: state[f"{bn}.{name}"].view(1, -1, 1, 1)  # noqa: E731
-    return (y - c("running_mean")) / torch.sqrt(c("running_var") + 1e-5) * c("weight") + c("bias")
-
-
-def forward(spec, state, x):
-    """Every response, activation, block input and sum by name: the net without its modules."""
-    state = {name: value.double() for name, value in state.items() if value.is_floating_point()}
-    seen = {}
-    by_block = {}
-    for layer in plan.layers(spec):
-        by_block.setdefault(layer.block_name, []).append(layer)
-    seen["stem.bn"] = conv_bn(state, x.double(), "stem.conv", "stem.bn", 1)
-    x = seen["stem.relu"] = seen["stem.bn"].clamp(min=0)
-    for info in blocks(spec):
-        main = [layer for layer in by_block[info.name] if layer.conv]
-        y, shortcut = x, x
-        for layer in main:
-            y = seen[layer.bn] = conv_bn(state, y, layer.name, layer.bn, layer.stride)
-            if layer is not main[-1]:
-                y = seen[f"{info.name}.relu{layer.conv}"] = y.clamp(min=0)
-        if info.shortcut == "pad":
-            extra = info.c_out - info.c_in
-            shortcut = F.pad(x[:, :, :: info.stride, :: info.stride],
-                             (0, 0, 0, 0, extra // 2, extra - extra // 2))  # fmt: skip
-        elif info.shortcut == "projection":
-            path = f"{info.name}.shortcut"
-            shortcut = conv_bn(state, x, f"{path}.conv", f"{path}.bn", info.stride)
-            seen[f"{path}.bn"] = shortcut
-        seen[f"{info.name}.x"] = x if info.shortcut == "none" else shortcut
-        total = seen[f"{info.name}.total"] = y if info.shortcut == "none" else y + shortcut
-        x = seen[f"{info.name}.relu{len(main)}"] = total.clamp(min=0)
-    seen["head.fc"] = x.mean((2, 3)) @ state["head.fc.weight"].T + state["head.fc.bias"]
-    return {name: value[0].numpy() for name, value in seen.items()}
+def forward(made, x):
+    """Every response, activation, block input and sum of one image by name, without its modules."""
+    with torch.no_grad():
+        return {name: value[0].numpy() for name, value in by_hand(made, x).items()}
 
 
 def close(found, expected):
@@ -65,32 +31,34 @@ def close(found, expected):
 def test_activations_equal_a_hand_written_forward(name):
     """Every layer before and after its ReLU, to 1e-6 of a float64 forward pass by hand."""
     made, x = net(name).double(), image().double()  # so that rounding hides nothing
-    expected = forward(made.spec, made.state_dict(), x)
+    expected = forward(made, x)
     found = activations.all_activations(made, x)
 
     for path, values in found.items():
-        if not path.endswith("shortcut"):
-            close(values, expected[path])
+        close(values, expected[path])
     maps = activations.layer_maps(made, x, "stage1.block1.conv1")
     close(maps.before, expected["stage1.block1.bn1"])
     close(maps.after, expected["stage1.block1.relu1"])
+    stem = activations.layer_maps(made, x, "stem.conv")
+    has_bn = "stem.bn" in expected
+    close(stem.before, expected["stem.bn" if has_bn else "stem.conv"])
+    close(stem.after, expected["stem.relu" if has_bn else "stem.conv"])
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_block_parts_equal_a_hand_written_forward(name):
     """x, F(x), their sum and its ReLU, their ratio and cosine, in every block."""
     made, x = net(name).double(), image().double()  # so that rounding hides nothing
-    expected = forward(made.spec, made.state_dict(), x)
-    depth = 3 if made.spec.bottleneck else 2
+    expected = forward(made, x)
     for info in blocks(made.spec):
         parts = activations.block_parts(made, x, info.name)
-        f, shortcut = expected[f"{info.name}.bn{depth}"], expected[f"{info.name}.x"]
+        f, shortcut = expected[info.f], expected[f"{info.name}.x"]
         total = expected[f"{info.name}.total"]
 
         close(parts.f, f)
         close(parts.x, shortcut)
         close(parts.total, total)
-        close(parts.out, np.maximum(total, 0))
+        close(parts.out, total if made.spec.traits.preactivated else np.maximum(total, 0))
         if info.shortcut == "none":
             assert np.isnan([parts.ratio, parts.cosine]).all()
         else:
@@ -99,9 +67,10 @@ def test_block_parts_equal_a_hand_written_forward(name):
             assert [parts.ratio, parts.cosine] == pytest.approx([ratio, cosine], rel=1e-5)
 
 
-def test_probe():
+@pytest.mark.parametrize("name", ["resnet-8-w4", "preresnet-8-w4"])
+def test_probe(name):
     """Probabilities are the softmax of the net's logits; responses are the maps' stds."""
-    made, x = net(), image()
+    made, x = net(name), image()
     found = activations.probe(made, x)
     with torch.no_grad():
         expected = torch.softmax(made(x)[0].double(), 0).numpy()

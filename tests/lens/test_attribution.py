@@ -48,7 +48,7 @@ def by_hand(made, x, method):
 
 
 @pytest.mark.filterwarnings("ignore:Setting backward hooks")
-@pytest.mark.parametrize("name", ["plain-8-w4", "resnet-8-w4"])
+@pytest.mark.parametrize("name", ["plain-8-w4", "resnet-8-w4", "preresnet-8-w4"])
 @pytest.mark.parametrize("method", METHODS)
 def test_equals_captum_by_hand(name, method):
     """Each method's map is captum's, for a plain and a residual net."""

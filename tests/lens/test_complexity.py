@@ -61,19 +61,22 @@ def test_layers_add_up():
 
 
 @pytest.mark.parametrize(
-    "name", ["plain-20", "resnet-20", "resnet-8-B", "resnet-8-C", "resnet-18-w8", "resnet-50-w8"]
-)
+    "name",
+    ["plain-20", "resnet-20", "resnet-8-B", "resnet-8-C", "resnet-18-w8", "resnet-50-w8",
+     "preresnet-20", "preresnet-8-B", "preresnet-8-C-raw", "preresnet-50-w8-nofinal"],
+)  # fmt: skip
 def test_activation_memory_is_what_autograd_keeps(name):
     """The closed form against the bytes of the tensors saved for the backward pass."""
     net = build_timed(name)
     assert saved_bytes(net, torch.randn(4, 3, 32, 32)) == 4 * activation_bytes(name)
 
 
-def test_activation_memory_with_the_imagenet_stem():
+@pytest.mark.parametrize("name", ["resnet-18-w8-imagenet", "preresnet-18-w8-imagenet"])
+def test_activation_memory_with_the_imagenet_stem(name):
     """With a max-pool and its indices."""
-    net = build_timed("resnet-18-w8-imagenet")
+    net = build_timed(name)
     found = saved_bytes(net, torch.randn(2, 3, 224, 224))
-    assert found == 2 * activation_bytes("resnet-18-w8-imagenet")
+    assert found == 2 * activation_bytes(name)
 
 
 def test_activation_memory_of_vgg19():

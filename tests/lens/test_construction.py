@@ -34,7 +34,7 @@ from analysis.nets import build
 from analysis.runs import Run, load_run, open_writer
 from analysis.runs.files import MODEL
 from analysis.runs.provenance import Errors
-from analysis.spec import DataSpec, NetSpec, Recipe
+from analysis.spec import KINDS, DataSpec, NetSpec, Recipe
 from analysis.training import prepare_run, train_run
 
 LADDER = [(20, 32), (20, 44), (20, 56), (32, 44), (32, 56), (44, 56)]
@@ -68,7 +68,7 @@ def images(n: int = 8, seed: int = 1) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(("shallow", "deep"), LADDER)
-@pytest.mark.parametrize("kind", ["plain", "resnet"])
+@pytest.mark.parametrize("kind", [info.prefix for info in KINDS.values()])
 def test_every_pair_computes_the_same_function(kind, shallow, deep):
     """Logits equal for each pair 20, 32, 44, 56, plain and residual: to the last bit on a CPU."""
     net = used_net(f"{kind}-{shallow}")
@@ -79,7 +79,11 @@ def test_every_pair_computes_the_same_function(kind, shallow, deep):
     assert deeper.spec == NetSpec.parse(f"{kind}-{deep}")
 
 
-@pytest.mark.parametrize("name", ["plain-8", "resnet-8-B", "resnet-8-C", "plain-18-w8"])
+@pytest.mark.parametrize(
+    "name",
+    ["plain-8", "resnet-8-B", "resnet-8-C", "plain-18-w8", "preresnet-8-B", "preresnet-8-C-raw",
+     "preresnet-18-w8-B-nofinal"],
+)  # fmt: skip
 def test_calibrated_layers_pass_their_input_through_to_the_bit(name):
     """BN set from data is the identity in evaluation mode as exactly as BN set to 0 and 1."""
     net = used_net(name)
@@ -114,9 +118,10 @@ def test_training_mode_is_close_to_the_identity_only_where_calibrated(calibrated
     assert (off < 0.05) if calibrated else (off > 0.3)
 
 
-def test_a_residual_identity_is_exact_in_training_mode_too():
+@pytest.mark.parametrize("name", ["resnet-8", "preresnet-8"])
+def test_a_residual_identity_is_exact_in_training_mode_too(name):
     """F = 0 whatever BN normalises by."""
-    deeper = deepen(used_net("resnet-8"), 14).train()
+    deeper = deepen(used_net(name), 14).train()
     x = torch.relu(torch.randn(8, 16, 8, 8))
     assert torch.equal(deeper.stage1.block2(x), x)
 
@@ -132,6 +137,24 @@ def test_plain_bottlenecks_are_refused():
     )
 
 
+def test_inserted_preactivation_blocks_learn():
+    """Their last kernels are 0, the BN before them is not: the first update can change F."""
+    deeper = deepen(used_net("preresnet-8"), 14).train()
+    deeper(images()).square().sum().backward()
+    for info in inserted_blocks(NetSpec.parse("preresnet-8"), deeper.spec):
+        assert deeper.get_submodule(info.f).weight.grad.abs().max() > 0
+
+
+def test_projections_of_activations_are_refused():
+    """What comes out of a ReLU can't be the block's input again."""
+    with pytest.raises(SpecError) as error:
+        plan.deeper_spec(NetSpec.parse("preresnet-20-C"), 32)
+    assert str(error.value) == (
+        "the shortcuts of preresnet-20-C project what comes out of a ReLU, so its blocks can't be "
+        "the identity; take option A or B"
+    )
+
+
 def test_impossible_depths_are_refused():
     """Not deeper, no such depth, other blocks: each says what is wrong."""
     spec = NetSpec.parse("plain-20")
@@ -143,7 +166,7 @@ def test_impossible_depths_are_refused():
         plan.deeper_spec(NetSpec.parse("resnet-34"), 50)
 
 
-@pytest.fixture(scope="module", params=["plain-8-w4", "resnet-8-w4"])
+@pytest.fixture(scope="module", params=["plain-8-w4", "resnet-8-w4", "preresnet-8-w4"])
 def trained(request, tmp_path_factory):
     """A tiny run, trained on 200 digits."""
     recipe = Recipe.parse("quick", epochs=2, batch_size=50, train_images=200, test_images=100)

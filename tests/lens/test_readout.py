@@ -52,9 +52,10 @@ def test_places():
     assert [place.name for place in found if place.has_head] == ["stage4.block1", "stage4.block2"]
 
 
-def test_forming_ends_at_the_net():
+@pytest.mark.parametrize("name", ["resnet-8-w4", "preresnet-8-w4"])
+def test_forming_ends_at_the_net(name):
     """After the last block the head's probabilities are the net's own."""
-    made, x = net("resnet-8-w4"), NORMALIZER.apply(images().test[:1])
+    made, x = net(name), NORMALIZER.apply(images().test[:1])
     table = forming(made, x)
     last = table[(table["place"] == "stage3.block1") & (table["source"] == "head")]
     with torch.no_grad():
@@ -108,3 +109,14 @@ def test_receptive_fields():
     assert (fields["stage2.block1.conv1"].size, fields["stage2.block1.conv1"].step) == (9, 2)
     assert fields["stage2.block1.conv2"].size == 13
     assert fields["stem.conv"].box(0, 5, 32) == (0, 4, 2, 7)
+
+
+def test_receptive_fields_of_a_preactivation_net():
+    """A layer's maps are its input there, so it sees what the layer before it sees."""
+    pre = receptive_fields(NetSpec.parse("preresnet-8-w4"))
+    post = receptive_fields(NetSpec.parse("resnet-8-w4"))
+
+    assert pre["stem.conv"] == post["stem.conv"] == pre["stage1.block1.conv1"]
+    assert pre["stage1.block1.conv2"] == post["stage1.block1.conv1"]
+    assert pre["stage2.block1.conv2"] == post["stage2.block1.conv1"]
+    assert pre["head.fc"] == post["stage3.block1.conv2"]

@@ -46,6 +46,20 @@ def test_the_page_opens_on_the_34_layer_pair(page: AppTest, folder: Path):
     assert _summary(page)["Run"] == ["plain-34-w4", "resnet-34-w4"]
 
 
+def test_a_preactivation_net_is_compared_with_its_residual_twin(folder: Path, page: AppTest):
+    """Beside resnet-14 where there is one; the pair of plain and residual still comes first."""
+    for net in ("resnet-14", "preresnet-14"):
+        write_run(folder, net)
+    page.run()
+    assert not page.exception
+    for figure in figures(page):
+        assert legend(figure) == ["resnet-14", "preresnet-14"]
+    for net in ("plain-8", "resnet-8"):
+        write_run(folder, net)
+    found = [load_run(path) for path in sorted(folder.iterdir())]
+    assert [run.net for run in default_pair(found)] == ["plain-8", "resnet-8"]
+
+
 def test_every_figure_says_what_to_look_at(page: AppTest, folder: Path):
     """One sentence with the paper's section under each, and under the table."""
     write_run(folder)

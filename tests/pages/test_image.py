@@ -54,6 +54,26 @@ def page(runs, monkeypatch, tmp_path):
     return at.switch_page("pages/lens/image.py").run()
 
 
+def test_a_preactivation_net_has_every_panel(tmp_path, monkeypatch):
+    """No exception in any panel; its block's output is the sum itself, its stem has no BN."""
+    recipe = Recipe.parse("quick", epochs=1, train_images=128, test_images=64)
+    spec, compute = NetSpec.parse("preresnet-8-w4-B"), Compute(device="cpu", compile=False)
+    train_run(prepare_run(tmp_path, spec, recipe, DataSpec.parse("digits"), compute=compute))
+    monkeypatch.setenv("RESIDUAL_LENS_RUNS", str(tmp_path))
+    monkeypatch.setattr(reader, "BUNDLED", tmp_path / "none")
+    at = AppTest.from_file("../../app.py", default_timeout=60).run()
+    at = at.switch_page("pages/lens/image.py").run()
+    for name in PANELS:
+        assert not panel(at, name).exception, name
+    at = panel(at, "layers")
+    for block in ("stem", "stage2.block1"):
+        at.selectbox(key="image_block_preresnet-8-w4-B").set_value(block).run()
+        assert not at.exception
+    shown = [image.caption for images in at.image for image in images.proto.imgs]
+    assert "x + F(x): the output" in shown
+    assert not any("ReLU(x + F(x))" in caption for caption in shown)
+
+
 def panel(at, name):
     """The page with another panel."""
     at.session_state["image_panel"] = name

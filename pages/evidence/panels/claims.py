@@ -78,6 +78,8 @@ def _row(claim: Claim, verdict: Verdict, names: list[str]) -> None:
         _link(claim.page, names)
     rule.caption(_("In the paper: {words}").format(words=claim.paper()))
     rule.caption(_("Rule: {words}").format(words=claim.rule()))
+    if verdict.beside:
+        rule.caption(verdict.beside_words())
 
 
 def _wanted(verdict: Verdict) -> str:

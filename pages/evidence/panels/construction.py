@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from analysis import jobs
+from analysis import jobs, plan
 from analysis.continuation import (
     Study,
     built_runs,
@@ -16,9 +16,10 @@ from analysis.continuation import (
     queue_study,
     study,
 )
-from analysis.errors import LensError
+from analysis.errors import LensError, SpecError
 from analysis.figures import construction
 from analysis.runs import Run, default_folder
+from analysis.spec import NetSpec
 from analysis.text import Message, _
 from pages.common import cached, messages, pickers, show, state
 from pages.common.words import progress_words, share_done, state_word
@@ -63,10 +64,15 @@ def build(runs: Sequence[Run]) -> None:
 def _deeper(run: Run) -> list[int]:
     """Depths with the blocks of a run's net."""
     net = run.config.net
-    fitting = [depth for depth in _DEPTHS[net.family] if depth > net.depth]
-    if net.family == "imagenet":
-        fitting = [depth for depth in fitting if (depth >= 50) == net.bottleneck]
-    return [] if net.bottleneck and net.kind == "plain" else fitting
+    return [depth for depth in _DEPTHS[net.family] if _can_be(net, depth)]
+
+
+def _can_be(net: NetSpec, depth: int) -> bool:
+    try:
+        plan.deeper_spec(net, depth)
+    except SpecError:
+        return False
+    return True
 
 
 def _queue_construction(base: Run, depth: int) -> None:

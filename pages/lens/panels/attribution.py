@@ -153,7 +153,7 @@ def _pick_place() -> Place:
 def _layer_at(run: Run, place: Place) -> str:
     net = run.config.net
     if place.layers:
-        found = [layer.bn for layer in plan.layers(net) if layer.role in ("stem", "main")]
+        found = [layer.maps for layer in plan.layers(net) if layer.role in ("stem", "main")]
     else:
         found = [block.name for block in plan.blocks(net)]
     return found[round(place.share * (len(found) - 1))]

@@ -66,7 +66,7 @@ def _gallery(run: Run, exemplars: list[tuple[int, int, float]], pixels: Any, lay
     from analysis.plan import layers
 
     size = run.config.image_size
-    width = next(i.map_size for i in layers(run.config.net, size) if i.name == layer)
+    width = next(i.maps_size for i in layers(run.config.net, size) if i.name == layer)
     field = receptive_fields(run.config.net)[layer]
     with st.container(horizontal=True, gap="small"):
         for index, position, value in exemplars:

@@ -12,6 +12,7 @@ import streamlit as st
 from analysis.figures import images, run_styles
 from analysis.figures.inspect import plot_tiles
 from analysis.figures.netmap import netmap_info, plot_netmap
+from analysis.plan import layers
 from analysis.runs import Run
 from analysis.text import _
 from pages.common import cached, show, state
@@ -40,12 +41,9 @@ def pick_run(runs: Sequence[Run], key: str) -> Run:
 
 def _pick_block(run: Run, probe: Any) -> str:
     """By a click on the map or with the keyboard in the list; both are one state."""
-    responses = probe.responses[probe.responses["conv"] != 0]
-    by_block = responses.groupby(["stage", "block"])["std"].last()
-    values = {
-        "stem" if stage == 0 else f"stage{stage}.block{block}": float(std)
-        for (stage, block), std in by_block.items()
-    }
+    stds = probe.responses.set_index("layer")["std"]
+    main = [layer for layer in layers(run.config.net) if layer.role in ("stem", "main")]
+    values = {layer.block_name: float(stds.get(layer.name, np.nan)) for layer in main}
     key = f"image_block_{run.net}"
     names = list(values)
     if st.session_state.get(key) not in names:
@@ -73,16 +71,18 @@ def _parts(net: Any, x: Any, block: str) -> None:
     from analysis.lens.activations import block_parts
 
     parts = block_parts(net, x, block)
-    if parts.info.shortcut == "none":
+    if not parts.info.x:
         shown = {_("F(x): the block's last BN"): parts.f, _("ReLU(F(x)): the output"): parts.out}
         note = _("A plain block: its output is F(x) alone, nothing is handed past it.")
     else:
         shown = {
             _("x: what the shortcut hands on"): parts.x,
             _("F(x): the refinement"): parts.f,
-            _("x + F(x)"): parts.total,
-            _("ReLU(x + F(x)): the output"): parts.out,
         }
+        if parts.info.last_relu:
+            shown |= {_("x + F(x)"): parts.total, _("ReLU(x + F(x)): the output"): parts.out}
+        else:
+            shown[_("x + F(x): the output")] = parts.out
         note = _(
             "The refinement's size is rms(F) / rms(x) = **{ratio:.2f}**; the cosine of x and "
             "x + F(x) is **{cosine:.2f}**: 1 would be a block that changes no direction."
@@ -115,6 +115,10 @@ def _layer(run: Run, net: Any, x: Any, block: str, subject: Subject) -> None:
         sort = state.choose("image_sort", _("Sort by"), {
             "std": _("Std"), "mean": _("Mean"), "channel": _("Channel")})  # fmt: skip
     found = layer_maps(net, x, name)
+    if found.layer.preactivated:
+        st.caption(
+            _("A pre-activation layer: its BN and ReLU stand before it, so this is its input.")
+        )
     maps = found.after if when == "after" else found.before
     table = channel_table(maps).sort_values(sort, ascending=sort == "channel", kind="stable")
     order = table["channel"].to_numpy()
@@ -181,7 +185,8 @@ def _stages(net: Any, x: Any) -> None:
 
     st.markdown(f"##### {_('From low-level to high-level features')}")
     for row in strongest_channels(net, x):
-        pixels = images.tile(row.maps, images.limit_of(row.maps), "positive", 8, 720).pixels
+        scale = images.scale_of(row.maps)
+        pixels = images.tile(row.maps, images.limit_of(row.maps), scale, 8, 720).pixels
         words = _("Stage {stage}, channels {channels}").format(
             stage=row.stage, channels=", ".join(str(channel) for channel in row.channels)
         )
