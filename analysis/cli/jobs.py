@@ -113,15 +113,12 @@ def start(
     print("Started." if started else "Some process works off this queue already.")
 
 
-def work(
-    runs: RunsFolder = None,
-    lock: Annotated[int | None, typer.Option(help="A descriptor that has the lock.")] = None,
-) -> None:
+def work(runs: RunsFolder = None) -> None:
     """Work off the queue in this process, until it is empty."""
     from analysis import jobs
     from analysis.runs import default_folder
 
-    if not jobs.work(runs or default_folder(), lock):
+    if not jobs.work(runs or default_folder()):
         print("Some process works off this queue already.")
 
 

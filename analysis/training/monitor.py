@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import resource
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ import torch
 from torch import Tensor
 
 from analysis.errors import TrainingFailed
+from analysis.jobs.processes import peak_memory_mb
 from analysis.runs import RunWriter
 from analysis.training.checkpoint import Position
 from analysis.training.distributed import World
@@ -84,8 +83,7 @@ class Monitor:
     @property
     def memory_mb(self) -> float:
         """Peak resident memory of this process, MiB."""
-        unit = 2**20 if sys.platform == "darwin" else 2**10
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+        return peak_memory_mb()
 
     def log(self, line: str) -> None:
         """Add a line to train.log, and give it to whoever asked for the log."""

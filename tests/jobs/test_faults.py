@@ -84,7 +84,7 @@ def test_a_trainer_killed_in_mid_epoch_is_interrupted_and_resumes(folder: Path):
     run = _wait(path, lambda run: run.status.state == "interrupted")
 
     assert str(run.status.reason) == (
-        "its process was killed (SIGKILL): by hand, or by the system for want of memory"
+        "its process was killed (SIGKILL): by hand, or by the system when memory ran out"
     )
     jobs.requeue(path)
     jobs.start_worker(folder)
