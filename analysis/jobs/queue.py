@@ -6,6 +6,7 @@ the same training twice, and never cancel what is just being started.
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import sys
@@ -121,7 +122,8 @@ def _next_place(folder: Path) -> float:
     """
     settings = _settings(folder)
     last = settings.get("last_place")
-    place = last + 1.0 if isinstance(last, int | float) else time.time()
+    counted = isinstance(last, int | float) and math.isfinite(last)
+    place = last + 1.0 if counted else time.time()
     files.write_json(folder / SETTINGS, {**settings, "last_place": place})
     return place
 
@@ -170,7 +172,9 @@ def requeue(path: Path | str) -> None:
         check_resumable(run)
         with open_writer(path) as writer:
             writer.clear_cancel()
-            writer.set_status(state="queued", queued_at=_next_place(path.parent), reason=Message(), ended="")
+            writer.set_status(
+                state="queued", queued_at=_next_place(path.parent), reason=Message(), ended=""
+            )
 
 
 def cancel(path: Path | str) -> str:
@@ -205,9 +209,11 @@ def cancel(path: Path | str) -> str:
             (path / files.CANCEL).touch()
         except OSError as error:
             raise files.disk_error(path / files.CANCEL, error) from error
-        if load_run(path).status.state not in ("queued", "running"):
-            # It came to its end meanwhile; what looks at the file later was not asked.
+        now_is = load_run(path).status.state
+        if now_is not in ("queued", "running"):
+            # It came to its end meanwhile: nobody else looks at the file, and none is to find it.
             (path / files.CANCEL).unlink(missing_ok=True)
+        if now_is not in ("queued", "running", "cancelled"):
             raise RunError("{run} has just ended, so there is nothing to cancel", run=path.name)
     return "asked"
 

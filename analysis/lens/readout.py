@@ -150,7 +150,7 @@ def _pooled(net: Net, x: Tensor, names: list[str]) -> list[Tensor]:
     kept: dict[str, Tensor] = {}
 
     def keep(name: str):
-        return lambda _in, out: kept.__setitem__(name, out.mean((2, 3)).double())
+        return lambda _in, out: kept.__setitem__(name, out.mean((2, 3)).cpu().double())
 
     with watching(net, {name: keep(name) for name in names}):
         net(x)
@@ -227,7 +227,7 @@ def _readings(net: Net, place: Place, pooled: Tensor, readouts: Readouts | None,
     if place.has_head:
         with torch.no_grad():
             fc = net.head.fc
-            yield "head", fc.weight.double() @ pooled + fc.bias.double(), np.nan
+            yield "head", fc.weight.cpu().double() @ pooled + fc.bias.cpu().double(), np.nan
     if readouts is not None:
         weights = torch.from_numpy(readouts.weights[at]).double()
         bias = torch.from_numpy(readouts.biases[at]).double()
