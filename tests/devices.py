@@ -74,7 +74,7 @@ def _compute(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         here = isinstance(args[0], OnDevice)
     plain = tree_map_only(OnDevice, lambda tensor: tensor.held, (args, kwargs))
     found = func(*plain[0], **plain[1])
-    if func._schema.arguments and func._schema.arguments[0].alias_info is not None:
-        if func._schema.arguments[0].alias_info.is_write:
-            return args[0]  # in place: autograd wants the same tensor back
+    first = func._schema.arguments[0].alias_info if func._schema.arguments else None
+    if first is not None and first.is_write:
+        return args[0]  # in place: autograd wants the same tensor back
     return tree_map_only(Tensor, OnDevice, found) if here else found

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 from filelock import FileLock, Timeout
 
 from analysis.errors import RunDamaged, RunError, RunInUse
@@ -269,10 +270,9 @@ def default_at_a_time() -> int:
 
 def cores() -> int:
     """Processors that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:
-        return os.cpu_count() or 1
+    process = psutil.Process()
+    mine = process.cpu_affinity() if hasattr(process, "cpu_affinity") else None  # not on macOS
+    return len(mine or ()) or os.cpu_count() or 1
 
 
 def set_at_a_time(folder: Path | str, number: int) -> None:

@@ -42,14 +42,14 @@ _real = builtins.__import__
 
 
 def _import(
-    name: str, names: Any = None, local: Any = None, wanted: Any = (), level: int = 0
+    name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0
 ) -> Any:
-    if level == 0 and str((names or {}).get("__name__")).partition(".")[0] in OURS:
+    if level == 0 and str((globals or {}).get("__name__")).partition(".")[0] in OURS:
         if name in MODULES:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
         if name in STRIPPED:
             return STRIPPED[name]
-    return _real(name, names, local, wanted, level)
+    return _real(name, globals, locals, fromlist, level)
 
 
 builtins.__import__ = _import
