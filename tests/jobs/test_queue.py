@@ -52,6 +52,17 @@ def test_the_queue_keeps_the_order_of_asking(tmp_path: Path):
     assert [run.net for run in jobs.list_jobs(tmp_path)] == ["resnet-20", "plain-8", "plain-20"]
 
 
+def test_a_clock_that_is_put_back_changes_no_order(tmp_path: Path, monkeypatch):
+    """Places are counted; also where someone sets how many train at a time."""
+    jobs.enqueue(_requests("resnet-20"), tmp_path)
+    monkeypatch.setattr("analysis.jobs.queue.time.time", lambda: 1.0)
+    jobs.set_at_a_time(tmp_path, 2)
+    jobs.enqueue(_requests("plain-8", "plain-20"), tmp_path)
+
+    assert [run.net for run in jobs.list_jobs(tmp_path)] == ["resnet-20", "plain-8", "plain-20"]
+    assert jobs.at_a_time(tmp_path) == 2
+
+
 def test_the_same_training_is_queued_once(tmp_path: Path):
     """A second tab gets the run that there is; another seed is another training."""
     first = jobs.enqueue(_requests("plain-8"), tmp_path)
@@ -102,6 +113,25 @@ def test_what_can_t_be_cancelled_or_resumed_says_why(tmp_path: Path):
     message = "^kept has no resume.safetensors, so its training can't go on; start a new run$"
     with pytest.raises(RunError, match=message):
         jobs.requeue(kept)
+
+
+def test_a_cancel_that_comes_too_late_leaves_no_file(tmp_path: Path, monkeypatch):
+    """The run ends between the look at its state and the asking."""
+    path = write_run(tmp_path, state="running", run_id="r")
+    lock = hold(path)
+    touch = Path.touch
+
+    def ends_first(self: Path, *given) -> None:
+        status = json.loads((path / files.STATUS).read_text())
+        (path / files.STATUS).write_text(json.dumps(status | {"state": "finished"}))
+        touch(self, *given)
+
+    monkeypatch.setattr(Path, "touch", ends_first)
+    with pytest.raises(RunError, match=r"^r has just ended, so there is nothing to cancel$"):
+        jobs.cancel(path)
+    lock.release()
+
+    assert not (path / files.CANCEL).exists()
 
 
 def test_a_name_in_use_is_refused(tmp_path: Path):
