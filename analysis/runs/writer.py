@@ -47,7 +47,9 @@ class RunWriter:
         frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(rows)
         path = self.path / files.table_file(table)
         header = not path.exists()
-        text = frame.reindex(columns=tables.names(table)).to_csv(index=False, header=header)
+        text = frame.reindex(columns=tables.names(table)).to_csv(
+            index=False, header=header, lineterminator="\n"
+        )
         files.append_text(path, text)
 
     def cut_tables(self, epoch: int) -> None:
@@ -61,7 +63,10 @@ class RunWriter:
                     kept = kept[kept["source"] != "measured"]
                 elif table == "refinement":
                     kept = kept.iloc[:0]
-                files.write_whole(path, lambda temporary, f=kept: f.to_csv(temporary, index=False))
+                files.write_whole(
+                    path,
+                    lambda temporary, f=kept: f.to_csv(temporary, index=False, lineterminator="\n"),
+                )
 
     def save_tensors(self, name: str, tensors: dict[str, Any], metadata: dict[str, str]) -> None:
         """Write a dictionary of torch tensors as a safetensors file, whole or not at all."""

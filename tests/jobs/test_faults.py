@@ -22,6 +22,8 @@ from analysis.jobs import processes
 from analysis.runs import Run, load_run
 from analysis.spec import Compute, DataSpec
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 EAGER = Compute("cpu", "float32", compile=False, threads=1)
 PATIENCE = 120.0

@@ -27,6 +27,8 @@ from analysis.training.evaluate import evaluate
 from analysis.training.monitor import NonFinite
 from analysis.weights import load_net, read_tensors
 
+pytestmark = pytest.mark.slow
+
 DIGITS = DataSpec("digits")
 FAST = Compute("cpu", threads=1)
 
