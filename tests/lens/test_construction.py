@@ -36,6 +36,8 @@ from analysis.runs.files import MODEL
 from analysis.spec import DataSpec, NetSpec, Recipe
 from analysis.training import prepare_run, train_run
 
+pytestmark = pytest.mark.slow
+
 LADDER = [(20, 32), (20, 44), (20, 56), (32, 44), (32, 56), (44, 56)]
 
 
