@@ -90,7 +90,13 @@ def load_net(run: Run, device: torch.device | str = "cpu") -> tuple[Net, Normali
 
     tensors, _ = read_tensors(run.weights_path)
     state = {name: v for name, v in tensors.items() if not name.startswith(NORMALIZER)}
-    rest = {n.removeprefix(NORMALIZER): v for n, v in tensors.items() if n.startswith(NORMALIZER)}
+    # Copies: the file stays mapped into memory as long as a tensor of it lives, and Windows then
+    # lets nobody replace it.
+    rest = {
+        name.removeprefix(NORMALIZER): value.clone()
+        for name, value in tensors.items()
+        if name.startswith(NORMALIZER)
+    }
     net = build(run.config.net, seed=0)
     load_into(net, state, run.weights_path)
     return net.eval().to(device), Normalizer.from_state_dict(rest)

@@ -13,9 +13,11 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from analysis.errors import RunDamaged, RunError
+
+Result = TypeVar("Result")
 
 CONFIG = "config.json"
 STATUS = "status.json"
@@ -67,22 +69,25 @@ def write_whole(path: Path, write: Callable[[Path], object], durable: bool = Tru
             temporary.unlink(missing_ok=True)
 
 
-def replace(source: Path, target: Path, patience: float = _PATIENCE) -> None:
-    """`os.replace`; where the target is held open (Windows), tried again for some seconds.
+def replace(source: Path, target: Path) -> None:
+    """`os.replace`, `patiently`."""
+    patiently(lambda: os.replace(source, target))
+
+
+def patiently(action: Callable[[], Result]) -> Result:
+    """What `action` gives; tried again for some seconds while another program has a file (Windows).
 
     Raises:
-        OSError: as `os.replace`, at once or once `patience` is over.
+        OSError: as the action does, at once or once the patience is over.
     """
-    end = time.monotonic() + patience
+    end = time.monotonic() + _PATIENCE
     while True:
         try:
-            os.replace(source, target)
+            return action()
         except OSError as error:
             if not _is_held_open(error) or time.monotonic() >= end:
                 raise
             time.sleep(0.02)
-        else:
-            return
 
 
 def _is_held_open(error: OSError) -> bool:
@@ -147,7 +152,7 @@ def read_json(path: Path) -> dict[str, Any]:
         RunDamaged: no such file, not JSON, or not an object.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(patiently(lambda: path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise RunDamaged("{file} is missing", file=path.name) from None
     except (OSError, ValueError) as error:
