@@ -75,12 +75,12 @@ def test_recording_and_evaluating(offset: float):
 
 
 def test_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Two epochs with evaluation, saving and the measuring at the end: the CPU's errors and loss.
+    """An epoch of 52 updates, evaluated, saved and measured: the CPU's errors, loss and weights.
 
     torch has no autocast for the pretended device; it is off here anyway.
     """
     recipe = recipe_for(
-        "quick", NET, DIGITS, epochs=2, train_images=96, test_images=40, batch_size=32
+        "quick", NET, DIGITS, epochs=1, train_images=104, test_images=40, batch_size=2
     )
     here, there = (
         prepare_run(tmp_path, NET, recipe, DIGITS, compute=EAGER, run_id=name)
