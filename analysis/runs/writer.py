@@ -112,8 +112,8 @@ def create_run(folder: Path | str, config: RunConfig, run_id: str | None = None)
     name = run_id or new_run_id(config)
     if not is_portable(name):
         raise RunError(
-            "{name!r} is not a name for a run: letters, digits and . _ + - as every system takes "
-            "them, no dot at the beginning or the end, and not a device of Windows as CON is",
+            "{name!r} is not a name for a run: use letters, digits and . _ + -, no dot at the "
+            "beginning or the end, and no name that Windows keeps for a device, such as CON",
             name=name,
         )
     path = Path(folder) / name
