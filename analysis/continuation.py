@@ -115,20 +115,23 @@ def _construction_config(run: Run, depth: int, calibrate: bool, command: str) ->
     )  # fmt: skip
 
 
-def queue_construction(
-    run: Run, depth: int, folder: Path | str, *, calibrate: bool = True, command: str = ""
-) -> Path:
-    """As `prepare_construction`, at the end of the queue; the one that is there where it is made.
+@dataclass(frozen=True)
+class Construction(jobs.Work):
+    """As `prepare_construction`, in the background; asked for once only while it is under way."""
 
-    Nothing starts until `jobs.start_worker`.
-    """
-    folder = Path(folder)
-    config = _construction_config(run, depth, calibrate, command)
-    with queue_lock(folder):
-        for other in constructions_under_way(jobs.list_jobs(folder)):
-            if other.config.net == config.net and _same_making(other.config, config):
-                return other.path
-        return create_waiting(folder, config)
+    run: Run
+    depth: int
+    calibrate: bool = True
+    command: str = ""
+
+    def enqueue(self, folder: Path) -> jobs.Enqueued:
+        """The new run, or the one that is there where it is made already."""
+        config = _construction_config(self.run, self.depth, self.calibrate, self.command)
+        with queue_lock(folder):
+            for other in constructions_under_way(jobs.list_jobs(folder)):
+                if other.config.net == config.net and _same_making(other.config, config):
+                    return jobs.Enqueued([other.path])
+            return jobs.Enqueued([create_waiting(folder, config)])
 
 
 def _same_making(one: RunConfig, other: RunConfig) -> bool:
@@ -265,30 +268,33 @@ def _config(
     )  # fmt: skip
 
 
-def queue_study(
-    built: Run, runs: Sequence[Run], folder: Path | str, command: str = ""
-) -> list[Path]:
-    """Queue what is missing of a study: the net trained on, and from scratch by the same recipe.
+@dataclass(frozen=True)
+class Experiment(jobs.Work):
+    """What is missing of a study: the net trained on, and from scratch by the same recipe."""
 
-    Nothing starts until `jobs.start_worker`.
+    built: Run
+    runs: Sequence[Run]
+    """All that are known."""
+    command: str = ""
 
-    Returns:
-        The new runs; none where both are there, queued or running already.
+    def enqueue(self, folder: Path) -> jobs.Enqueued:
+        """The new runs; none where both are there, queued or running already.
 
-    Raises:
-        RunError: the recipe is not known, or the folder can't be written.
-    """
-    folder, recipe = Path(folder), own_recipe(built)
-    paths = []
-    with queue_lock(folder):
-        known = {run.id: run for run in (*runs, *jobs.list_jobs(folder))}  # asked for elsewhere too
-        found = study(built, list(known.values()))
-        if not found.trained_on:
-            paths.append(continue_run(built, folder, command=command))
-            put_last(paths[-1])
-        if not found.scratch:
-            paths.append(create_waiting(folder, _config(built, recipe, command)))
-    return paths
+        Raises:
+            RunError: the recipe is not known, or the folder can't be written.
+        """
+        built, command, recipe = self.built, self.command, own_recipe(self.built)
+        done = jobs.Enqueued()
+        with queue_lock(folder):
+            asked_elsewhere = jobs.list_jobs(folder)
+            known = {run.id: run for run in (*self.runs, *asked_elsewhere)}
+            found = study(built, list(known.values()))
+            if not found.trained_on:
+                done.paths.append(continue_run(built, folder, command=command))
+                put_last(done.paths[-1])
+            if not found.scratch:
+                done.paths.append(create_waiting(folder, _config(built, recipe, command)))
+        return done
 
 
 def built_runs(runs: Sequence[Run]) -> list[Run]:

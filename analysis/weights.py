@@ -102,7 +102,13 @@ def load_net(
         file = run.weights_path
     tensors, _ = read_tensors(file)
     state = {name: v for name, v in tensors.items() if not name.startswith(NORMALIZER)}
-    rest = {n.removeprefix(NORMALIZER): v for n, v in tensors.items() if n.startswith(NORMALIZER)}
+    # Copies: the file stays mapped into memory as long as a tensor of it lives, and Windows then
+    # lets nobody replace it.
+    rest = {
+        name.removeprefix(NORMALIZER): value.clone()
+        for name, value in tensors.items()
+        if name.startswith(NORMALIZER)
+    }
     net = build(run.config.net, seed=0)
     load_into(net, state, file)
     return net.eval().to(device), Normalizer.from_state_dict(rest)

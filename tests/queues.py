@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import subprocess
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock
 
 from analysis.jobs.worker import WORKER_LOCK
 
@@ -15,8 +16,7 @@ from analysis.jobs.worker import WORKER_LOCK
 @contextmanager
 def nobody_works(folder: Path) -> Generator[None]:
     """Hold the worker's lock, so that what is queued waits; end it and call `start_worker`."""
-    with open(folder / WORKER_LOCK, "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(folder / WORKER_LOCK):
         yield
 
 

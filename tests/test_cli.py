@@ -18,6 +18,8 @@ from tests.importing import foreign
 from tests.queues import wait_until
 from tests.tiny import write_run
 
+pytestmark = pytest.mark.slow
+
 
 def started(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "RESIDUAL_LENS_RUNS": str(cwd / "runs")}

@@ -23,6 +23,8 @@ from analysis.spec import DataSpec, NetSpec, Recipe
 from tests.queues import wait_until
 from tests.tiny import FINGERPRINT, write_run
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 
 TINY = """

@@ -19,6 +19,7 @@ from analysis.runs import (
     files,
     find_run,
     list_runs,
+    liveness,
     load_run,
     open_writer,
 )
@@ -192,6 +193,7 @@ def test_running_with_a_process_is_running(tmp_path: Path):
     assert load_run(path).state == "interrupted"
 
 
+@pytest.mark.skipif(liveness.fcntl is None, reason="only the test of the adapter to fcntl")
 def test_a_lock_file_of_another_account_tells_as_well(tmp_path: Path):
     """Where it can be read but not written, a shared lock is asked for."""
     path = write_run(tmp_path, state="running")

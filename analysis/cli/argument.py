@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from analysis.cli.foreground import session
 from analysis.cli.options import (
     Epochs,
     RunName,
@@ -59,10 +60,10 @@ def construct(
     from analysis import jobs
     from analysis.cli.train import _command, _run
     from analysis.continuation import (
+        Construction,
         continue_run,
         has_recipe,
         prepare_construction,
-        queue_construction,
         trained_with,
     )
     from analysis.errors import SpecError
@@ -87,11 +88,8 @@ def construct(
     elif queue and not has_recipe(found):
         raise SpecError("{run} has no recipe of its own; name one with --train", run=found.id)
     if background:
-        path = queue_construction(
-            found, depth, folder, calibrate=not no_calibrate, command=_command()
-        )
-        jobs.start_worker(folder)
-        print(f"Queued: {path}")
+        work = Construction(found, depth, calibrate=not no_calibrate, command=_command())
+        print(f"Queued: {jobs.submit(work, folder).paths[0]}")
         return
     path = prepare_construction(
         found, depth, folder, calibrate=not no_calibrate, command=_command()
@@ -125,13 +123,10 @@ def _refuse_without_train(given: Iterable[str], queue: bool) -> NoReturn:
 def _queue_study(built: Run, folder: Path) -> None:
     from analysis import jobs
     from analysis.cli.train import _command
-    from analysis.continuation import queue_study
+    from analysis.continuation import Experiment
 
-    try:
-        for path in queue_study(built, known_runs(folder), folder, _command()):
-            print(f"Queued: {path}")
-    finally:
-        jobs.start_worker(folder)
+    for path in jobs.submit(Experiment(built, known_runs(folder), _command()), folder).paths:
+        print(f"Queued: {path}")
 
 
 def identity(
@@ -168,7 +163,9 @@ def identity(
         from analysis.spec import DataSpec
 
         images = load_images(DataSpec.parse(inputs)).train
-    fit = fit_identity(task, images=images)
+    with session("the identity") as work:
+        tell = work.stoppable()
+        fit = fit_identity(task, lambda step, _fit: tell(step, steps), images=images)
     last = fit.layers[fit.layers["step"] == fit.layers["step"].max()]
     for kind, rows in fit.losses.groupby("kind"):
         first, end = rows["loss"].iloc[0], rows["loss"].iloc[-1]
@@ -202,7 +199,12 @@ def complexity(
         return
     from analysis.lens.complexity import measure_times
 
-    times = measure_times(names, batch or (1, 8), seconds=seconds, device=device)
+    with session(", ".join(names)) as work:
+        tell = work.stoppable()
+        times = measure_times(
+            names, batch or (1, 8), seconds=seconds, device=device,
+            progress=lambda done, cases, _next: tell(done, cases),
+        )  # fmt: skip
     print(times.drop(columns=["device", "machine", "torch"]).round(2).to_string(index=False))
     print(f"{times['machine'].iloc[0]}, torch {times['torch'].iloc[0]}, float32, eager")
     if csv is not None:

@@ -113,15 +113,12 @@ def start(
     print("Started." if started else "Some process works off this queue already.")
 
 
-def work(
-    runs: RunsFolder = None,
-    lock: Annotated[int | None, typer.Option(help="A descriptor that has the lock.")] = None,
-) -> None:
+def work(runs: RunsFolder = None) -> None:
     """Work off the queue in this process, until it is empty."""
     from analysis import jobs
     from analysis.runs import default_folder
 
-    if not jobs.work(runs or default_folder(), lock):
+    if not jobs.work(runs or default_folder()):
         print("Some process works off this queue already.")
 
 
@@ -131,8 +128,7 @@ def cancel(run: RunName, runs: RunsFolder = None) -> None:
     from analysis.runs import find_run
 
     found = find_run(run, folders(runs))
-    if jobs.cancel(found.path) == "asked":
-        jobs.start_worker(found.path.parent)  # it insists if the trainer does not answer
+    if jobs.stop(found.path) == "asked":
         print(f"{found.id} was asked to stop. Go on with: python -m analysis resume {found.id}")
     else:
         print(f"{found.id} was taken out of the queue.")
@@ -142,11 +138,7 @@ def queue_up(requests: list[Request], folder: Path) -> None:
     """Queue trainings and say so; for `train --queue`."""
     from analysis import jobs
 
-    check_room(requests, folder, jobs.at_a_time(folder))
-    try:
-        done = jobs.enqueue(requests, folder)
-    finally:  # what got into the queue before an error is worked off
-        jobs.start_worker(folder)
+    done = jobs.submit(jobs.Trainings(requests), folder)
     for path in done.paths:
         print(f"Queued: {path}")
     for request, path in done.already:
@@ -165,6 +157,5 @@ def queue_again(path: Path) -> None:
     """Queue a run that stopped; for `resume --background`."""
     from analysis import jobs
 
-    jobs.requeue(path)
-    jobs.start_worker(path.parent)
+    jobs.submit(jobs.Resumed(path), path.parent)
     print(f"Queued: {path}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from analysis.cli.foreground import session
 from analysis.cli.options import RunsFolder, folders
 
 if TYPE_CHECKING:
@@ -84,7 +85,9 @@ def _survey(
         if not again and there is not None and _same(there.origin, origin):
             say(f"{run.id}: {title} are there already; --again makes them anew")
             continue
-        make(run, net, normalizer, progress=bar(f"{run.net}: {title}"), source=source)
+        with session(run.net) as work:
+            tell = work.stoppable(bar(f"{run.net}: {title}"))
+            make(run, net, normalizer, progress=tell, source=source)
         where = next(place for place in store.places(run, name) if place.exists())
         say(f"{run.id}: {title} over {origin.data}: {where}")
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from analysis.cli import jobs
+from analysis.cli.foreground import leave, stop_asked
 from analysis.cli.options import (
     DataName,
     DataTitle,
@@ -31,11 +29,6 @@ if TYPE_CHECKING:
 
     from analysis.runs import Run
     from analysis.training import Progress
-
-
-CANCELLED = 7
-"""Exit code of what `cancel`, or the app, stopped from elsewhere: what comes after it must not
-take it for done."""
 
 
 def register(app: typer.Typer) -> None:
@@ -170,7 +163,7 @@ def _run(path: Path, only_queued: bool = False, again: str = "") -> None:
     main = int(os.environ.get("RANK", 0)) == 0
     if main:
         print(f"Run: {path}")
-    with _stop_asked() as received, _Bar(path.name, visible=main) as bar:
+    with stop_asked() as received, _Bar(path.name, visible=main) as bar:
         carry_out = _construct if load_run(path).is_construction else _train
         run = carry_out(path, bar, lambda: bool(received), only_queued)
     if run.state == "cancelled":
@@ -179,7 +172,7 @@ def _run(path: Path, only_queued: bool = False, again: str = "") -> None:
             where = f" after epoch {whole} of {total}" if total else ""
             word = "Stopped" if received else "Cancelled"
             print(f"{word}{where}. Go on with: {again or f'python -m analysis resume {path}'}")
-        raise typer.Exit(128 + received[0] if received else CANCELLED)
+        leave(received)
 
 
 def _train(path: Path, bar: _Bar, should_stop: Callable[[], bool], only_queued: bool) -> Run:
@@ -192,24 +185,6 @@ def _construct(path: Path, bar: _Bar, should_stop: Callable[[], bool], only_queu
     from analysis.lens.constructed_runs import carry_out
 
     return carry_out(path, bar.measuring, should_stop, bar.decoding, only_queued)
-
-
-@contextmanager
-def _stop_asked() -> Generator[list[int]]:
-    """The signals that asked to stop, while it is open; asked again, it ends at once."""
-    received: list[int] = []
-
-    def stop(number: int, _frame: object) -> None:
-        if received:  # asked again: don't wait for the next update
-            raise KeyboardInterrupt
-        received.append(number)
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class _Bar:

@@ -5,14 +5,15 @@ No silent fall-back: what can't be had is an error that says what can.
 
 from __future__ import annotations
 
+import os
 import shutil
-import socket
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from analysis.data.cache import Content, Progress, Source, cache_folder, open_or
 from analysis.data.folder import folder_source
 from analysis.data.images import Images, balanced_choice
 from analysis.errors import DataError
+from analysis.runs.files import replace
 from analysis.spec import DataSpec
 from analysis.text import Message
 
@@ -73,8 +75,8 @@ def read_cifar(kind: Any, folder: Path) -> Content:
     extracted = folder / kind.base_folder
     was_there = extracted.exists()
     try:
-        with _patient(), _old_pickles():
-            train = kind(folder, train=True, download=True)
+        with _old_pickles():
+            train = _train_split(kind, folder)
             test = kind(folder, train=False, download=False)
     except (OSError, RuntimeError, HTTPException) as error:
         raise _no_cifar(kind, folder, error) from error
@@ -89,15 +91,36 @@ def read_cifar(kind: Any, folder: Path) -> Content:
     )
 
 
-@contextmanager
-def _patient() -> Generator[None]:
-    # torchvision's downloads would wait for ever on a silent network.
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(TIMEOUT)
+def _train_split(kind: Any, folder: Path) -> Any:
+    """The class's training images; where they are not there, the archive's, which is first had."""
     try:
-        yield
+        return kind(folder, train=True, download=False)
+    except RuntimeError:  # not there, or not whole
+        _fetch(kind, folder / kind.filename)
+        return kind(folder, train=True, download=True)  # extracts what is there
+
+
+def _fetch(kind: Any, archive: Path) -> None:
+    """Download the archive unless it is there and whole; torchvision's own would wait for ever.
+
+    Raises:
+        OSError: no network, or a server that is silent for `TIMEOUT` seconds.
+        RuntimeError: it has another checksum.
+    """
+    from torchvision.datasets.utils import check_integrity
+
+    if check_integrity(archive, kind.tgz_md5):
+        return
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    part = archive.with_name(f".{archive.name}.{os.getpid()}")
+    try:
+        with urlopen(kind.url, timeout=TIMEOUT) as answer, open(part, "wb") as file:
+            shutil.copyfileobj(answer, file)
+        replace(part, archive)
     finally:
-        socket.setdefaulttimeout(before)
+        part.unlink(missing_ok=True)
+    if not check_integrity(archive, kind.tgz_md5):
+        raise RuntimeError("the checksum is wrong")
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from analysis.exporting.onnx import export_onnx
 from analysis.exporting.state_dicts import STYLES, default_style, loads_in, state_dict_in
 from analysis.importing.reading import HINT
 from analysis.runs import Run
-from analysis.runs.files import write_whole
+from analysis.runs.files import write_tensors, write_whole
 from analysis.text import Message
 from analysis.weights import NORMALIZER, load_net
 
@@ -90,14 +90,12 @@ def export_run(
 
 
 def _write_safetensors(output: Path, state: Any, hints: dict[str, Any]) -> None:
-    from safetensors.torch import save_file
-
     short = {key.removeprefix(f"{HINT}_"): value for key, value in hints.items()}
     words = {key: value for key, value in short.items() if isinstance(value, str)}
     # Metadata hold words only, so a mean per pixel goes among the tensors.
     rest = {f"{NORMALIZER}{key}": value for key, value in short.items() if key not in words}
     tensors = {**state, **rest}
-    write_whole(output, lambda file: save_file(tensors, file, {"format": "pt", **words}))
+    write_tensors(output, tensors, words)
 
 
 def _colours(normalizer: Normalizer) -> str:

@@ -2,8 +2,8 @@
 
 A job is a run directory whose status says `queued`; nothing else holds state, so that a page, a
 second tab, a command line and a reboot all see the same. `request` says what to train, `queue`
-changes the queue, `worker` starts the runs in it as processes of their own, `processes` ends
-them. Knows nothing of torch and of pages.
+changes the queue, `worker` starts the runs in it as processes of their own, `submit` does both,
+`processes` is all that differs between systems. Knows nothing of torch and of pages.
 """
 
 from analysis.jobs.queue import (
@@ -20,11 +20,15 @@ from analysis.jobs.queue import (
     set_at_a_time,
 )
 from analysis.jobs.request import Request, requests_for
+from analysis.jobs.submit import Resumed, Trainings, Work, stop, submit
 from analysis.jobs.worker import start_worker, work, worker_alive
 
 __all__ = [
     "Enqueued",
     "Request",
+    "Resumed",
+    "Trainings",
+    "Work",
     "at_a_time",
     "cancel",
     "delete",
@@ -37,6 +41,8 @@ __all__ = [
     "requeue",
     "set_at_a_time",
     "start_worker",
+    "stop",
+    "submit",
     "work",
     "worker_alive",
 ]

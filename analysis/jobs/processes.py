@@ -1,12 +1,18 @@
-"""Ending a trainer that does not answer: SIGTERM, then SIGKILL, and never to a stranger.
+"""What differs between systems about processes: starting one that stays, ending one, its memory.
 
-A pid alone proves nothing, since it is reused, and a start time in seconds since 1970 moves with
-the clock. A process is the run's trainer if it has the run's lock file open while that is locked.
+Trainers are ended politely first, by the run's cancel file, then by force, and never a stranger: a
+pid alone proves nothing, since it is reused, and a start time in seconds since 1970 moves with the
+clock. A process is the run's trainer if it has the run's lock file open while that is locked.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import psutil
@@ -14,30 +20,122 @@ import psutil
 from analysis.runs import files, load_run
 from analysis.runs.liveness import is_locked
 
+WINDOWS = os.name == "nt"
+TERM, KILL = ("", "TerminateProcess") if WINDOWS else ("SIGTERM", "SIGKILL")
+"""How a process is asked to end, where it can be asked at all, and how it is ended by force."""
 TERM_AFTER = 10.0
 """Seconds that a trainer has to obey its cancel file before it gets SIGTERM."""
 KILL_AFTER = 20.0
 """Seconds before SIGKILL: at most the epoch under way is lost."""
+NICENESS = 5
+"""So that pages and whoever sits at the machine come before trainings."""
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+def start_detached(
+    arguments: list[str], log: Path, *, mode: str = "ab", threads: int | None = None
+) -> subprocess.Popen[bytes]:
+    """`python -m analysis ...` as a process that outlives this one and its terminal.
+
+    Args:
+        arguments: after `python -m analysis`.
+        log: gets what it prints.
+        mode: in which the log is opened.
+        threads: for its arithmetic; None: the library's own choice.
+
+    Raises:
+        RunError: the log can't be written.
+    """
+    environment = dict(os.environ)
+    paths = [str(_ROOT), *filter(None, [environment.get("PYTHONPATH")])]
+    environment |= {"PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
+    environment |= {"PYTHONIOENCODING": "utf-8:replace"}
+    if threads is not None:
+        environment["OMP_NUM_THREADS"] = str(threads)
+    flags = 0
+    if sys.platform == "win32":
+        flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS
+    try:
+        with open(log, mode) as output:
+            return subprocess.Popen(
+                [sys.executable, "-m", "analysis", *arguments],
+                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                start_new_session=not WINDOWS, creationflags=flags, env=environment,
+            )  # fmt: skip
+    except OSError as error:
+        raise files.disk_error(log, error) from error
+
+
+def reap(process: subprocess.Popen[bytes]) -> None:
+    """Wait for a child's end aside, so that it leaves no zombie behind."""
+    threading.Thread(target=process.wait, daemon=True).start()
+
+
+def ended_by(code: int) -> str:
+    """The signal that an exit code tells of; empty where a process ended by itself.
+
+    Windows has no signals: who ends a process by force there has to remember it.
+    """
+    return "" if WINDOWS or code >= 0 else signal.Signals(-code).name
+
+
+def lower_priority() -> None:
+    """Let other processes of this machine come first."""
+    process = psutil.Process()
+    with contextlib.suppress(psutil.Error, OSError):
+        if sys.platform == "win32":
+            process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
+        else:
+            process.nice(max(NICENESS, process.nice()))
+
+
+def peak_memory_mb() -> float:
+    """Peak resident memory of this process, MiB."""
+    try:
+        import resource
+    except ImportError:  # Windows, where psutil knows the peak
+        info = psutil.Process().memory_info()
+        return getattr(info, "peak_wset", info.rss) / 2**20
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def began(pid: int) -> float | None:
+    """When a live process began, seconds since 1970; None where there is none, or only a zombie."""
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
+    except psutil.Error:
+        return None
 
 
 def trainer_of(path: Path) -> psutil.Process | None:
     """The live process that trains a run; None where there is none that can be told for sure."""
-    pid = load_run(path).status.pid
-    if pid is None or not is_locked(path):
+    status = load_run(path).status
+    if status.pid is None or not is_locked(path):
         return None
     try:
-        process = psutil.Process(pid)
-        opened = {Path(file.path) for file in process.open_files()}
+        process = psutil.Process(status.pid)
+        if WINDOWS:  # which tells of no other process which files it has open
+            same = status.pid_started is not None and (
+                abs(process.create_time() - status.pid_started) < 1
+            )
+        else:
+            opened = {Path(file.path) for file in process.open_files()}
+            same = (path / files.LOCK).resolve() in opened
     except psutil.Error:
         return None
-    return process if (path / files.LOCK).resolve() in opened else None
+    return process if same else None
 
 
 def press(
     path: Path, waited: float, term_after: float = TERM_AFTER, kill_after: float = KILL_AFTER
 ) -> str:
-    """Insist on a cancel asked `waited` seconds ago; returns what was sent, if anything."""
-    if waited < term_after:
+    """Insist on a cancel asked `waited` seconds ago; returns what was sent, if anything.
+
+    On Windows there is nothing between the cancel file and force.
+    """
+    if waited < (kill_after if WINDOWS else term_after):
         return ""
     process = trainer_of(path)
     if process is None:
@@ -45,9 +143,9 @@ def press(
     with contextlib.suppress(psutil.Error):
         if waited < kill_after:
             process.terminate()
-            return "SIGTERM"
+            return TERM
         for child in process.children(recursive=True):
             child.kill()
         process.kill()
-        return "SIGKILL"
+        return KILL
     return ""

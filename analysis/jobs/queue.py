@@ -6,7 +6,7 @@ the same training twice, and never cancel what is just being started.
 
 from __future__ import annotations
 
-import json
+import math
 import os
 import shutil
 import sys
@@ -15,7 +15,9 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import psutil
 from filelock import FileLock, Timeout
 
 from analysis.errors import RunDamaged, RunError, RunInUse
@@ -111,7 +113,26 @@ def create_waiting(folder: Path | str, config: RunConfig, run_id: str | None = N
 def put_last(path: Path) -> None:
     """Put a run that never started at the end of the queue; the caller holds `queue_lock`."""
     with open_writer(path) as writer:
-        writer.set_status(queued_at=time.time())
+        writer.set_status(queued_at=_next_place(path.parent))
+
+
+def _next_place(folder: Path) -> float:
+    """One more than the last place given, whatever the clock does; the time, for the first.
+
+    The caller holds `queue_lock`.
+    """
+    settings = _settings(folder)
+    last = settings.get("last_place")
+    counted = isinstance(last, int | float) and math.isfinite(last)
+    place = last + 1.0 if counted else time.time()
+    files.write_json(folder / SETTINGS, {**settings, "last_place": place})
+    return place
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    with suppress(RunDamaged):
+        return files.read_json(folder / SETTINGS)
+    return {}
 
 
 def _unless_default(folder: Path) -> Path | None:
@@ -152,7 +173,9 @@ def requeue(path: Path | str) -> None:
         check_resumable(run)
         with open_writer(path) as writer:
             writer.clear_cancel()
-            writer.set_status(state="queued", queued_at=time.time(), reason=Message(), ended="")
+            writer.set_status(
+                state="queued", queued_at=_next_place(path.parent), reason=Message(), ended=""
+            )
 
 
 def cancel(path: Path | str) -> str:
@@ -186,7 +209,13 @@ def cancel(path: Path | str) -> str:
         try:
             (path / files.CANCEL).touch()
         except OSError as error:
-            raise files.disk_error(path, error) from error
+            raise files.disk_error(path / files.CANCEL, error) from error
+        now_is = load_run(path).status.state
+        if now_is not in ("queued", "running"):
+            # It came to its end meanwhile: nobody else looks at the file, and none is to find it.
+            (path / files.CANCEL).unlink(missing_ok=True)
+        if now_is not in ("queued", "running", "cancelled"):
+            raise RunError("{run} has just ended, so there is nothing to cancel", run=path.name)
     return "asked"
 
 
@@ -223,8 +252,8 @@ def drop_resume(path: Path | str) -> None:
 
 def at_a_time(folder: Path | str) -> int:
     """How many runs of a folder train at once: as set, else `default_at_a_time`."""
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        return max(1, int(json.loads((Path(folder) / SETTINGS).read_text())["at_a_time"]))
+    with suppress(ValueError, KeyError, TypeError):
+        return max(1, int(_settings(Path(folder))["at_a_time"]))
     return default_at_a_time()
 
 
@@ -241,14 +270,13 @@ def default_at_a_time() -> int:
 
 def cores() -> int:
     """Processors that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:
-        return os.cpu_count() or 1
+    process = psutil.Process()
+    mine = process.cpu_affinity() if hasattr(process, "cpu_affinity") else None  # not on macOS
+    return len(mine or ()) or os.cpu_count() or 1
 
 
 def set_at_a_time(folder: Path | str, number: int) -> None:
     """Let this many runs train at once, from the next start on. Raises RunError."""
     folder = Path(folder)
     with queue_lock(folder):
-        files.write_json(folder / SETTINGS, {"at_a_time": max(1, number)})
+        files.write_json(folder / SETTINGS, {**_settings(folder), "at_a_time": max(1, number)})

@@ -7,142 +7,79 @@ training with it, and the next one goes on where it was.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
+import json
 import signal
 import subprocess
-import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from analysis.errors import RunError, RunInUse
 from analysis.jobs import processes
 from analysis.jobs.queue import LOG, at_a_time, cores, is_waiting, queue_lock, queue_position
 from analysis.runs import DamagedRun, Run, RunStatus, files, load_or_damaged, open_writer, run_paths
 from analysis.runs.format import now
+from analysis.runs.liveness import is_held, take
 from analysis.text import Message
 
 WORKER_LOCK = ".worker.lock"
 WORKER_LOG = ".worker.log"
 LOOK_EVERY = 0.5
 """Seconds between looks at the folder."""
-NICENESS = 5
-"""So that pages and whoever sits at the machine come before trainings."""
-_ROOT = Path(__file__).resolve().parents[2]
+_STARTING = ".worker.json"
+"""Which process was started to work off the queue: it counts before it has the lock."""
 
 
 def start_worker(folder: Path | str) -> bool:
     """Make sure that a worker works off a folder's queue; whether it had to be started.
 
-    The new process is born with the worker lock, so there is never a moment with two or none.
+    The new process takes the worker lock itself, once it is up. Until then it is known by its pid
+    and start, so that nobody starts a second one; if somebody does, one of them gets the lock.
 
     Raises:
         RunError: the folder can't be written.
     """
     folder = Path(folder).resolve()
     with queue_lock(folder):
-        lock = _take_patiently(folder / WORKER_LOCK)
-        if lock is None:
+        if worker_alive(folder):
             return False
-        try:
-            _spawn(
-                ["jobs", "work", "--runs", str(folder), "--lock", str(lock)],
-                folder / WORKER_LOG, pass_fds=(lock,), reap=True, mode="wb",
-            )  # fmt: skip
-        finally:
-            os.close(lock)
+        arguments = ["jobs", "work", "--runs", str(folder)]
+        worker = processes.start_detached(arguments, folder / WORKER_LOG, mode="wb")
+        processes.reap(worker)
+        values = {"pid": worker.pid, "began": processes.began(worker.pid)}
+        files.write_json(folder / _STARTING, values, durable=False)
     return True
 
 
 def worker_alive(folder: Path | str) -> bool:
-    """Whether some process works off the folder's queue."""
-    path = Path(folder) / WORKER_LOCK
-    if not path.exists():
+    """Whether some process works off the folder's queue, or was started to and comes up."""
+    folder = Path(folder)
+    return is_held(folder / WORKER_LOCK) or _is_coming_up(folder)
+
+
+def _is_coming_up(folder: Path) -> bool:
+    try:
+        values = json.loads((folder / _STARTING).read_text(encoding="utf-8"))
+        pid, began = int(values["pid"]), float(values["began"])
+    except (OSError, ValueError, KeyError, TypeError):
         return False
-    try:
-        lock = _take(path)
-    except RunError:
-        return False
-    if lock is None:
-        return True
-    os.close(lock)
-    return False
+    found = processes.began(pid)
+    return found is not None and abs(found - began) < 1
 
 
-def _take(path: Path) -> int | None:
-    """A descriptor that holds the lock; None where another process has it."""
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise files.disk_error(path, error) from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        return None
-    return descriptor
-
-
-def _take_patiently(path: Path) -> int | None:
-    """As `_take`, past a page that looks with `worker_alive`: it has the lock for microseconds."""
-    for _ in range(3):
-        lock = _take(path)
-        if lock is not None:
-            return lock
-        time.sleep(0.02)
-    return None
-
-
-def _spawn(
-    arguments: list[str],
-    log: Path,
-    *,
-    pass_fds: tuple[int, ...] = (),
-    reap: bool = False,
-    mode: str = "ab",
-    threads: int | None = None,
-) -> subprocess.Popen[bytes]:
-    """`python -m analysis ...`, in a session of its own and with what it prints in a log."""
-    environment = dict(os.environ)
-    paths = [str(_ROOT), *filter(None, [environment.get("PYTHONPATH")])]
-    environment |= {"PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
-    if threads is not None:
-        environment["OMP_NUM_THREADS"] = str(threads)
-    try:
-        with open(log, mode) as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "analysis", *arguments],
-                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                start_new_session=True, pass_fds=pass_fds, env=environment,
-            )  # fmt: skip
-    except OSError as error:
-        raise files.disk_error(log, error) from error
-    if reap:
-        threading.Thread(target=process.wait, daemon=True).start()  # leaves no zombie behind
-    return process
-
-
-def work(folder: Path | str, lock: int | None = None) -> bool:
-    """Work off a folder's queue until it is empty; False where another process does.
-
-    Args:
-        folder: of the runs.
-        lock: a descriptor that holds the worker lock already.
-    """
+def work(folder: Path | str) -> bool:
+    """Work off a folder's queue until it is empty; False where another process does."""
     folder = Path(folder).resolve()
+    with queue_lock(folder):
+        lock = take(folder / WORKER_LOCK)
     if lock is None:
-        with queue_lock(folder):
-            lock = _take(folder / WORKER_LOCK)
-        if lock is None:
-            return False
+        return False
     worker = _Worker(folder)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
-    with contextlib.suppress(OSError):
-        os.nice(max(0, NICENESS - os.nice(0)))
+    processes.lower_priority()
     while True:
         try:
             busy = worker.turn()
@@ -155,14 +92,14 @@ def work(folder: Path | str, lock: int | None = None) -> bool:
 
 
 class _Worker:
-    """One sitting of the worker."""
+    """The work of one process."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.listing = Listing(folder)
         self.children: dict[Path, subprocess.Popen[bytes]] = {}
         self.asked: dict[Path, float] = {}
-        self.pressed: set[Path] = set()
+        self.sent: dict[Path, str] = {}
         self.places: dict[Path, float | None] = {}
 
     def turn(self) -> bool:
@@ -170,7 +107,8 @@ class _Worker:
         runs = self.listing.runs()
         for path in [p for p, child in self.children.items() if child.poll() is not None]:
             code = self.children.pop(path).returncode
-            _note_end(path, code, self.places[path])
+            forced = processes.KILL if self.sent.get(path) == processes.KILL else ""
+            _note_end(path, code, processes.ended_by(code) or forced, self.places[path])
             print(f"{now()} {path.name} ended with exit code {code}", flush=True)
             runs = self.listing.runs()
         running = [run for run in runs if run.state == "running"]
@@ -189,7 +127,8 @@ class _Worker:
                 sharing = min(room, len(busy) + len(waiting))
                 threads = None if run.config.compute.threads else max(1, cores() // sharing)
                 arguments = ["resume", str(run.path), "--queued"]
-                self.children[run.path] = _spawn(arguments, run.path / LOG, threads=threads)
+                log = run.path / LOG
+                self.children[run.path] = processes.start_detached(arguments, log, threads=threads)
                 self.places[run.path] = run.status.queued_at
                 print(f"{now()} {run.id} started", flush=True)
         return bool(waiting)
@@ -198,25 +137,26 @@ class _Worker:
         """Press those that were asked to stop and have not; whether there are any."""
         asked = {run.path for run in running if (run.path / files.CANCEL).exists()}
         self.asked = {p: self.asked.get(p, time.monotonic()) for p in asked}
-        self.pressed &= asked
+        self.sent = {path: sent for path, sent in self.sent.items() if path in asked}
         for path, since in self.asked.items():
             waited = time.monotonic() - since
-            if path in self.pressed and waited < processes.KILL_AFTER:
+            if path in self.sent and waited < processes.KILL_AFTER:
                 continue  # a second SIGTERM would end it at once, in the midst of what it does
             sent = processes.press(path, waited)
             if sent:
-                self.pressed.add(path)
+                self.sent[path] = sent
                 print(f"{now()} {path.name} did not stop: {sent}", flush=True)
-            if sent == "SIGKILL" and path not in self.children:
-                _note_end(path, -signal.SIGKILL)
+            if sent == processes.KILL and path not in self.children:
+                _note_end(path, 1, sent)
         return bool(asked)
 
-    def leave(self, lock: int) -> bool:
+    def leave(self, lock: FileLock) -> bool:
         """Give the lock back, unless something was queued at the last moment."""
         with queue_lock(self.folder):
             if any(map(is_waiting, self.listing.runs())):
                 return False
-            os.close(lock)
+            (self.folder / _STARTING).unlink(missing_ok=True)
+            lock.release()
             return True
 
 
@@ -250,17 +190,21 @@ def _stamp(path: Path) -> tuple[int, int]:
     return found.st_mtime_ns, found.st_ino
 
 
-def _note_end(path: Path, code: int, place: float | None = None) -> None:
+def _note_end(path: Path, code: int, ended_by: str = "", place: float | None = None) -> None:
     """Write into a run how its process ended, where the process could not do so itself.
 
-    `place` is where the run stood in the queue when the process was started: where it stands
-    elsewhere now, somebody resumed it before this was noticed, and it waits for a new process.
+    Args:
+        path: the run's directory.
+        code: the process's exit code.
+        ended_by: the signal, or the like, that ended it.
+        place: where the run stood in the queue when the process was started. Where it stands
+            elsewhere now, somebody resumed it before this was noticed, and it waits for a new one.
     """
     try:
         with open_writer(path) as writer:
             if writer.status.state == "queued" and writer.status.queued_at != place:
                 return
-            changes = _ending(path, writer.status, code)
+            changes = _ending(path, writer.status, code, ended_by)
             if changes:
                 writer.set_status(True, **changes)
                 writer.clear_cancel()
@@ -268,24 +212,23 @@ def _note_end(path: Path, code: int, place: float | None = None) -> None:
         pass  # somebody goes on with it, or it was deleted
 
 
-def _ending(path: Path, status: RunStatus, code: int) -> dict[str, Any]:
+def _ending(path: Path, status: RunStatus, code: int, ended_by: str) -> dict[str, Any]:
     if status.state == "queued" and code == 0:
         return {}  # it was cancelled and queued again while its process came up
     if status.state not in ("queued", "running"):
         return {}
     ended = {"ended": now()}
-    if code < 0:
-        name = signal.Signals(-code).name
+    if ended_by:
         if (path / files.CANCEL).exists():
             return ended | {
                 "state": "cancelled",
-                "reason": Message("cancelled; it did not answer, so {signal}", signal=name),
+                "reason": Message("cancelled; it did not answer, so {signal}", signal=ended_by),
             }
-        reason = Message("its process was killed ({signal})", signal=name)
-        if code == -signal.SIGKILL:
+        reason = Message("its process was killed ({signal})", signal=ended_by)
+        if ended_by == processes.KILL:
             reason = Message(
-                "its process was killed ({signal}): by hand, or by the system for want of memory",
-                signal=name,
+                "its process was killed ({signal}): by hand, or by the system when memory ran out",
+                signal=ended_by,
             )
         return ended | {"state": "interrupted", "reason": reason}
     return ended | {"state": "failed", "reason": _last_words(path / LOG)}

@@ -39,7 +39,7 @@ def probe(net: Net, x: Tensor) -> Probe:
         x: normalised, (1, 3, H, W).
     """
     with lock_of(net), Recorder(net) as recorder, evaluating(net):
-        logits = net(x)[0].double()
+        logits = net(x)[0].cpu().double()
     probabilities = torch.softmax(logits, 0).numpy()
     return Probe(probabilities, recorder.responses(), recorder.refinement())
 

@@ -95,7 +95,7 @@ def attribute(
     with lock_of(net), _still(net), torch.enable_grad():
         found = METHODS[method](net, x.detach().clone().requires_grad_(), target, module, steps)
         total = _total(net, x, target) if found.delta is not None else None
-    values = found.values.detach().float().numpy().copy()
+    values = found.values.detach().float().cpu().numpy().copy()
     return Attribution(method, target, layer, values, found.signed, found.delta, total)
 
 
@@ -118,7 +118,7 @@ def _still(net: nn.Module) -> Iterator[None]:
 
 def _total(net: Net, x: Tensor, target: int) -> float:
     with torch.no_grad():
-        both = net(torch.cat([x, torch.zeros_like(x)]))[:, target].double()
+        both = net(torch.cat([x, torch.zeros_like(x)]))[:, target].cpu().double()
     return float(both[0] - both[1])
 
 

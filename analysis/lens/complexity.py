@@ -133,8 +133,8 @@ def _training_step(net: nn.Module, batch: Tensor) -> Callable[[], None]:
 
 
 def _wait(batch: Tensor) -> None:
-    if batch.is_cuda:
-        torch.cuda.synchronize()
+    if batch.device.type != "cpu":
+        torch.accelerator.synchronize()
 
 
 def saved_bytes(net: nn.Module, batch: Tensor) -> int:

@@ -35,18 +35,15 @@ from analysis.runs import (
 from analysis.runs.files import MODEL
 from analysis.runs.format import now
 from analysis.runs.provenance import Constructed, Errors
-from analysis.training import sitting
 from analysis.training.evaluate import EVALUATION_BATCH, evaluate
 from analysis.training.finish import measure
 from analysis.training.prepare import TrainingImages, load_training_images
-from analysis.training.sitting import Stopped
+from analysis.training.session import Session
 from analysis.weights import load_net, model_tensors
 
 CALIBRATION_IMAGES = 2560
 """Training images whose statistics the inserted BN layers are given."""
 CALIBRATION_BATCH = 128
-_LOOK_EVERY = 0.5
-"""Seconds between looks whether to stop, each with a rewritten status."""
 
 
 def carry_out(
@@ -80,11 +77,12 @@ def carry_out(
     """
     path = Path(path)
     with open_writer(path) as writer:
-        if not sitting.may_begin(writer, only_queued):
+        session = Session(writer, should_stop)
+        if not session.may_begin(only_queued):
             return load_run(path)
-        with sitting.recorded(path, writer):
-            ticks = _Ticks(writer, progress, data_progress, should_stop)
-            _construct(writer, _base(writer), ticks)
+        with session:
+            ticks = _Ticks(session, progress, data_progress)
+            _construct(writer, _base(writer), ticks, session)
     return load_run(path)
 
 
@@ -100,7 +98,7 @@ def _base(writer: RunWriter) -> Run:
     raise RunError("{run}, of which this net was to be made, is gone", run=name)
 
 
-def _construct(writer: RunWriter, base: Run, ticks: _Ticks) -> None:
+def _construct(writer: RunWriter, base: Run, ticks: _Ticks, session: Session) -> None:
     config, origin = writer.config, _origin(writer.config)
     shallow, normalizer = load_net(base)
     images = run_images(base, ticks.decoded)
@@ -112,7 +110,7 @@ def _construct(writer: RunWriter, base: Run, ticks: _Ticks) -> None:
     measured = _measured(deep, normalizer, images, ticks)
     origin = replace(origin, errors=Errors(*before))
     writer.complete_config(replace(config, origin=origin))
-    _finish(writer, deep, normalizer, measured, ticks.wall_seconds)
+    _finish(writer, deep, normalizer, measured, session.wall_seconds)
     # Only now, since it is asked for again where the last step fails.
     writer.complete_config(replace(config, origin=replace(origin, place="")))
 
@@ -130,20 +128,13 @@ class _Ticks:
 
     def __init__(
         self,
-        writer: RunWriter,
+        session: Session,
         progress: Callable[[int, int], None] | None,
         data_progress: Callable[[int, int], None] | None,
-        should_stop: Callable[[], bool] | None,
     ) -> None:
-        self._writer, self._progress, self._data_progress = writer, progress, data_progress
-        self._should_stop = should_stop or (lambda: False)
-        self._done, self._all, self._looked = 0, 0, 0.0
-        self._began = time.perf_counter()
-
-    def decoded(self, done: int, total: int) -> None:
-        """Told while images are read the first time. Raises Stopped."""
-        if self._is_time_to_look() and self._data_progress:
-            self._data_progress(done, total)
+        self._session, self._progress = session, progress
+        self.decoded = session.stoppable(data_progress)
+        self._done, self._all = 0, 0
 
     def begin(self, images: TrainingImages, calibrates: bool) -> None:
         """Called once the images are there."""
@@ -154,33 +145,18 @@ class _Ticks:
             self._all += math.ceil(min(len(held.train), CALIBRATION_IMAGES) / CALIBRATION_BATCH)
         self._measuring = time.perf_counter()
 
-    @property
-    def wall_seconds(self) -> float:
-        """Since this sitting began."""
-        return time.perf_counter() - self._began
-
     def __call__(self) -> None:
         self._done = min(self._done + 1, self._all)
-        if not self._is_time_to_look():
+        if not self._session.is_due():
             return
+        self._session.look()
         spent = time.perf_counter() - self._measuring
-        self._writer.set_status(
-            durable=False, step=self._done, steps_per_epoch=self._all,
+        self._session.heartbeat(
+            step=self._done, steps_per_epoch=self._all,
             seconds_left=spent / self._done * (self._all - self._done),
-            wall_seconds=self.wall_seconds,
         )  # fmt: skip
         if self._progress:
             self._progress(self._done, self._all)
-
-    def _is_time_to_look(self) -> bool:
-        """Some times a second, and then whether to stop is looked at. Raises Stopped."""
-        at = time.perf_counter()
-        if at - self._looked < _LOOK_EVERY:
-            return False
-        self._looked = at
-        if self._writer.cancel_asked() or self._should_stop():
-            raise Stopped
-        return True
 
 
 def _errors(
@@ -218,7 +194,7 @@ def _finish(
     row, found = measured
     metadata = {"net": net.spec.name, "epoch": "0"}
     writer.save_tensors(MODEL, model_tensors(net, normalizer), metadata)
-    writer.cut_tables(-1)  # of a sitting that was killed while it wrote them
+    writer.cut_tables(-1)  # of a session that was killed while it wrote them
     writer.append("history", [row])
     writer.append("responses", found.responses)
     if len(found.refinement):

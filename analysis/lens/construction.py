@@ -103,7 +103,7 @@ def _exact_scale(variance: Tensor, eps: float) -> tuple[Tensor, Tensor]:
     it. A scale of few bits makes the square root exact; of the next such scales the first whose
     reciprocal also rounds the right way is taken. The powers of two always do, so there is one.
     """
-    wanted = (variance.double().clamp(min=0) + eps).sqrt()
+    wanted = (variance.cpu().double().clamp(min=0) + eps).sqrt()
     _mantissa, exponent = torch.frexp(wanted)
     grain = torch.ldexp(torch.ones_like(wanted), exponent - _MANTISSA)
     scale = torch.ceil(wanted / grain) * grain
@@ -126,7 +126,7 @@ def stage_statistics(net: Net, batches: Iterable[Tensor]) -> Statistics:
     sums: dict[int, list[Tensor]] = {}
 
     def add(stage: int, output: Tensor) -> None:
-        values = output.double()
+        values = output.cpu().double()
         parts = [values.sum((0, 2, 3)), values.square().sum((0, 2, 3))]
         parts.append(torch.tensor(output[:, 0].numel(), dtype=torch.float64))
         found = sums.setdefault(stage, [torch.zeros_like(part) for part in parts])

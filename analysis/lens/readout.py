@@ -150,7 +150,7 @@ def _pooled(net: Net, x: Tensor, names: list[str]) -> list[Tensor]:
     kept: dict[str, Tensor] = {}
 
     def keep(name: str):
-        return lambda _in, out: kept.__setitem__(name, out.mean((2, 3)).double())
+        return lambda _in, out: kept.__setitem__(name, out.mean((2, 3)).cpu().double())
 
     with watching(net, {name: keep(name) for name in names}):
         net(x)
@@ -230,7 +230,7 @@ def _head_logits(net: Net, x: Tensor, names: list[str]) -> dict[str, Tensor]:
     kept: dict[str, Tensor] = {}
 
     def classify(name: str):
-        return lambda _in, out: kept.__setitem__(name, net.classify(out)[0].double())
+        return lambda _in, out: kept.__setitem__(name, net.classify(out)[0].cpu().double())
 
     with watching(net, {name: classify(name) for name in names}):
         net(x)

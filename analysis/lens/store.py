@@ -19,6 +19,7 @@ import numpy as np
 from analysis.data import cache_folder
 from analysis.errors import RunError
 from analysis.runs import Run
+from analysis.runs.files import replace
 
 FOLDER = "lens"
 """In a run's directory, and in the cache folder."""
@@ -61,7 +62,7 @@ def write(run: Run, name: str, stamp: str, arrays: dict[str, np.ndarray]) -> Pat
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             np.savez_compressed(temporary, stamp=np.array(stamp), **arrays)  # type: ignore
-            os.replace(temporary, path)
+            replace(temporary, path)
         except OSError:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)

@@ -32,12 +32,12 @@ def closed_form_std(bn: BatchNorm, var: Tensor | None = None) -> tuple[float, fl
     var = bn.running_var if var is None else var
     if var is None:
         raise ValueError("this BN keeps no running variance; pass the batch variance of its input")
-    var = var.detach().double()
-    scale = 1.0 if bn.weight is None else bn.weight.detach().double().square()
+    var = var.detach().cpu().double()
+    scale = 1.0 if bn.weight is None else bn.weight.detach().cpu().double().square()
     within = float((scale * var / (var + bn.eps)).mean())
     if bn.bias is None:
         return math.sqrt(within), 0.0
-    beta = bn.bias.detach().double()
+    beta = bn.bias.detach().cpu().double()
     return math.sqrt(within + float(beta.var(correction=0))), float(beta.mean())
 
 

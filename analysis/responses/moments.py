@@ -14,9 +14,10 @@ _CANCELLATION = 1e3
 class Moments:
     """Per-channel count, mean and centred second moment of activations (N, C, ...).
 
-    Batches are merged in float64 (Chan et al. 1979), so that any split into batches gives the
-    same numbers. Within a batch each (image, channel) plane is summed in float32 and planes are
-    added in float64: two plain reductions, which cost a sixth of `torch.var_mean` on a CPU.
+    Batches are merged in float64 on the host (Chan et al. 1979), so that any split into batches
+    gives the same numbers. Within a batch each (image, channel) plane is summed in float32 where
+    the tensor is (Apple's GPUs have no float64), and planes are added in float64 on the host: two
+    plain reductions, which cost a sixth of `torch.var_mean` on a CPU.
     """
 
     def __init__(self, channels: int) -> None:
@@ -54,18 +55,24 @@ class Moments:
 
 def _batch_moments(y: Tensor) -> tuple[int, Tensor, Tensor]:
     """Count, mean (C,) and population variance (C,) of a batch, float64 on the CPU."""
-    sums, squares, count = _sums(y)
-    mean, second = (sums / count).cpu(), (squares / count).cpu()
+    mean, second, count = _means(y)
+    if _cancels(mean, second):
+        # About the mean nothing cancels: y - shift is exact where it is small.
+        shift = mean.to(y.dtype)
+        at = shift.to(y.device).reshape(-1, *[1] * (y.dim() - 2))
+        rest, second, count = _means(y - at)
+        return count, shift.double() + rest, (second - rest.square()).clamp_(min=0)
+    return count, mean, (second - mean.square()).clamp_(min=0)
+
+
+def _cancels(mean: Tensor, second: Tensor) -> bool:
     var = (second - mean.square()).clamp_(min=0)
     pooled = var.mean() + mean.var(correction=0)
-    if float(second.mean()) > _CANCELLATION * float(pooled):
-        exact_var, exact_mean = torch.var_mean(y.double(), _reduced(y), correction=0)
-        return count, exact_mean.cpu(), exact_var.cpu()
-    return count, mean, var
+    return float(second.mean()) > _CANCELLATION * float(pooled)
 
 
-def _sums(y: Tensor) -> tuple[Tensor, Tensor, int]:
-    """Sum and sum of squares by channel, (C,) float64, and elements a channel."""
+def _means(y: Tensor) -> tuple[Tensor, Tensor, int]:
+    """Mean and mean square by channel, (C,) float64 on the host, and elements a channel."""
     channels = y.shape[1]
     count = y.numel() // channels
     channels_last = y.dim() == 4 and not y.is_contiguous() and y.stride(1) == 1
@@ -75,8 +82,5 @@ def _sums(y: Tensor) -> tuple[Tensor, Tensor, int]:
     else:
         planes = y.reshape(len(y), channels, -1)
         sums, norms = planes.sum(2), torch.linalg.vector_norm(planes, dim=2)
-    return sums.double().sum(0), norms.double().square().sum(0), count
-
-
-def _reduced(y: Tensor) -> list[int]:
-    return [0, *range(2, y.dim())]
+    sums, norms = torch.stack([sums, norms]).cpu().double()
+    return sums.sum(0) / count, norms.square().sum(0) / count, count

@@ -129,9 +129,9 @@ class _BlockSums:
         if f is None:
             return
         flat_x, flat_f = x.detach().reshape(len(x), -1).float(), f.reshape(len(f), -1).float()
-        xx = torch.linalg.vecdot(flat_x, flat_x).double()
-        ff = torch.linalg.vecdot(flat_f, flat_f).double()
-        xf = torch.linalg.vecdot(flat_x, flat_f).double()
+        pairs = ((flat_x, flat_x), (flat_f, flat_f), (flat_x, flat_f))
+        dots = torch.stack([torch.linalg.vecdot(one, other) for one, other in pairs])
+        xx, ff, xf = dots.cpu().double()  # on the host: Apple's GPUs have no float64
         lengths = (xx * (xx + 2 * xf + ff)).clamp(min=0).sqrt()
         cosines = torch.where(lengths > 0, (xx + xf) / lengths, torch.zeros_like(lengths))
         self.x_squares += float(xx.sum())

@@ -1,4 +1,7 @@
-"""Files that are whole or absent: write to a temporary name, flush, fsync, replace."""
+"""Files that are whole or absent: write to a temporary name, flush, fsync, replace.
+
+The same on Windows, where a file that somebody reads can't be replaced and a folder not synced.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,17 @@ import errno
 import json
 import math
 import os
+import re
 import stat
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from analysis.errors import RunDamaged, RunError
+
+Result = TypeVar("Result")
 
 CONFIG = "config.json"
 STATUS = "status.json"
@@ -25,8 +33,13 @@ LOCK = "lock"
 _LARGEST_JSON = 2**24
 _DIGITS = 40
 
-_UMASK = os.umask(0o022)
-os.umask(_UMASK)
+_PATIENCE = 5.0
+"""Seconds that a file is waited for which another program has open (Windows)."""
+_HELD_OPEN = (5, 32, 33, 1224)
+"""Windows' error numbers of that: access denied, in use, locked, mapped into memory."""
+_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+_TOO_LONG = (206,)
+"""Windows' own of a path that is too long, besides ENAMETOOLONG."""
 
 
 def kept_weights(epoch: int) -> str:
@@ -45,22 +58,90 @@ def write_whole(path: Path, write: Callable[[Path], object], durable: bool = Tru
     `durable=False` leaves out the fsyncs: for a heartbeat, which a power cut may lose.
 
     Raises:
-        RunError: no space, no permission; what was at `path` before is untouched.
+        RunError: no space, no permission, or another program keeps `path` open (Windows); what was
+            at `path` before is untouched.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        temporary.touch()
+        mode = temporary.stat().st_mode
         write(temporary)
-        temporary.chmod(0o666 & ~_UMASK)  # safetensors makes files that only their owner reads
+        temporary.chmod(mode)  # safetensors makes files that only their owner reads
         if durable:
             with open(temporary, "rb+") as file:
                 os.fsync(file.fileno())
-        os.replace(temporary, path)
+        replace(temporary, path)
         if durable:
             _sync_folder(path.parent)
     except OSError as error:
         raise disk_error(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # what went wrong above is what is said
+            temporary.unlink(missing_ok=True)
+
+
+def replace(source: Path, target: Path) -> None:
+    """`os.replace`, `patiently`."""
+    patiently(lambda: os.replace(source, target))
+
+
+def patiently(action: Callable[[], Result]) -> Result:
+    """What `action` gives; tried again for some seconds while another program has a file (Windows).
+
+    Raises:
+        OSError: as the action does, at once or once the patience is over.
+    """
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return action()
+        except OSError as error:
+            if not _is_held_open(error) or time.monotonic() >= end:
+                raise
+            time.sleep(0.02)
+
+
+def _is_held_open(error: OSError) -> bool:
+    return getattr(error, "winerror", None) in _HELD_OPEN
+
+
+def write_tensors(path: Path, tensors: dict[str, Any], metadata: Mapping[str, str]) -> None:
+    """A dictionary of torch tensors as a safetensors file, whole or not at all.
+
+    Equal tensors and metadata give equal bytes. Raises as `write_whole`.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    def write(temporary: Path) -> None:
+        try:
+            save_file(tensors, temporary, {"format": "pt", **metadata})
+        except SafetensorError as error:
+            raise _system_error(error) from error
+        _sort_metadata(temporary)
+
+    write_whole(path, write)
+
+
+def _system_error(error: Exception) -> OSError:
+    """What the system said: safetensors has its error's number in its words alone."""
+    number = re.search(r"os error (\d+)", str(error))
+    code = int(number[1]) if number else errno.EIO
+    if os.name == "nt" and number:
+        return OSError(None, str(error), None, code)
+    return OSError(code, os.strerror(code) if number else str(error))
+
+
+def _sort_metadata(file: Path) -> None:
+    # The library writes them in an order that differs from process to process.
+    with open(file, "rb+") as opened:
+        size = int.from_bytes(opened.read(8), "little")
+        header = json.loads(opened.read(size))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        if len(text) <= size:  # as always: both write JSON without a blank
+            opened.seek(8)
+            opened.write(text.ljust(size))
 
 
 def sweep(folder: Path) -> None:
@@ -120,9 +201,13 @@ def read_text(path: Path, most: int = 2**30) -> str:
         RunDamaged: missing, not regular, not UTF-8, larger than `most` bytes.
     """
     check_regular(path)
-    try:
+
+    def read() -> bytes:
         with open(path, "rb") as file:
-            data = file.read(most + 1)
+            return file.read(most + 1)
+
+    try:
+        data = patiently(read)
         text = data.decode("utf-8")
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from error
@@ -189,7 +274,25 @@ def append_text(path: Path, text: str) -> None:
 
 def disk_error(path: Path, error: OSError) -> RunError:
     """The operating system's error as a sentence with what to do."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if _is_held_open(error) and path.exists():
+        return RunError(
+            "{path} is open in another program, or may not be changed: close the program that "
+            "reads it, then go on",
+            path=path,
+        )
+    if error.errno == errno.ENAMETOOLONG or getattr(error, "winerror", None) in _TOO_LONG:
+        return RunError(
+            "{path}: this path, of {count} characters, is longer than the system allows. Choose a "
+            "shorter --name, or a folder nearer to the root with --runs FOLDER.",
+            path=path,
+            count=len(str(path.absolute())),
+        )
+    if isinstance(error, FileNotFoundError) and not path.parent.exists():
+        return RunError(
+            "There is no folder {folder}: it was never made, or was moved or removed meanwhile.",
+            folder=path.parent,
+        )
+    if error.errno in _FULL:
         return RunError(
             "{path}: the disk is full. Nothing recorded so far is lost: free some space, "
             "then resume the run.",
@@ -205,6 +308,8 @@ def disk_error(path: Path, error: OSError) -> RunError:
 
 
 def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":
+        return  # a folder can't be opened there; NTFS keeps its own journal of names
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

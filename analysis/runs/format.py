@@ -183,7 +183,7 @@ class RunStatus:
     test_error: Percent | None = None
     """Of the last complete epoch, percent."""
     queued_at: Positive | None = None
-    """When it was put in the queue, seconds since 1970: the queue's order. None: it never was."""
+    """Its place in the queue, a number that only grows: the queue's order. None: it never was."""
     reason: Message = field(default_factory=Message)
     """Why it stopped, in words, unless it finished. The file holds it in English, and as text and
     values, so that it is read in any language."""
@@ -196,7 +196,7 @@ class RunStatus:
     started: str = ""
     ended: str = ""
     wall_seconds: Positive = 0.0
-    """Time spent on it in all its sittings."""
+    """Time spent on it in all its sessions."""
     seconds_left: Positive | None = None
     """Estimate while it runs."""
     images_per_second: Positive | None = None

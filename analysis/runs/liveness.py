@@ -1,4 +1,4 @@
-"""Whether a process is at work on a run: it holds the run's lock, which the kernel frees at death.
+"""Whether a process is at work on a run: it holds the run's lock, which the system frees at death.
 
 A pid alone proves nothing (it is reused, and a zombie still answers), and a clock may jump; a
 lock knows neither.
@@ -6,7 +6,6 @@ lock knows neither.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from pathlib import Path
 
@@ -15,23 +14,41 @@ from filelock import FileLock, Timeout
 from analysis.errors import RunInUse
 from analysis.runs import files
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+_GLANCE = 1.0
+"""Seconds to wait for a lock: a reader that looks whether it is free has it for microseconds."""
+
+
+def file_lock(path: Path) -> FileLock:
+    """A lock on a file for this machine's processes; its file stays when it is released."""
+    return FileLock(path)
+
 
 def run_lock(path: Path) -> FileLock:
     """The lock that a trainer holds for as long as it works on a run."""
-    return FileLock(path / files.LOCK)
+    return file_lock(path / files.LOCK)
 
 
 def is_locked(path: Path) -> bool:
     """Whether some live process holds the run's lock."""
-    if not files.exists(path / files.LOCK):
+    return is_held(path / files.LOCK)
+
+
+def is_held(file: Path) -> bool:
+    """Whether some live process holds the lock on a file."""
+    if not files.exists(file):
         return False
-    lock = run_lock(path)
+    lock = file_lock(file)
     try:
         lock.acquire(timeout=0)
     except Timeout:
         return True
     except OSError:
-        return _is_locked_by_another_account(path / files.LOCK)
+        return _is_locked_by_another_account(file)
     lock.release()
     return False
 
@@ -43,7 +60,10 @@ def _is_locked_by_another_account(file: Path) -> bool:
     except OSError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        if fcntl is None:
+            os.read(descriptor, 1)  # Windows refuses to read what somebody locked
+        else:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
         return True
     finally:
@@ -51,19 +71,33 @@ def _is_locked_by_another_account(file: Path) -> bool:
     return False
 
 
+def take(file: Path) -> FileLock | None:
+    """The lock on a file, held; None where another process has it.
+
+    Raises:
+        RunError: the file can't be written.
+    """
+    lock = file_lock(file)
+    try:
+        lock.acquire(timeout=_GLANCE, poll_interval=0.02)
+    except Timeout:
+        return None
+    except OSError as error:
+        raise files.disk_error(file, error) from error
+    return lock
+
+
 def hold(path: Path) -> FileLock:
     """Take the run's lock.
 
     Raises:
         RunInUse: another process has it.
+        RunError: its folder can't be written.
     """
-    lock = run_lock(path)
-    try:
-        # A reader that looks whether the lock is free has it for some microseconds.
-        lock.acquire(timeout=1.0)
-    except Timeout:
+    lock = take(path / files.LOCK)
+    if lock is None:
         raise RunInUse(
             "{run} is being trained by another process; `python -m analysis cancel {run}` stops it",
             run=path.name,
-        ) from None
+        )
     return lock

@@ -6,6 +6,7 @@ what is there; `open_writer` cuts the tables back to the epoch from which traini
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -55,7 +56,7 @@ class RunWriter:
         frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(rows)
         frame = self._told(tables.conform(frame.reindex(columns=tables.names(table)), table))
         path = self.path / files.table_file(table)
-        text = frame.to_csv(index=False, header=False)
+        text = frame.to_csv(index=False, header=False, lineterminator="\n")
         if _columns(path) == tables.names(table):
             files.append_text(path, text)
         elif path.exists() and path.stat().st_size:
@@ -74,7 +75,9 @@ class RunWriter:
     def replace_table(self, table: str, frame: pd.DataFrame) -> None:
         """Put other rows in the place of a table's, whole or not at all; raises as `append`."""
         path = self.path / files.table_file(table)
-        files.write_whole(path, lambda temporary: frame.to_csv(temporary, index=False))
+        files.write_whole(
+            path, lambda temporary: frame.to_csv(temporary, index=False, lineterminator="\n")
+        )
 
     def cut_tables(self, epoch: int, iteration: int | None = None) -> None:
         """Drop what a kill may have left: rows after an epoch, measurements of the end.
@@ -97,12 +100,7 @@ class RunWriter:
 
     def save_tensors(self, name: str, tensors: dict[str, Any], metadata: dict[str, str]) -> None:
         """Write a dictionary of torch tensors as a safetensors file, whole or not at all."""
-        from safetensors.torch import save_file
-
-        files.write_whole(
-            self.path / name,
-            lambda temporary: save_file(tensors, temporary, {"format": "pt", **metadata}),
-        )
+        files.write_tensors(self.path / name, tensors, metadata)
 
     def keep_weights(self, epoch: int) -> None:
         """Keep the weights as they are now beside those of other epochs; raises as `append`."""
@@ -176,11 +174,14 @@ def create_run(folder: Path | str, config: RunConfig, run_id: str | None = None)
     Raises:
         RunError: the folder can't be written, or the name is taken.
     """
-    path = Path(folder) / (run_id or new_run_id(config))
-    if path.name.startswith(".") or not path.name.isprintable() or path.parent != Path(folder):
+    name = run_id or new_run_id(config)
+    if not is_portable(name):
         raise RunError(
-            "{name!r} is not a name for a run: no /, no dot at the beginning", name=run_id
+            "{name!r} is not a name for a run: use letters, digits and . _ + -, no dot at the "
+            "beginning or the end, and no name that Windows keeps for a device, such as CON",
+            name=name,
         )
+    path = Path(folder) / name
     if path.parent.exists() and not path.parent.is_dir():
         raise RunError("{where} is a file; --runs takes a folder", where=path.parent)
     try:
@@ -193,10 +194,35 @@ def create_run(folder: Path | str, config: RunConfig, run_id: str | None = None)
     except OSError as error:
         raise files.disk_error(path, error) from error
     epochs = config.recipe.epochs if config.recipe else 0
-    files.write_json(path / files.CONFIG, config.to_json())
     status = RunStatus("queued", epochs_total=epochs or 0).with_()
-    files.write_json(path / files.STATUS, status.to_json())
+    try:
+        # The longest name that will be written here: a path too long is said now, not later.
+        files.write_whole(path / f"{files.RESUME}.{'-' * 8}", Path.touch, durable=False)
+        (path / f"{files.RESUME}.{'-' * 8}").unlink()
+        files.write_json(path / files.CONFIG, config.to_json())
+        files.write_json(path / files.STATUS, status.to_json())
+    except BaseException:  # nothing half-made stays
+        shutil.rmtree(path, ignore_errors=True)
+        raise
     return path
+
+
+_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.IGNORECASE)
+_NOT_IN_NAMES = re.compile(r'[<>:"/\\|?*\s]')
+
+
+def is_portable(name: str) -> bool:
+    """Whether a run's directory can have this name on Linux, macOS and Windows alike.
+
+    So no separator, colon, wildcard or blank, no dot at either end, none of Windows' devices, and
+    no character that can't be printed or encoded.
+    """
+    return (
+        name.isprintable()
+        and name == name.strip(".")
+        and not _NOT_IN_NAMES.search(name)
+        and not _DEVICES.fullmatch(name)
+    )
 
 
 def open_writer(path: Path) -> RunWriter:
@@ -231,4 +257,7 @@ def delete_run(run: Run, folder: Path | str) -> None:
             folder=folder,
         )
     hold(path).release()
-    shutil.rmtree(path)
+    try:
+        shutil.rmtree(path)
+    except OSError as error:
+        raise files.disk_error(path, error) from error

@@ -56,8 +56,8 @@ def evaluate(
             wanted = labels.index_select(0, indices).to(device)
             loss = F.cross_entropy(logits, wanted, reduction="sum")
             wrong = (logits.argmax(1) != wanted).sum()
-            totals += torch.stack([loss.double(), wrong.double()]).cpu()
+            totals += torch.stack([loss, wrong.to(loss.dtype)]).cpu()
             if tick:
                 tick()
-    loss, wrong = world.total(totals.to(device if device.type == "cuda" else "cpu")).tolist()
+    loss, wrong = world.total(totals).tolist()
     return loss / len(images), 100 * wrong / len(images)

@@ -22,13 +22,14 @@ from analysis.runs import Run, RunConfig, RunWriter, load_run, open_writer
 from analysis.runs.files import RESUME
 from analysis.runs.format import now
 from analysis.text import Message
-from analysis.training import checkpoint, sitting
+from analysis.training import checkpoint
 from analysis.training.distributed import World
 from analysis.training.evaluate import evaluate
 from analysis.training.monitor import Monitor, Progress
 from analysis.training.prepare import TrainingImages, completed, load_training_images
 from analysis.training.recorders import Told, View, recorders
 from analysis.training.schedule import Length, learning_rate, length
+from analysis.training.session import Session
 from analysis.training.updates import Updates
 
 _WARMING_WINDOW = 50
@@ -68,11 +69,12 @@ def train_run(
     path = Path(path)
     with World() as world, ExitStack() as stack:
         writer = stack.enter_context(open_writer(path)) if world.main else None
-        if writer and not sitting.may_begin(writer, only_queued):
+        session = Session(writer, should_stop, path)
+        if not session.may_begin(only_queued):
             return load_run(path)
-        with sitting.recorded(path, writer):
-            monitor = Monitor(writer, world, progress, should_stop, log)
-            config, images = _images(path, writer, world, monitor.stoppable(data_progress))
+        with session:
+            monitor = Monitor(session, world, progress, log)
+            config, images = _images(path, writer, world, session.stoppable(data_progress))
             _Trainer(config, images, writer, world, monitor).run(path)
     return load_run(path)
 
@@ -99,7 +101,7 @@ def _errors_of_last_row(path: Path) -> dict[str, Any]:
 
 
 class _Trainer:
-    """One sitting of one training."""
+    """One session of one training."""
 
     def __init__(
         self,
@@ -222,12 +224,12 @@ class _Trainer:
             self.view.iteration = at.iteration + step + 1
             self._tell("on_update")
             if (step + 1) % _WARMING_WINDOW == 0:
-                recent = self.world.total(sums.double().cpu())
+                recent = self.world.total(sums.cpu().double())
                 warming = warming and float(100 * recent[1] / recent[2]) > self._warm_enough
-                totals += sums.double().cpu()
+                totals += sums.cpu().double()
                 sums.zero_()
             self.monitor.step(step + 1, sums, lr)
-        totals = self.world.total(totals + sums.double().cpu())
+        totals = self.world.total(totals + sums.cpu().double())
         self.monitor.check_finite(float(totals[0]), lr)
         loss, wrong, seen = totals.tolist()
         return loss / seen, 100 * wrong / seen, lr, warming, seen

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import resource
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,18 +12,14 @@ import torch
 from torch import Tensor
 
 from analysis.errors import TrainingFailed
-from analysis.runs import RunWriter
+from analysis.jobs.processes import peak_memory_mb
 from analysis.training.checkpoint import Position
 from analysis.training.distributed import World
 from analysis.training.schedule import Length
-from analysis.training.sitting import Stopped
+from analysis.training.session import Session
 
 Phase = Literal["training", "evaluating", "measuring"]
 
-_LOOK_EVERY = 0.25
-"""Seconds between looks at cancel and loss."""
-_HEARTBEAT_EVERY = 2.0
-"""Seconds between rewrites of status.json."""
 _SYNC_EVERY = 10
 """Updates between looks where several processes must agree."""
 
@@ -52,22 +46,20 @@ class Progress:
 
 
 class Monitor:
-    """Watches one sitting of one training."""
+    """Watches one session of one training."""
 
     def __init__(
         self,
-        writer: RunWriter | None,
+        session: Session,
         world: World,
         progress: Callable[[Progress], None] | None,
-        should_stop: Callable[[], bool] | None,
         log: Callable[[str], None] | None = None,
     ) -> None:
-        self.writer, self.world, self._log = writer, world, log
-        self._progress, self._should_stop = progress, should_stop
+        self.session, self.writer = session, session.writer
+        self.world, self._log, self._progress = world, log, progress
         self.phase: Phase = "training"
-        self._looked = self._beat = 0.0
         self._started = time.perf_counter()
-        self._step = self._sitting_steps = self._epoch = 0
+        self._step = self._epoch = 0
         self._step_seconds: float | None = None
         self._train_error: float | None = None
 
@@ -78,14 +70,13 @@ class Monitor:
 
     @property
     def wall_seconds(self) -> float:
-        """Time spent on the run in all its sittings."""
+        """Time spent on the run in all its sessions."""
         return self._at_start.wall_seconds + time.perf_counter() - self._started
 
     @property
     def memory_mb(self) -> float:
         """Peak resident memory of this process, MiB."""
-        unit = 2**20 if sys.platform == "darwin" else 2**10
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+        return peak_memory_mb()
 
     def log(self, line: str) -> None:
         """Add a line to train.log, and give it to whoever asked for the log."""
@@ -107,11 +98,7 @@ class Monitor:
             NonFinite: the loss is infinite or not a number.
         """
         self._step = step
-        if self.world.size > 1:
-            look = step % _SYNC_EVERY == 0
-        else:
-            look = time.perf_counter() - self._looked > _LOOK_EVERY
-        if look:
+        if step % _SYNC_EVERY == 0 if self.world.size > 1 else self.session.is_due():
             loss, wrong, seen = sums.tolist()
             self.check_finite(loss, lr)
             if seen:
@@ -135,21 +122,15 @@ class Monitor:
 
     def tick(self) -> None:
         """Heartbeat, progress, and a look whether to stop. Raises Stopped."""
-        now = time.perf_counter()
-        if self.world.size == 1 and now - self._looked < _LOOK_EVERY:
+        if self.world.size == 1 and not self.session.is_due():
             return
-        self._looked = now
-        if self._asked_to_stop():
-            raise Stopped
+        self.session.look(self._asked_to_stop)
         progress = self._now()
-        if self.writer is not None and now - self._beat > _HEARTBEAT_EVERY:
-            self._beat = now
-            rate = progress.images_per_second
-            self.writer.set_status(
-                durable=False, step=progress.step, steps_per_epoch=progress.steps,
-                seconds_left=progress.seconds_left, memory_mb=self.memory_mb,
-                wall_seconds=self.wall_seconds, **({"images_per_second": rate} if rate else {}),
-            )  # fmt: skip
+        rate = progress.images_per_second
+        self.session.heartbeat(
+            step=progress.step, steps_per_epoch=progress.steps, seconds_left=progress.seconds_left,
+            wall_seconds=self.wall_seconds, **({"images_per_second": rate} if rate else {}),
+        )  # fmt: skip
         if self._progress is not None and self.world.main:
             self._progress(progress)
 
@@ -157,22 +138,7 @@ class Monitor:
         """Whether somebody asked; several processes agree on it, or one would wait for ever."""
         if self.phase != "training" and self.world.size > 1:
             return False  # each evaluates as many batches as it has; they meet at the next update
-        return bool(float(self.world.total(torch.tensor(float(self._asked_here())))))
-
-    def _asked_here(self) -> bool:
-        asked = self.writer is not None and self.writer.cancel_asked()
-        return asked or (self._should_stop is not None and self._should_stop())
-
-    def stoppable(self, progress: Callable[[int, int], None] | None) -> Callable[[int, int], None]:
-        """The progress of reading images, before `begin`, that raises Stopped where one asked."""
-
-        def told(done: int, total: int) -> None:
-            if self._asked_here():
-                raise Stopped
-            if progress:
-                progress(done, total)
-
-        return told
+        return bool(float(self.world.total(torch.tensor(float(self.session.asked())))))
 
     def _now(self) -> Progress:
         done = self._epoch * self.length.steps_per_epoch + self._step
@@ -195,8 +161,8 @@ class Monitor:
         return recipe.batch_size if recipe else 0
 
     def _seconds_a_step(self, done: int) -> float:
-        """With evaluation and saving, once an epoch of this sitting has had them."""
-        sitting = done - self._at_start.iteration
+        """With evaluation and saving, once an epoch of this session has had them."""
+        steps = done - self._at_start.iteration
         if self._epoch > self._at_start.epoch:
-            return (time.perf_counter() - self._started) / max(sitting, 1)
+            return (time.perf_counter() - self._started) / max(steps, 1)
         return self._step_seconds or 0.0

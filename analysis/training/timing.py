@@ -8,7 +8,6 @@ never too high.
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from dataclasses import replace
@@ -17,6 +16,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
+from analysis.jobs.processes import peak_memory_mb
 from analysis.nets import build
 from analysis.spec import Compute, NetSpec
 from analysis.training.hardware import resolve
@@ -57,7 +57,7 @@ def time_steps(net: NetSpec, batch_size: int, compute: Compute, seconds: float) 
         steps += 1
     return {
         "images_per_second": steps * batch_size / (time.perf_counter() - began),
-        "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10,
+        "memory_mb": peak_memory_mb(),
         "device": resolved.device,
         "precision": resolved.precision,
         "threads": resolved.threads,

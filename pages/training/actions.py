@@ -34,18 +34,13 @@ def _try(action: Callable[[], object]) -> bool:
     return True
 
 
-def start(asked: Sequence[jobs.Request], found: Sequence[estimate.Estimate]) -> None:
+def start(asked: Sequence[jobs.Request]) -> None:
     """Queue the trainings, if there is room, and see that somebody works off the queue."""
-    _try(lambda: _start(asked, found))
+    _try(lambda: _start(asked))
 
 
-def _start(asked: Sequence[jobs.Request], found: Sequence[estimate.Estimate]) -> None:
-    folder = default_folder()
-    estimate.check_room(found, folder, jobs.at_a_time(folder))
-    try:
-        done = jobs.enqueue(asked, folder)
-    finally:  # what got into the queue before an error is worked off
-        jobs.start_worker(folder)
+def _start(asked: Sequence[jobs.Request]) -> None:
+    done = jobs.submit(jobs.Trainings(asked), default_folder())
     if done.paths:
         _say(_("Queued: {runs}").format(runs=", ".join(path.name for path in done.paths)))
     for request, path in done.already:
@@ -69,18 +64,12 @@ def set_at_a_time() -> None:
 
 def cancel(path: Path) -> None:
     """Stop a run, or take it out of the queue."""
-    _try(lambda: _cancel(path))
-
-
-def _cancel(path: Path) -> None:
-    if jobs.cancel(path) == "asked":
-        jobs.start_worker(path.parent)  # it insists where a trainer does not answer
+    _try(lambda: jobs.stop(path))
 
 
 def resume(path: Path) -> None:
     """Put a run that stopped into the queue."""
-    if _try(lambda: jobs.requeue(path)):
-        _try(lambda: jobs.start_worker(path.parent))
+    _try(lambda: jobs.submit(jobs.Resumed(path), path.parent))
 
 
 def work() -> None:

@@ -138,7 +138,7 @@ def offer_start(asked: list[jobs.Request]) -> None:
         label = _("Start {count} trainings") if len(asked) > 1 else _("Start the training")
         st.button(
             label.format(count=len(asked)), type="primary", key="train_start",
-            icon=":material/play_arrow:", on_click=actions.start, args=(asked, found),
+            icon=":material/play_arrow:", on_click=actions.start, args=(asked,),
         )  # fmt: skip
     with measure:
         st.button(

@@ -176,7 +176,7 @@ def test_a_cache_that_cannot_be_written(image_folder, tmp_path):
 @pytest.mark.skipif(sys.platform == "win32", reason="limits file sizes the POSIX way")
 def test_no_room_for_the_pixels(image_folder, cache):
     """An error in words and no half-written entry, where a memory map would die of SIGBUS."""
-    import resource
+    resource = pytest.importorskip("resource")
 
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (15_000, limits[1]))

@@ -21,6 +21,8 @@ from analysis.weights import load_net, model_tensors
 from tests.importing import foreign
 from tests.importing.foreign import noise, shaken
 
+pytestmark = pytest.mark.slow
+
 NETS = [
     "resnet-8", "plain-8", "resnet-8-B", "resnet-8-C", "resnet-14-w4", "resnet-18-w4-B",
     "plain-18-w4", "resnet-18-w4", "resnet-50-w4", "resnet-50-w4-v1.5", "resnet-18-w4-B-imagenet",

@@ -11,7 +11,6 @@ import json
 import os
 import pickle
 import random
-import resource
 import struct
 import time
 import zipfile
@@ -25,6 +24,7 @@ from safetensors.torch import save_file
 
 from analysis.errors import ImportRefused
 from analysis.importing import import_checkpoint, inspect, stored_upload
+from analysis.jobs.processes import peak_memory_mb
 from tests.importing import foreign
 from tests.importing.edited import save_edited
 
@@ -44,12 +44,12 @@ class Command:
 
 def refused(path: Path) -> str:
     """The message; in under two seconds, and without the memory that the file claims."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_memory_mb()
     began = time.process_time()
     with pytest.raises(ImportRefused) as error:
         inspect(path)
     took = time.process_time() - began
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    grown = peak_memory_mb() - before
 
     assert took < SECONDS
     assert grown < MEGABYTES

@@ -22,6 +22,8 @@ from analysis.spec import DataSpec
 from analysis.text import language
 from tests.importing import foreign
 
+pytestmark = pytest.mark.slow
+
 DIGITS = DataSpec.parse("digits")
 
 

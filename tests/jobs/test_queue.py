@@ -18,6 +18,7 @@ from analysis.runs import Run, files, load_run, open_writer
 from analysis.runs.liveness import hold
 from analysis.spec import DataSpec
 from analysis.text import Message
+from tests.queues import wait_until
 from tests.tiny import write_run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,6 +51,17 @@ def test_the_queue_keeps_the_order_of_asking(tmp_path: Path):
     jobs.enqueue(_requests("plain-20"), tmp_path)
 
     assert [run.net for run in jobs.list_jobs(tmp_path)] == ["resnet-20", "plain-8", "plain-20"]
+
+
+def test_a_clock_that_is_put_back_changes_no_order(tmp_path: Path, monkeypatch):
+    """Places are counted; also where someone sets how many train at a time."""
+    jobs.enqueue(_requests("resnet-20"), tmp_path)
+    monkeypatch.setattr("analysis.jobs.queue.time.time", lambda: 1.0)
+    jobs.set_at_a_time(tmp_path, 2)
+    jobs.enqueue(_requests("plain-8", "plain-20"), tmp_path)
+
+    assert [run.net for run in jobs.list_jobs(tmp_path)] == ["resnet-20", "plain-8", "plain-20"]
+    assert jobs.at_a_time(tmp_path) == 2
 
 
 def test_the_same_training_is_queued_once(tmp_path: Path):
@@ -104,6 +116,25 @@ def test_what_can_t_be_cancelled_or_resumed_says_why(tmp_path: Path):
         jobs.requeue(kept)
 
 
+def test_a_cancel_that_comes_too_late_leaves_no_file(tmp_path: Path, monkeypatch):
+    """The run ends between the look at its state and the asking."""
+    path = write_run(tmp_path, state="running", run_id="r")
+    lock = hold(path)
+    touch = Path.touch
+
+    def ends_first(self: Path, *given) -> None:
+        status = json.loads((path / files.STATUS).read_text())
+        (path / files.STATUS).write_text(json.dumps(status | {"state": "finished"}))
+        touch(self, *given)
+
+    monkeypatch.setattr(Path, "touch", ends_first)
+    with pytest.raises(RunError, match=r"^r has just ended, so there is nothing to cancel$"):
+        jobs.cancel(path)
+    lock.release()
+
+    assert not (path / files.CANCEL).exists()
+
+
 def test_a_name_in_use_is_refused(tmp_path: Path):
     """The message says what to do."""
     jobs.enqueue(_requests("plain-8", name="mine"), tmp_path)
@@ -151,7 +182,7 @@ def test_a_jumping_clock_changes_no_state(tmp_path: Path, years: int):
 def test_a_stranger_with_the_trainer_s_pid_is_never_killed(tmp_path: Path):
     """The pid was reused by a process that does not have the run's lock open."""
     path = write_run(tmp_path, state="running", run_id="r")
-    with subprocess.Popen(["sleep", "60"]) as stranger:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as stranger:
         with open_writer(path) as writer:
             writer.set_status(pid=stranger.pid)
             assert processes.press(path, waited=1e6) == ""
@@ -169,6 +200,24 @@ def test_no_room_is_said_before_the_start(tmp_path: Path):
     assert "not enough disk" in str(raised.value)
     assert "resnet-1202 needs about 1048576.0 GiB of memory" in str(raised.value)
     estimate.check_room([estimate.estimate(request, [])], tmp_path, 1)
+
+
+def test_what_is_submitted_without_room_is_not_queued(tmp_path: Path):
+    """The one call of pages and commands looks first: no run, no worker."""
+    wanted = jobs.Trainings(_requests("resnet-8", changes={"batch_size": 10**7}))
+    with pytest.raises(RunError, match="of memory"):
+        jobs.submit(wanted, tmp_path / "runs")
+
+    assert not (tmp_path / "runs").exists()
+
+
+def test_what_is_submitted_is_worked_off(tmp_path: Path):
+    """Queued, and somebody works off the queue; stopped, it leaves."""
+    done = jobs.submit(jobs.Trainings(_requests("resnet-8")), tmp_path)
+    assert jobs.worker_alive(tmp_path)
+    jobs.stop(done.paths[0])
+    wait_until(lambda: not jobs.worker_alive(tmp_path))
+    assert load_run(done.paths[0]).state == "cancelled"
 
 
 def test_a_validation_split_that_leaves_nothing_is_refused_before_there_is_a_run():

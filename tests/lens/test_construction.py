@@ -13,10 +13,10 @@ from torch import nn
 
 from analysis import plan
 from analysis.continuation import (
+    Construction,
+    Experiment,
     continue_run,
     prepare_construction,
-    queue_construction,
-    queue_study,
     study,
 )
 from analysis.errors import RunDamaged, RunError, SpecError
@@ -36,6 +36,8 @@ from analysis.runs.files import MODEL
 from analysis.runs.provenance import Errors
 from analysis.spec import KINDS, DataSpec, NetSpec, Recipe
 from analysis.training import prepare_run, train_run
+
+pytestmark = pytest.mark.slow
 
 LADDER = [(20, 32), (20, 44), (20, 56), (32, 44), (32, 56), (44, 56)]
 
@@ -219,7 +221,7 @@ def test_the_shallower_net_may_be_elsewhere_but_is_never_another(trained, tmp_pa
 
 def test_a_construction_is_asked_for_once(trained, tmp_path):
     """While it waits; it computes on the CPU, with as many threads as the queue gives."""
-    paths = {queue_construction(trained, 14, tmp_path) for _ in range(2)}
+    paths = {Construction(trained, 14).enqueue(tmp_path).paths[0] for _ in range(2)}
     (run,) = [load_run(path) for path in paths]
     assert run.status.queued_at is not None
     assert (run.config.compute.device, run.config.compute.threads) == ("cpu", None)
@@ -261,7 +263,7 @@ def test_images_that_are_elsewhere_are_missed_before_it_is_queued(trained, tmp_p
     data = replace(trained.config.data, name="folder", path="/nowhere/images")
     gone = replace(trained, config=replace(trained.config, data=data))
     with pytest.raises(RunError, match=r"not on this machine \(folder:/nowhere/images\)"):
-        queue_construction(gone, 14, tmp_path)
+        Construction(gone, 14).enqueue(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -305,11 +307,11 @@ def test_a_study_is_the_net_trained_on_and_from_scratch(trained, tmp_path):
     """Both by the shallower net's recipe, on its images; asked for twice, made once."""
     built = load_run(construct_run(trained, 14, tmp_path))
     known = [trained, built]
-    paths = queue_study(built, known, tmp_path)
+    paths = Experiment(built, known).enqueue(tmp_path).paths
     on, scratch = (load_run(path) for path in paths)
     assert [run.status.queued_at is not None for run in (on, scratch)] == [True, True]
     assert on.config.recipe == scratch.config.recipe == trained.config.recipe
-    assert queue_study(built, [*known, on, scratch], tmp_path) == []
+    assert Experiment(built, [*known, on, scratch]).enqueue(tmp_path).paths == []
     done = [train_run(path) for path in paths]
     found = study(built, [*known, *done])
     assert [run.id for run in found.trained_on] == [on.id]
@@ -330,8 +332,8 @@ def test_a_study_is_the_net_trained_on_and_from_scratch(trained, tmp_path):
 def test_a_study_is_queued_once_from_two_tabs(trained, tmp_path):
     """The second has not seen what the first one queued."""
     built = load_run(construct_run(trained, 14, tmp_path))
-    assert len(queue_study(built, [trained, built], tmp_path)) == 2
-    assert queue_study(built, [trained, built], tmp_path) == []
+    assert len(Experiment(built, [trained, built]).enqueue(tmp_path).paths) == 2
+    assert Experiment(built, [trained, built]).enqueue(tmp_path).paths == []
 
 
 def test_other_images_are_no_answer_to_what_was_given(trained, tmp_path):
@@ -340,7 +342,7 @@ def test_other_images_are_no_answer_to_what_was_given(trained, tmp_path):
     recipe = Recipe.parse("quick", epochs=1, batch_size=50, train_images=60, test_images=50)
     other = train_run(continue_run(built, tmp_path, recipe=recipe))
     assert study(built, [trained, built, other]).trained_on == []
-    assert len(queue_study(built, [trained, built, other], tmp_path)) == 2
+    assert len(Experiment(built, [trained, built, other]).enqueue(tmp_path).paths) == 2
 
 
 def test_a_net_trained_on_never_begins_without_its_weights(trained, tmp_path):

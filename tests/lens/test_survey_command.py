@@ -20,6 +20,8 @@ from analysis.lens.readout import read_readouts
 from analysis.lens.survey import read_survey, surveyed_images
 from analysis.spec import DataSpec
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -17,6 +17,8 @@ from analysis.training import prepare_run, train_run
 from tests import queues
 from tests.tiny import write_run
 
+pytestmark = pytest.mark.slow
+
 APP = str(Path(__file__).resolve().parents[2] / "app.py")
 
 

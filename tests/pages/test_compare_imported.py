@@ -15,6 +15,8 @@ from tests.importing import foreign
 from tests.pages.reading import figures, legend
 from tests.tiny import write_run
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -15,6 +15,8 @@ from streamlit.testing.v1 import AppTest
 
 from tests.importing import foreign
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

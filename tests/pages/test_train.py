@@ -12,6 +12,8 @@ from analysis.runs import files, load_run
 from analysis.spec import DataSpec
 from tests.tiny import write_run
 
+pytestmark = pytest.mark.slow
+
 APP = str(Path(__file__).resolve().parents[2] / "app.py")
 
 

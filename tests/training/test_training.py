@@ -22,10 +22,12 @@ from analysis.responses import closed_form
 from analysis.runs import Run, RunWriter, files, find_run, load_run, open_writer
 from analysis.runs.files import RESUME
 from analysis.spec import REFERENCE, Compute, DataSpec, NetSpec, Recipe, recipe_for
-from analysis.training import Progress, monitor, prepare_run, sitting, train_run
+from analysis.training import Progress, prepare_run, session, train_run
 from analysis.training.evaluate import evaluate
 from analysis.training.monitor import NonFinite
 from analysis.weights import load_net, read_tensors
+
+pytestmark = pytest.mark.slow
 
 DIGITS = DataSpec("digits")
 FAST = Compute("cpu", threads=1)
@@ -231,7 +233,7 @@ def test_a_kill_at_the_very_end_is_made_good(
 @pytest.fixture
 def watchful(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks whether to stop after every update, so that no training is too quick to be stopped."""
-    monkeypatch.setattr(monitor, "_LOOK_EVERY", 0.0)
+    monkeypatch.setattr(session, "LOOK_EVERY", 0.0)
 
 
 def cancelled_in_second_epoch(path: Path) -> Run:
@@ -381,12 +383,12 @@ def test_two_processes_give_the_curve_of_one(finished: Run, tmp_path: Path):
     assert two["train_error"].to_numpy() == pytest.approx(one["train_error"].to_numpy(), abs=10)
 
 
-def test_want_of_memory_names_the_device_that_was_chosen(tmp_path: Path):
+def test_out_of_memory_names_the_device_that_was_chosen(tmp_path: Path):
     """`auto` is resolved after the work began; `--device cpu` is no advice on a CPU."""
     path = prepared(tmp_path, "plain-8-w4", Compute())
 
     def work(writer: RunWriter) -> None:
-        with sitting.recorded(path, writer):
+        with session.Session(writer):
             compute = replace(writer.config.compute, device="cpu")
             writer.complete_config(replace(writer.config, compute=compute))
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried too much")

@@ -8,12 +8,12 @@ import streamlit as st
 
 from analysis import jobs, plan
 from analysis.continuation import (
+    Construction,
+    Experiment,
     Study,
     built_runs,
     constructions_under_way,
     images_at_hand,
-    queue_construction,
-    queue_study,
     study,
 )
 from analysis.errors import LensError, SpecError
@@ -77,17 +77,13 @@ def _can_be(net: NetSpec, depth: int) -> bool:
 
 def _queue_construction(base: Run, depth: int) -> None:
     """In the background, since it takes minutes: the page may be left."""
-    folder = default_folder()
+    command = f"python -m analysis construct {base.id} {depth}"
     try:
-        try:
-            command = f"python -m analysis construct {base.id} {depth}"
-            path = queue_construction(base, depth, folder, command=command)
-        finally:
-            jobs.start_worker(folder)
+        done = jobs.submit(Construction(base, depth, command=command), default_folder())
     except LensError as error:
         st.error(str(error))
     else:
-        st.session_state[_ASKED] = path.name
+        st.session_state[_ASKED] = done.paths[0].name
 
 
 def _under_way(was_busy: bool) -> None:
@@ -241,17 +237,13 @@ def _experiment_words(run: Run) -> str:
 
 
 def _queue(run: Run, known: Sequence[Run]) -> None:
-    folder = default_folder()
     shallow = run.construction.run if run.construction else ""
     command = f"python -m analysis construct {shallow} "
     command += f"{run.config.net.depth} --queue"
     try:
-        try:
-            paths = queue_study(run, known, folder, command)
-        finally:  # what got into the queue before an error is worked off
-            jobs.start_worker(folder)
+        done = jobs.submit(Experiment(run, known, command), default_folder())
     except LensError as error:
         st.error(str(error))
         return
-    st.session_state[_QUEUED] = [path.name for path in paths]
+    st.session_state[_QUEUED] = [path.name for path in done.paths]
     st.rerun()  # the whole page, so that the figure follows the trainings

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import streamlit as st
 
-from analysis import estimate, jobs
+from analysis import jobs
 from analysis.errors import LensError
 from analysis.missing import requests_like
 from analysis.runs import Run, default_folder
 from analysis.text import _
-from pages.common import cached, state
+from pages.common import state
 
 TRAIN = Path(__file__).resolve().parents[2] / "training" / "train.py"
 
@@ -77,16 +77,8 @@ def _elsewhere(net: str, seed: int) -> str:
 
 
 def _queue(requests: list[jobs.Request]) -> None:
-    folder = default_folder()
     try:
-        known, _damaged = cached.list_runs()
-        rates = estimate.known_rates(known, folder)
-        found = [estimate.estimate(request, rates) for request in requests]
-        estimate.check_room(found, folder, jobs.at_a_time(folder))
-        try:
-            done = jobs.enqueue(requests, folder)
-        finally:  # what got into the queue before an error is worked off
-            jobs.start_worker(folder)
+        done = jobs.submit(jobs.Trainings(requests), default_folder())
     except LensError as error:
         st.error(str(error))
         return
