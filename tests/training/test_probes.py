@@ -24,6 +24,7 @@ from analysis.training.loop import _Trainer
 from analysis.training.monitor import Monitor
 from analysis.training.prepare import load_training_images
 from analysis.training.probing import fill_in
+from analysis.training.session import Session
 
 DIGITS = DataSpec("digits")
 KEEPING = Compute("cpu", "float32", compile=False, threads=1, keep_weights=True)
@@ -150,9 +151,8 @@ def test_gradient_norms_are_those_of_autograd(tmp_path: Path):
     path = prepared(tmp_path)
     with open_writer(path) as writer:
         images = load_training_images(writer.config)
-        trainer = _Trainer(
-            writer.config, images, writer, World(), Monitor(writer, World(), None, None)
-        )
+        monitor = Monitor(Session(writer), World(), None)
+        trainer = _Trainer(writer.config, images, writer, World(), monitor)
         trainer.net.train()
         trainer.updates.begin_epoch(0)
         batch = trainer.updates._drawn[:, :64]
