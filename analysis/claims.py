@@ -102,6 +102,8 @@ def early_error(run: Run) -> float:
 def stored_parameters(run: Run) -> int:
     """Trained numbers in the run's weights file: no BN statistics, no normalisation of the input.
 
+    By the net's layers where the weights were left out.
+
     Raises:
         RunDamaged: the file is missing or not whole.
     """
@@ -109,6 +111,8 @@ def stored_parameters(run: Run) -> int:
 
     from analysis.errors import RunDamaged
 
+    if run.status.weights == "left out":
+        return run.parameters
     apart = ("running_mean", "running_var", "num_batches_tracked")
     try:
         with safe_open(run.weights_path, framework="np") as file:

@@ -31,7 +31,7 @@ from analysis.training.evaluate import evaluate
 from analysis.training.finish import measure
 from analysis.training.monitor import Monitor, Progress
 from analysis.training.prepare import TrainingImages, completed, load_training_images
-from analysis.training.schedule import Length, learning_rate, length
+from analysis.training.schedule import learning_rate
 
 _WARMING_WINDOW = 50
 """Updates over which `warmup_until` looks at the training error."""
@@ -119,7 +119,7 @@ class _Trainer:
         self.bfloat16 = self.compute.precision == "bfloat16"
         self.channels_last = bool(self.compute.channels_last)
         self.normalizer = images.normalizer.to(self.device)
-        self.length: Length = length(self.recipe, len(images.images.train))
+        self.length = self.recipe.length(len(images.images.train))
         self.net = self._build()
         self.optimizer = torch.optim.SGD(
             self.net.parameters(),

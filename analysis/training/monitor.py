@@ -15,9 +15,9 @@ from torch import Tensor
 
 from analysis.errors import TrainingFailed
 from analysis.runs import RunWriter
+from analysis.spec import Length
 from analysis.training.checkpoint import Position
 from analysis.training.distributed import World
-from analysis.training.schedule import Length
 from analysis.training.sitting import Stopped
 
 Phase = Literal["training", "evaluating", "measuring"]
