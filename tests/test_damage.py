@@ -144,8 +144,8 @@ def json_edits(draw: st.DrawFn) -> Edit:
     return edit
 
 
-CELLS = ("", "1e30", "-1", "0.5", "nan", "inf", "-inf", "9" * 400, "9" * 5000, "True", "x", '"', "\0",
-         "1,2", "#", "1_000", "2026-01-01", "é")  # fmt: skip
+CELLS = ("", "1e30", "-1", "0.5", "nan", "inf", "-inf", "9" * 400, "9" * 5000, "True", "x", '"',
+         "\0", "1,2", "#", "1_000", "2026-01-01", "é")  # fmt: skip
 
 
 @st.composite
@@ -178,7 +178,7 @@ def byte_edits(draw: st.DrawFn) -> Edit:
 
 
 @settings(
-    max_examples=60, deadline=None,
+    max_examples=20, deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 @given(edit=st.one_of(json_edits(), table_edits(), byte_edits()))
@@ -225,7 +225,7 @@ def test_a_file_that_is_none_is_damage_in_a_finished_run(template: Path, name: s
     [
         ("config.json", '"seed": 0', '"seed": Infinity', "Infinity is no finite number"),
         ("config.json", '"seed": 0', '"seed": 1e400', "1e400 is no finite number"),
-        ("config.json", '"seed": 0', '"seed": true', "config.json: seed is True, not a whole number"),
+        ("config.json", '"seed": 0', '"seed": true', "seed is True, not a whole number"),
         ("config.json", '"depth": 8', '"depth": 14', "model.safetensors is not of resnet-14"),
         ("config.json", '"size": 32', '"size": -32', "config.json: images.size is -32"),
         ("status.json", '"heartbeat": "', '"heartbeat": 5, "x": "', "heartbeat is 5, not a text"),
@@ -313,17 +313,13 @@ def closed(folder: Path) -> Iterator[None]:
 def test_a_run_folder_that_can_not_be_entered_is_its_own_line(template: Path):
     """`can't be read: Permission denied`; the volume's lost+found is no run at all."""
     with copied(template) as folder:
-        (folder / "lost+found").mkdir()
-        found = None
+        (folder / "lost+found").mkdir(mode=0o700)
+        for file in folder.rglob("*.*"):
+            file.chmod(0o755 if file.is_dir() else 0o644)
         with closed(folder / EDITED):
-            found = check_the_rest(folder) if os.access(folder, os.W_OK) else None
-            listed = {run.id: run for run in list_runs([folder])}
-            recordings = list_recordings([folder])
-        del found
-        assert set(listed) == {EDITED, SOUND}
-        assert isinstance(listed[SOUND], Run)
-        assert len(recordings) == 1
-        assert "can't be read: Permission denied" in str(listed[EDITED].reason)  # type: ignore
+            found = check_the_rest(folder)
+        assert isinstance(found, DamagedRun)
+        assert str(found.reason) == "config.json can't be read: Permission denied"
 
 
 def test_a_run_with_a_recording_in_it_is_listed_once(template: Path):
@@ -376,7 +372,7 @@ def test_the_compare_page_goes_on(
         root = Path(__file__).resolve().parents[1]
         page = AppTest.from_file(str(root / "app.py"), default_timeout=120).run()
         assert not page.exception
-        page.multiselect[0].set_value([r for r in page.multiselect[0].options and [SOUND]]).run()
+        page.multiselect[0].set_value([SOUND, EDITED]).run()
         assert not page.exception
         text = " ".join(element.value for element in [*page.markdown, *page.error])
         assert EDITED in text

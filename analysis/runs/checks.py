@@ -66,13 +66,20 @@ def check_finished(path: Path, config: RunConfig, status: RunStatus) -> None:
                 "{file} has {rows} rows, but {status} says {epoch} epochs",
                 file="history.csv", rows=rows, status=files.STATUS, epoch=status.epoch,
             )  # fmt: skip
-    _check_end(path, "responses", status.epoch, "measured" if measured else None)
-    if (path / files.table_file("refinement")).exists():
-        _check_end(path, "refinement", status.epoch)
+    last = max(layer.order for layer in plan.layers(config.net) if layer.bn)
+    _check_end(path, "responses", status.epoch, last, "measured" if measured else None)
+    if files.exists(path / files.table_file("refinement")):
+        _check_end(path, "refinement", status.epoch, len(plan.blocks(config.net)))
 
 
-def _check_end(path: Path, table: str, epoch: int, source: str | None = None) -> int:
-    """Whether a table ends at an epoch, with a row of a source; its rows, where they are few."""
+def _check_end(
+    path: Path, table: str, epoch: int, order: int = 0, source: str | None = None
+) -> int:
+    """Whether a table ends with the last layer or block of an epoch, of a source.
+
+    Returns:
+        The rows of `history`, of which there are few; 0 for others.
+    """
     file = path / files.table_file(table)
     files.check_regular(file)
     try:
@@ -87,7 +94,8 @@ def _check_end(path: Path, table: str, epoch: int, source: str | None = None) ->
         raise files.unreadable(file, error) from error
     last = tail.decode(errors="replace").rstrip("\r\n").rpartition("\n")[2].split(",")
     row = dict(zip(header, last, strict=False))
-    if not tail.endswith(b"\n") or row.get("epoch") != str(epoch):
+    ends = tail.endswith(b"\n") and row.get("epoch") == str(epoch)
+    if not ends or not (row.get("order") or "0").isdecimal() or int(row.get("order", 0)) < order:
         read_table(file, table)  # which may know better what is wrong
         raise RunDamaged(
             "{file} does not end with epoch {epoch}, at which the run has finished",
