@@ -32,7 +32,8 @@ from analysis.runs import (
     only_readable,
     write_recording,
 )
-from tests.tiny import responses, write_run
+from analysis.spec import NetSpec
+from tests.tiny import errors, responses, write_run
 
 EDITED, SOUND = "edited", "sound"
 JSON_FILES, TABLES = ("config.json", "status.json"), ("history.csv", "responses.csv")
@@ -349,11 +350,12 @@ def test_an_unknown_name_lists_the_nearest_of_many(tmp_path: Path):
     assert "others: `python -m analysis list` shows them" in str(caught.value)
 
 
+ERROR = str(errors(NetSpec.parse("resnet-8"), 2)[0])
 PAGE_EDITS = {
     "seed": ("config.json", '"seed": 0', '"seed": Infinity'),
     "heartbeat": ("status.json", '"heartbeat": "', '"heartbeat": 5, "x": "'),
     "epoch": ("history.csv", "\n3,", "\n1e30,"),
-    "error": ("history.csv", "\n2,40,0.1,", "\n2,40,0.1," + "9" * 400),
+    "error": ("history.csv", ERROR, "9" * 400),
     "std": ("responses.csv", "closed_form,", "closed_form,x"),
 }
 
