@@ -179,7 +179,7 @@ def byte_edits(draw: st.DrawFn) -> Edit:
 
 
 @settings(
-    max_examples=20, deadline=None,
+    max_examples=30, deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 @given(edit=st.one_of(json_edits(), table_edits(), byte_edits()))
