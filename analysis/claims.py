@@ -111,6 +111,8 @@ def stored_parameters(run: Run) -> int:
 
     Of a run whose weights were left out, as its config counts them.
 
+    By the net's layers where the weights were left out.
+
     Raises:
         RunDamaged: the file is missing or not whole.
     """

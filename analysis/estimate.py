@@ -41,7 +41,6 @@ _ROW_BYTES = 120
 _TORCH_BYTES = 650 * 2**20
 _TENSORS_A_LAYER = 3.2
 """Kept for going backward: the outputs of convolution, BN and ReLU."""
-_COUNTS = {"digits": (1437, 360), "cifar10": (50_000, 10_000), "cifar100": (50_000, 10_000)}
 _SPARE_DISK = 100 * 2**20
 _GIB = 2**30
 
@@ -104,7 +103,8 @@ def count_images(request: Request) -> tuple[int, int]:
     Raises:
         SpecError: validation leaves nothing to train on.
     """
-    n_train, n_test = _COUNTS.get(request.data.name) or _count_files(request.data)
+    known = request.data.known
+    n_train, n_test = (known.n_train, known.n_test) if known else _count_files(request.data)
     recipe = request.recipe
     if n_train and recipe.validation >= min(n_train, recipe.train_images or n_train):
         raise SpecError(
@@ -131,12 +131,10 @@ def _count_files(data: DataSpec) -> tuple[int, int]:
 def images_in_all(request: Request, n_train: int, n_test: int) -> tuple[float, int]:
     """(images in units of a training step's work, epochs), evaluations included."""
     recipe = request.recipe
-    steps = math.ceil(n_train / recipe.batch_size)
-    iterations = recipe.iterations or (recipe.epochs or 0) * steps
-    epochs = math.ceil(iterations / steps)
-    trained = iterations / steps * n_train
-    evaluated = epochs * (n_test + recipe.validation) + n_train + n_test
-    return trained + _FORWARD_SHARE * evaluated, epochs
+    length = recipe.length(n_train)
+    trained = length.iterations / length.steps_per_epoch * n_train
+    evaluated = length.epochs * (n_test + recipe.validation) + n_train + n_test
+    return trained + _FORWARD_SHARE * evaluated, length.epochs
 
 
 def disk_bytes(request: Request, epochs: int) -> tuple[int, int]:

@@ -6,12 +6,14 @@ into plain dictionaries for `config.json`. They know nothing of torch, files or 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from analysis.datasets import DATASETS, LARGEST, SMALLEST, DataSet, is_here
 from analysis.errors import SpecError
 from analysis.text import Listed, Message
 
@@ -314,6 +316,25 @@ def _default_shortcut(depth: int, family: Family) -> Shortcut:
     return "B" if family == "imagenet" and depth in BOTTLENECK_DEPTHS else "A"
 
 
+@dataclass(frozen=True)
+class Length:
+    """A recipe's length on a data set of a certain size."""
+
+    steps_per_epoch: int
+    """Updates in a whole epoch; the last batch may be smaller."""
+    iterations: int
+    """Updates in all."""
+
+    @property
+    def epochs(self) -> int:
+        """Epochs in all; with the paper's 64k iterations the last one is not whole."""
+        return math.ceil(self.iterations / self.steps_per_epoch)
+
+    def steps_in(self, epoch: int) -> int:
+        """Updates in an epoch, counted from 0."""
+        return min(self.steps_per_epoch, self.iterations - epoch * self.steps_per_epoch)
+
+
 _FITTED = ("warmup_until", "flip")
 """Fields of a recipe that `recipe_for` sets by net and data, so they are no change of recipe."""
 
@@ -409,6 +430,11 @@ class Recipe(_Dictable):
             changes.setdefault("iterations", None)
         return replace(RECIPES[name], **changes)
 
+    def length(self, n_train: int) -> Length:
+        """How long it trains on this many training images, in epochs and updates."""
+        steps = math.ceil(n_train / self.batch_size)
+        return Length(steps, self.iterations or (self.epochs or 0) * steps)
+
     @property
     def label(self) -> str:
         """`short`, `short-e8` for 8 epochs of it, `short-wd0.0001` for that weight decay.
@@ -451,20 +477,17 @@ def recipe_for(name: str, net: NetSpec, data: DataSpec, **changes: Any) -> Recip
     """
     if name == "paper" and net.depth >= 110 and net.family == "cifar":
         changes.setdefault("warmup_until", 80.0)
-    if data.name == "digits":
+    if data.known and not data.known.mirrored:
         changes.setdefault("flip", False)
     return Recipe.parse(name, **changes)
-
-
-DATA_TITLES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "digits": "Digits (8x8, upsampled)"}
 
 
 @dataclass(frozen=True)
 class DataSpec(_Dictable):
     """Which images: `cifar10`, `cifar100`, `digits` or `folder:PATH`."""
 
-    name: Literal["cifar10", "cifar100", "digits", "folder"]
-    """Where the images come from."""
+    name: str
+    """A name in `DATASETS`, or `folder`."""
     path: str | None = None
     """For `folder`: the directory that holds train/ and test/, each with a folder a class."""
     title: str = ""
@@ -473,17 +496,24 @@ class DataSpec(_Dictable):
     """Resize a folder's images to this height and width; None: a wrong size is an error."""
 
     def __post_init__(self) -> None:
-        if self.name not in (*DATA_TITLES, "folder"):
+        if self.name not in (*DATASETS, "folder"):
             raise SpecError(
-                "{name!r} is not a data set; there are cifar10, cifar100, digits and folder:PATH",
+                "{name!r} is not a data set; there are {names} and folder:PATH",
                 name=self.name,
+                names=", ".join(DATASETS),
             )
         if (self.name == "folder") != bool(self.path):
             raise SpecError("write folder:PATH, with the directory that holds train/ and test/")
-        if self.resize is not None and not 8 <= self.resize <= 512:
-            raise SpecError("resize must be 8 to 512 pixels, not {resize}", resize=self.resize)
+        if self.resize is not None and not SMALLEST <= self.resize <= LARGEST:
+            raise SpecError(
+                "resize must be {least} to {most} pixels, not {resize}",
+                least=SMALLEST,
+                most=LARGEST,
+                resize=self.resize,
+            )
         if not self.title:
-            title = DATA_TITLES.get(self.name) or Path(str(self.path)).name
+            known = self.known
+            title = known.title if known else Path(str(self.path)).name
             object.__setattr__(self, "title", title)
 
     @classmethod
@@ -495,7 +525,19 @@ class DataSpec(_Dictable):
         """
         name, colon, path = text.partition(":")
         resolved = str(Path(path).expanduser().absolute()) if colon and path else None
-        return cls(name, resolved, title, resize)  # ty: ignore[invalid-argument-type]
+        return cls(name, resolved, title, resize)
+
+    @property
+    def known(self) -> DataSet | None:
+        """Its entry in `DATASETS`; None for a folder."""
+        return DATASETS.get(self.name)
+
+    @property
+    def is_at_hand(self) -> bool:
+        """Whether the images are on this machine, so that nothing would be downloaded."""
+        if self.known:
+            return is_here(self.name)
+        return all((Path(str(self.path)) / split).is_dir() for split in ("train", "test"))
 
     def count_classes(self) -> int:
         """How many classes it has, looking no further than the names of a folder's folders.
@@ -503,8 +545,8 @@ class DataSpec(_Dictable):
         Raises:
             SpecError: the folder has no train/ with a folder a class.
         """
-        if self.name != "folder":
-            return 100 if self.name == "cifar100" else 10
+        if self.known:
+            return self.known.classes
         train = Path(str(self.path)) / "train"
         found = [p for p in train.iterdir() if p.is_dir()] if train.is_dir() else []
         if not found:

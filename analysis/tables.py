@@ -287,7 +287,14 @@ def _numbers(found: pd.Series) -> pd.Series:
         return found
     if found.dtype.kind == "b":
         return pd.Series(math.nan, index=found.index)
-    return pd.to_numeric(found, errors="coerce").astype("float64")
+    return found.map(_number).astype("float64")
+
+
+def _number(value: object) -> float:
+    try:
+        return float(value)  # ty: ignore[invalid-argument-type]
+    except (ValueError, TypeError, OverflowError):  # the last one of a number of 400 digits
+        return math.nan
 
 
 def _short(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -225,10 +226,16 @@ def claims(
 ) -> None:
     """Judge the paper's claims over runs, those of each data set and recipe by themselves."""
     from analysis.claims import evaluate, groups
-    from analysis.runs import Run, find_run, list_runs
+    from analysis.runs import DamagedRun, find_run, list_runs, only_readable
 
-    everything = [r for r in list_runs(folders(runs)) if isinstance(r, Run)]
-    found = [find_run(name, folders(runs)) for name in run] if run else everything
+    if run:
+        found, damaged = only_readable([find_run(name, folders(runs)) for name in run])
+    else:
+        listed = list_runs(folders(runs))
+        found, damaged = only_readable([r for r in listed if not isinstance(r, DamagedRun)])
+        damaged = [*(r for r in listed if isinstance(r, DamagedRun)), *damaged]
+    for left_out in damaged:
+        print(f"{left_out.id} is left out: {left_out.reason}", file=sys.stderr)
     for own in groups(found).values() or [[]]:
         print(f"{own[0].data_title}, {own[0].recipe}: {len(own)} runs" if own else "No runs yet")
         for claim, verdict in evaluate(own):

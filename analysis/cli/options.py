@@ -38,9 +38,16 @@ RunName = Annotated[
 
 
 def folders(runs: Path | None) -> list[Path]:
-    """Where commands look for runs: the bundled ones and the user's."""
-    from analysis.runs import BUNDLED, default_folder
+    """Where commands look for runs: the bundled ones and the user's.
 
+    Raises:
+        RunError: what was named is no folder.
+    """
+    from analysis.errors import RunError
+    from analysis.runs import BUNDLED, default_folder, files
+
+    if runs is not None and files.exists(runs) and not files.is_folder(runs):
+        raise RunError("{where} is a file; --runs takes a folder", where=runs)
     return [BUNDLED, runs or default_folder()]
 
 

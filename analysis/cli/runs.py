@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from analysis.cli.options import RunName, RunsFolder, check_writable, folders, write_csv
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def register(app: typer.Typer) -> None:
@@ -30,7 +34,7 @@ def list_command(
 
     found = [*list_runs(folders(runs)), *list_recordings(folders(runs))]
     if as_json:
-        print(json.dumps([_summary(run) for run in found], indent=1, ensure_ascii=False))
+        print(_as_json([_summary(run) for run in found]))
         return
     if not found:
         print("No runs yet: `python -m analysis train --net resnet-20 --data digits` makes one.")
@@ -52,15 +56,28 @@ def list_command(
         print(f"{run.id:{width}}  {about}")
 
 
+def _as_json(rows: list[dict[str, Any]]) -> str:
+    """JSON has no NaN and no infinity: such a number is null."""
+
+    def finite(value: Any) -> Any:
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    kept = [{name: finite(value) for name, value in row.items()} for row in rows]
+    return json.dumps(kept, indent=1, ensure_ascii=False, allow_nan=False)
+
+
 def _percent(value: float | None) -> str:
     return f"{'':8}" if value is None else f"{value:6.2f} %"
 
 
 def _summary(run) -> dict[str, Any]:
-    from analysis.runs import DamagedRun, SavedRecording
+    from analysis.runs import DamagedRun, SavedRecording, only_readable
 
     if isinstance(run, SavedRecording):
-        return _recording(run)
+        _whole, damaged = only_readable([run])
+        if not damaged:
+            return _recording(run)
+        run = damaged[0]
     if isinstance(run, DamagedRun):
         return {"id": run.id, "path": str(run.path), "state": "damaged", "reason": str(run.reason)}
     status = run.status
@@ -73,6 +90,7 @@ def _summary(run) -> dict[str, Any]:
         "recipe": run.recipe,
         "data": run.data_title,
         "seed": run.config.seed,
+        **({"weights": status.weights} if status.weights else {}),
         "epoch": status.epoch,
         "epochs_total": status.epochs_total,
         "train_error": status.train_error,
@@ -136,6 +154,17 @@ def show(run: RunName, runs: RunsFolder = None) -> None:
         print("\nLayer responses of the last epoch (std of the BN output):")
         wide = last.pivot_table(index=["order", "layer"], columns="source", values="std")
         print(wide.to_string(float_format=lambda v: f"{v:.4f}"))
+        _print_measurements(found.table("responses"))
+
+
+def _print_measurements(responses: pd.DataFrame) -> None:
+    """What was measured over, where there is more than one measurement or it is known."""
+    from analysis.tables import measurements
+
+    made = measurements(responses)
+    if len(made) > 1 or made["fingerprint"].any():
+        print("\nMeasured over (the first one is shown above and drawn):")
+        print(made.to_string(index=False))
 
 
 def record(
@@ -143,16 +172,22 @@ def record(
     images: Annotated[int, typer.Option(help="Test images to measure over.", min=1)] = 10_000,
     data: Annotated[str, typer.Option(help="Other data than the run's own.")] = "",
     save: Annotated[
-        bool, typer.Option("--save", help="Add the rows to the run, in place of its last ones.")
+        bool, typer.Option("--save", help="Keep the rows with the run, beside its own.")
+    ] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="With --save: in place of those of the same epoch.")
     ] = False,
     csv: Annotated[Path | None, typer.Option(help="Write the table to this file.")] = None,
     runs: RunsFolder = None,
 ) -> None:
     """Measure a run's layer responses again, with hooks, over test images."""
+    from analysis.errors import SpecError
     from analysis.lens.measure import measure_run, store_measurement
     from analysis.runs import find_run
 
     check_writable(csv)
+    if replace and not save:
+        raise SpecError("--replace says where --save puts the rows; add --save")
     found = find_run(run, folders(runs))
     recording = measure_run(found, images, data)
     print(recording.responses[["order", "layer", "std", "mean"]].to_string(index=False))
@@ -163,7 +198,7 @@ def record(
     if csv is not None:
         write_csv(recording.responses, csv)
     if save:
-        store_measurement(found, recording)
+        store_measurement(found, recording, replace)
         print(f"Saved in {found.path}")
 
 

@@ -12,10 +12,10 @@ from analysis.data.batches import (
     epoch_generator,
     epoch_order,
 )
-from analysis.data.cache import cache_folder
 from analysis.data.images import Images, balanced_choice
 from analysis.data.normalizer import Normalizer
 from analysis.data.sources import load_images
+from analysis.datasets import cache_folder
 
 __all__ = [
     "Images",

@@ -18,17 +18,15 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import platformdirs
 import torch
 from filelock import FileLock
 
 from analysis.data.images import Images
+from analysis.datasets import CACHE_VARIABLE
 from analysis.errors import DataError
 
 FORMAT = 1
 """Raised when the conversion changes, so that older entries are made again."""
-
-ENVIRONMENT = "RESIDUAL_LENS_CACHE"
 
 Progress = Callable[[int, int], None]
 """Called with the images done and their total."""
@@ -60,15 +58,6 @@ class Source:
     """Where they come from, noted in meta.json for people who look through the cache."""
 
 
-def cache_folder() -> Path:
-    """Where downloads and decoded images are kept: $RESIDUAL_LENS_CACHE, or the platform's cache
-    folder (on Linux ~/.cache/residual-lens)."""
-    chosen = os.environ.get(ENVIRONMENT)
-    if chosen:
-        return Path(chosen).expanduser()
-    return platformdirs.user_cache_path("residual-lens", appauthor=False)
-
-
 def open_or_build(folder: Path, source: Source, progress: Progress | None = None) -> Images:
     """The source's images from its cache entry, which is first made where it is missing or stale.
 
@@ -94,7 +83,7 @@ def open_or_build(folder: Path, source: Source, progress: Progress | None = None
             "make room or change its permissions, or name another folder in {variable}",
             folder=folder,
             reason=error.strerror or error,
-            variable=ENVIRONMENT,
+            variable=CACHE_VARIABLE,
         ) from error
     images = _read(entry, source.stamp)
     if images is None:
@@ -102,7 +91,7 @@ def open_or_build(folder: Path, source: Source, progress: Progress | None = None
             "the cache entry {entry} can't be read back; delete it, "
             "or name another folder in {variable}",
             entry=entry,
-            variable=ENVIRONMENT,
+            variable=CACHE_VARIABLE,
         )
     return images
 

@@ -18,9 +18,10 @@ from urllib.request import urlopen
 import numpy as np
 import torch
 
-from analysis.data.cache import Content, Progress, Source, cache_folder, open_or_build
+from analysis.data.cache import Content, Progress, Source, open_or_build
 from analysis.data.folder import folder_source
 from analysis.data.images import Images, balanced_choice
+from analysis.datasets import cache_folder
 from analysis.errors import DataError
 from analysis.runs.files import replace
 from analysis.spec import DataSpec
@@ -51,7 +52,9 @@ def load_images(
         return open_or_build(folder, folder_source(str(data.path), data.resize), progress)
     if data.resize is not None:
         raise DataError(
-            "only a folder's images can be resized; {data} is 32x32 as it is", data=data.name
+            "only a folder's images can be resized; {data} is {size}x{size} as it is",
+            data=data.name,
+            size=data.known.size if data.known else 0,
         )
     if data.name == "digits":
         return open_or_build(folder, Source("digits", "1", read_digits), progress)

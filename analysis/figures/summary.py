@@ -128,6 +128,8 @@ def _difference(first: Comparable, run: Comparable) -> str:
     if isinstance(first, SavedRecording) or isinstance(run, SavedRecording):
         same = first.id == run.id
         return "" if same else _("a recording: nothing is known of its training")
+    if first.id == run.id:
+        return ""
     (images, recipe), (other_images, other_recipe) = first.comparison_key, run.comparison_key
     reasons = []
     if images != other_images:
@@ -140,9 +142,21 @@ def _difference(first: Comparable, run: Comparable) -> str:
 def _other_images(first: Run, run: Run) -> str:
     if not (run.config.images and first.config.images):
         return _("it is not known which images it saw")
+    ours, theirs = run.config.images, first.config.images
+    if ours.fingerprint == theirs.fingerprint and ours.n_test != theirs.n_test:
+        words = _("measured over {n} test images, not {other}")
+        return words.format(n=ours.n_test, other=theirs.n_test)
+    if ours.fingerprint == theirs.fingerprint and ours.n_train == theirs.n_train:
+        words = _("input normalized by {name}, not by {other}")
+        own = _("the training images' mean")
+        names = [r.config.normalization.get("name") or own for r in (run, first)]
+        return words.format(name=names[0], other=names[1])
     if first.data_title == run.data_title:
         return _("other images of {data}").format(data=run.data_title)
-    words = _("trained on {data}, not on {other}")
+    trained = run.config.recipe is not None  # of an import only the measurement is known
+    words = (
+        _("trained on {data}, not on {other}") if trained else _("measured on {data}, not {other}")
+    )
     return words.format(data=run.data_title, other=first.data_title)
 
 

@@ -9,18 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
-from analysis.data import Images, cache_folder, load_images
+from analysis.data import Images, load_images
 from analysis.errors import DataError, SpecError
 from analysis.runs import Run
 from analysis.spec import DataSpec
 
 Progress = Callable[[int, int], None]
 """Called with the images done and their total."""
-
-ARCHIVES = {"cifar10": "cifar-10-python.tar.gz", "cifar100": "cifar-100-python.tar.gz"}
-"""As torchvision calls them; in the cache folder once they were downloaded."""
 
 
 @dataclass(frozen=True)
@@ -48,21 +44,6 @@ class Origin:
             return cls(DataSpec.from_dict(values), str(values["fingerprint"]))
         except (ValueError, KeyError, TypeError, SpecError):
             return None
-
-
-def is_at_hand(data: DataSpec | None) -> bool:
-    """Whether the images are on this machine, so that nothing would be downloaded.
-
-    Looks for folders and files only; that the images are whole is `load_images`' business.
-    """
-    if data is None:
-        return False
-    if data.name == "folder":
-        return all((Path(str(data.path)) / split).is_dir() for split in ("train", "test"))
-    folder = cache_folder()
-    return data.name == "digits" or any(
-        path.exists() for path in (folder / data.name / "meta.json", folder / ARCHIVES[data.name])
-    )
 
 
 def images_of(

@@ -6,10 +6,12 @@ and the header of its weights: a millisecond a run, whatever their size.
 
 from __future__ import annotations
 
+import json
 import os
 from functools import lru_cache
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -66,13 +68,20 @@ def check_finished(path: Path, config: RunConfig, status: RunStatus) -> None:
                 "{file} has {rows} rows, but {status} says {epoch} epochs",
                 file="history.csv", rows=rows, status=files.STATUS, epoch=status.epoch,
             )  # fmt: skip
-    _check_end(path, "responses", status.epoch, "measured" if measured else None)
-    if (path / files.table_file("refinement")).exists():
-        _check_end(path, "refinement", status.epoch)
+    last, blocks = _last_orders(config.net)
+    _check_end(path, "responses", status.epoch, last, "measured" if measured else None)
+    if files.exists(path / files.table_file("refinement")):
+        _check_end(path, "refinement", status.epoch, blocks)
 
 
-def _check_end(path: Path, table: str, epoch: int, source: str | None = None) -> int:
-    """Whether a table ends at an epoch, with a row of a source; its rows, where they are few."""
+def _check_end(
+    path: Path, table: str, epoch: int, order: int = 0, source: str | None = None
+) -> int:
+    """Whether a table ends with the last layer or block of an epoch, of a source.
+
+    Returns:
+        The rows of `history`, of which there are few; 0 for others.
+    """
     file = path / files.table_file(table)
     files.check_regular(file)
     try:
@@ -87,7 +96,8 @@ def _check_end(path: Path, table: str, epoch: int, source: str | None = None) ->
         raise files.unreadable(file, error) from error
     last = tail.decode(errors="replace").rstrip("\r\n").rpartition("\n")[2].split(",")
     row = dict(zip(header, last, strict=False))
-    if not tail.endswith(b"\n") or row.get("epoch") != str(epoch):
+    ends = tail.endswith(b"\n") and row.get("epoch") == str(epoch)
+    if not ends or not (row.get("order") or "0").isdecimal() or int(row.get("order", 0)) < order:
         read_table(file, table)  # which may know better what is wrong
         raise RunDamaged(
             "{file} does not end with epoch {epoch}, at which the run has finished",
@@ -100,8 +110,6 @@ def _check_end(path: Path, table: str, epoch: int, source: str | None = None) ->
 
 def _check_weights(path: Path, net: NetSpec) -> None:
     """Whether the weights are whole and of this net, from the file's header."""
-    from safetensors import SafetensorError, safe_open
-
     try:
         files.check_regular(path)
     except RunDamaged:
@@ -109,18 +117,35 @@ def _check_weights(path: Path, net: NetSpec) -> None:
             raise
         raise RunDamaged("{file} is missing, though the run has finished", file=path.name) from None
     try:
-        with safe_open(path, framework="np") as file:
-            names = set(file.keys())
-            for name, shape in weight_shapes(net):
-                found = tuple(file.get_slice(name).get_shape()) if name in names else None
-                if found != shape:
-                    raise RunDamaged(
-                        "{file} is not of {net}: {tensor} is {found}, the net's is {wanted}",
-                        file=path.name, net=net.name, tensor=name, wanted=shape,
-                        found=found or "missing",
-                    )  # fmt: skip
-    except (SafetensorError, OSError) as error:
+        header = _tensors_header(path)
+        found = {name: tuple(entry["shape"]) for name, entry in header.items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise RunDamaged("{file} is not whole: {error}", file=path.name, error=error) from error
+    for name, shape in weight_shapes(net):
+        if found.get(name) != shape:
+            raise RunDamaged(
+                "{file} is not of {net}: {tensor} is {found}, the net's is {wanted}",
+                file=path.name, net=net.name, tensor=name, wanted=shape,
+                found=found.get(name, "missing"),
+            )  # fmt: skip
+
+
+def _tensors_header(path: Path) -> dict[str, Any]:
+    """The tensors that a safetensors file says it holds, all of whose bytes are there.
+
+    Raises ValueError and its like where the file is not whole. Loading them is left to the library.
+    """
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > size - 8:
+            raise ValueError("its header is cut off")
+        header = json.loads(file.read(length))
+    header.pop("__metadata__", None)
+    end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
+    if end != size - 8 - length:
+        raise ValueError(f"it should have {end + 8 + length} bytes, not {size}")
+    return header
 
 
 @lru_cache(maxsize=256)
@@ -131,3 +156,9 @@ def weight_shapes(net: NetSpec) -> tuple[tuple[str, tuple[int, ...]], ...]:
         kernel = () if layer.role == "head" else (layer.kernel, layer.kernel)
         shapes.append((f"{layer.name}.weight", (layer.c_out, layer.c_in, *kernel)))
     return tuple(shapes)
+
+
+@lru_cache(maxsize=256)
+def _last_orders(net: NetSpec) -> tuple[int, int]:
+    """Of the last layer with a response, and of the last block."""
+    return max(layer.order for layer in plan.layers(net) if layer.bn), len(plan.blocks(net))

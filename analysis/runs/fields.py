@@ -66,6 +66,11 @@ def check(value: object, hint: Any, file: str, name: str) -> None:
 
 
 @cache
+def _parts(hint: Any) -> tuple[Any, tuple]:
+    return get_origin(hint), get_args(hint)
+
+
+@cache
 def _hints(cls: Any) -> dict[str, Any]:
     known = get_type_hints(cls, include_extras=True)
     return {field.name: known[field.name] for field in fields(cls)}
@@ -73,7 +78,9 @@ def _hints(cls: Any) -> dict[str, Any]:
 
 def _wrong(value: object, hint: Any) -> Message | None:
     """What the value should have been; None where it is."""
-    kind, parts = get_origin(hint), get_args(hint)
+    kind, parts = _parts(hint)
+    if kind is None:
+        return _wrong_simple(value, hint)
     if kind is Annotated:
         return _wrong(value, parts[0]) or _outside(value, parts[1])
     if kind in (Union, types.UnionType):
@@ -88,7 +95,7 @@ def _wrong(value: object, hint: Any) -> Message | None:
         return _wrong_list(value, parts)
     if kind is dict:
         return None if isinstance(value, dict) else Message("an object")
-    return _wrong_simple(value, hint)
+    return None
 
 
 def _wrong_simple(value: object, hint: Any) -> Message | None:

@@ -186,6 +186,8 @@ def check_regular(path: Path) -> None:
         raise unreadable(path, error) from error
     if not stat.S_ISREG(mode):
         raise RunDamaged("{file} is not a regular file", file=path.name)
+    if not os.access(path, os.R_OK):
+        raise unreadable(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
 
 
 def unreadable(path: Path, error: Exception) -> RunDamaged:

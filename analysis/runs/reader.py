@@ -110,10 +110,17 @@ class Run:
 
     @property
     def comparison_key(self) -> tuple[str, str]:
-        """(data fingerprint, recipe): runs are directly comparable where both agree."""
-        images = self.config.images.fingerprint if self.config.images else ""
+        """(images, recipe): runs are directly comparable where both agree.
+
+        Images are the same where fingerprint, numbers and normalization are; what is not known of
+        two runs is not the same.
+        """
+        images, scale = self.config.images, self.config.normalization.get("name") or "own"
+        seen = f"unknown, of {self.id}"
+        if images:
+            seen = f"{images.fingerprint}, {images.n_train}, {images.n_test}, {scale}"
         recipe = self.config.recipe or self._origin_recipe
-        return images, repr(replace(recipe, warmup_until=None)) if recipe else self.recipe
+        return seen, repr(replace(recipe, warmup_until=None)) if recipe else self.recipe
 
     @property
     def from_scratch(self) -> bool:
@@ -149,6 +156,11 @@ class Run:
     def has_weights(self) -> bool:
         """Whether its weights are here: not before the first epoch, nor if left out."""
         return self.status.weights != "left out" and self.weights_path.is_file()
+
+    @property
+    def has_images(self) -> bool:
+        """Whether its data set is on this machine, so that nothing would be downloaded."""
+        return self.config.data is not None and self.config.data.is_at_hand
 
     def check_weights(self) -> None:
         """Before something that needs the weights.

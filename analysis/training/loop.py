@@ -28,7 +28,7 @@ from analysis.training.evaluate import evaluate
 from analysis.training.monitor import Monitor, Progress
 from analysis.training.prepare import TrainingImages, completed, load_training_images
 from analysis.training.recorders import Told, View, recorders
-from analysis.training.schedule import Length, learning_rate, length
+from analysis.training.schedule import learning_rate
 from analysis.training.session import Session
 from analysis.training.updates import Updates
 
@@ -117,7 +117,7 @@ class _Trainer:
         self.device = world.device(self.compute.device)
         torch.set_num_threads(self.compute.threads or torch.get_num_threads())
         self.channels_last = bool(self.compute.channels_last)
-        self.length: Length = length(self.recipe, len(images.images.train))
+        self.length = self.recipe.length(len(images.images.train))
         self.net = self._build()
         self.updates = Updates(self.net, config, images, world, self.device)
         self.optimizer, self.normalizer = self.updates.optimizer, self.updates.normalizer

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from analysis.errors import TrainingFailed
 from analysis.jobs.processes import peak_memory_mb
+from analysis.spec import Length
 from analysis.training.checkpoint import Position
 from analysis.training.distributed import World
-from analysis.training.schedule import Length
 from analysis.training.session import Session
 
 Phase = Literal["training", "evaluating", "measuring"]

@@ -15,7 +15,6 @@ from analysis.runs.format import now
 from analysis.runs.provenance import Provenance, Scratch
 from analysis.spec import Compute, DataSpec, NetSpec, Recipe
 from analysis.training.hardware import resolve
-from analysis.training.schedule import length
 
 
 def prepare_run(
@@ -116,6 +115,6 @@ def _check_classes(config: RunConfig, images: Images) -> None:
 def completed(config: RunConfig, info: ImagesInfo) -> RunConfig:
     """The config with all that the start of training knows: images and resolved compute."""
     assert config.recipe is not None
-    batches = length(config.recipe, info.n_train).iterations
+    batches = config.recipe.length(info.n_train).iterations
     compute = resolve(config.compute, images=batches * config.recipe.batch_size)
     return replace(config, images=info, compute=compute)

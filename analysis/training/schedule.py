@@ -1,36 +1,10 @@
-"""How long a recipe runs and which learning rate each update has. Pure functions, no torch."""
+"""Which learning rate each update of a recipe has. Pure functions, no torch."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
-from analysis.spec import Recipe
-
-
-@dataclass(frozen=True)
-class Length:
-    """A recipe's length on a data set of a certain size."""
-
-    steps_per_epoch: int
-    """Updates in a whole epoch; the last batch may be smaller."""
-    iterations: int
-    """Updates in all."""
-
-    @property
-    def epochs(self) -> int:
-        """Epochs in all; with the paper's 64k iterations the last one is not whole."""
-        return math.ceil(self.iterations / self.steps_per_epoch)
-
-    def steps_in(self, epoch: int) -> int:
-        """Updates in an epoch, counted from 0."""
-        return min(self.steps_per_epoch, self.iterations - epoch * self.steps_per_epoch)
-
-
-def length(recipe: Recipe, n_train: int) -> Length:
-    """The length of a recipe on `n_train` training images."""
-    steps = math.ceil(n_train / recipe.batch_size)
-    return Length(steps, recipe.iterations or (recipe.epochs or 0) * steps)
+from analysis.spec import Length, Recipe
 
 
 def learning_rate(recipe: Recipe, length: Length, iteration: int, warming: bool = False) -> float:

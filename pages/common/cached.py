@@ -25,6 +25,7 @@ from analysis.runs import (
 from analysis.runs.checks import read_table
 from analysis.runs.files import CONFIG, MODEL, STATUS, table_file
 from analysis.runs.recordings import RECORDING, recording_or_damaged, recording_paths
+from analysis.tables import SCHEMAS
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -60,12 +61,16 @@ class CachedRecording(_CachedTables, SavedRecording):
     """A recording with cached tables."""
 
 
+_CHECKED = (CONFIG, STATUS, MODEL, *map(table_file, SCHEMAS))
+"""The files that loading a run looks at."""
+
+
 def list_runs() -> tuple[list[Run], list[DamagedRun]]:
     """The bundled runs and the user's, and those that are damaged."""
     whole: list[Run] = []
     damaged: list[DamagedRun] = []
     for path in run_paths():
-        stamps = tuple(_stamp(path / name) for name in (CONFIG, STATUS, MODEL))
+        stamps = tuple(_stamp(path / name) for name in _CHECKED)
         run = _load(str(path), stamps)
         if isinstance(run, DamagedRun):
             damaged.append(run)

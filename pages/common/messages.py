@@ -8,9 +8,9 @@ from typing import TypeVar
 
 import streamlit as st
 
-from analysis.errors import LensError
 from analysis.figures import comparability, run_styles
 from analysis.runs import Comparable, DamagedRun, Run, SavedRecording
+from analysis.runs import only_readable as whole_ones
 from analysis.text import _
 from pages.common.words import state_word
 
@@ -46,14 +46,9 @@ def list_damaged(damaged: Sequence[DamagedRun]) -> None:
 
 def only_readable(runs: Sequence[Entry]) -> list[Entry]:
     """The runs whose tables are whole; the others are named with what is wrong."""
-    readable = []
-    for run in runs:
-        try:
-            run.history(), run.responses()
-        except LensError as error:
-            st.error(_("{run} is left out: {reason}").format(run=run.id, reason=error))
-        else:
-            readable.append(run)
+    readable, damaged = whole_ones(runs)
+    for run in damaged:
+        st.error(_("{run} is left out: {reason}").format(run=run.id, reason=run.reason))
     return readable
 
 
@@ -84,6 +79,16 @@ def name_unfinished(runs: Sequence[Comparable]) -> None:
     ]
     if lines:
         st.caption("  \n".join(lines))
+
+
+def name_without_weights(runs: Sequence[Run]) -> None:
+    """Say of which runs the weights were left out, so that this page can't open them."""
+    if not runs:
+        return
+    title = _("Runs that came without their weights, left out here ({count})")
+    with st.expander(title.format(count=len(runs))):
+        st.markdown(_("Their curves and layer responses are on Compare. To train one again:"))
+        st.code("\n".join(run.config.command for run in runs), "bash")
 
 
 def name_without_history(runs: Sequence[Comparable]) -> None:

@@ -37,7 +37,9 @@ def loadable(runs: list[Run]) -> list[Run]:
 
 st.title(_("One image through the nets"))
 everything, damaged = cached.list_runs()
+without = [run for run in everything if run.status.weights == "left out"]
 everything = [run for run in everything if run.has_weights]
+messages.name_without_weights(without)
 messages.stop_without_runs(everything, damaged)
 runs = loadable(pickers.pick_runs(everything, "image_runs"))
 if not runs:

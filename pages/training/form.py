@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from analysis import estimate, jobs, plan
+from analysis.datasets import DATASETS, LARGEST, SMALLEST
 from analysis.errors import LensError
 from analysis.runs import default_folder
 from analysis.spec import KINDS, Compute, DataSpec
@@ -26,7 +27,8 @@ def choose_trainings() -> list[jobs.Request]:
         left, right = st.columns(2, gap="medium")
         with left:
             data_name = state.choose("train_data", _("Data"), {
-                "digits": _("Digits"), "cifar10": "CIFAR-10", "cifar100": "CIFAR-100",
+                "digits": _("Digits"),
+                **{name: known.title for name, known in DATASETS.items() if known.source},
                 "folder": _("Folder")},
                 _("Digits need no download. CIFAR is downloaded the first time."))  # fmt: skip
             path = ""
@@ -111,7 +113,7 @@ def _advanced() -> tuple[dict[str, Any], int, Compute, str, int | None, str]:
         threads = number(third, _("CPU threads"), "threads", min_value=1, step=1)
         resize = number(
             first, _("Resize a folder's images to (pixels)"), "resize",
-            min_value=8, max_value=512, step=1,
+            min_value=SMALLEST, max_value=LARGEST, step=1,
         )  # fmt: skip
         with second:
             augment = st.toggle(_("Crops and flips"), True, key="train_augment", bind=state.URL)

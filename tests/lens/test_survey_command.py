@@ -15,7 +15,7 @@ from PIL import Image
 from analysis.data import load_images
 from analysis.errors import DataError, RunError
 from analysis.lens import store
-from analysis.lens.own_images import Origin, images_of, is_at_hand, same_images
+from analysis.lens.own_images import Origin, images_of, same_images
 from analysis.lens.readout import read_readouts
 from analysis.lens.survey import read_survey, surveyed_images
 from analysis.spec import DataSpec
@@ -128,17 +128,20 @@ def test_changed_images(tmp_path):
 
 
 def test_at_hand(tmp_path, monkeypatch):
-    """Digits always are; a folder with both splits; CIFAR once it was downloaded; never none."""
+    """Digits always are; a folder with both splits; CIFAR once it was downloaded or unpacked."""
     monkeypatch.setenv("RESIDUAL_LENS_CACHE", str(tmp_path / "cache"))
     here = write_digits(tmp_path / "mine", ("0",))
 
-    assert is_at_hand(here)
-    assert is_at_hand(DataSpec.parse("digits"))
-    assert not is_at_hand(None)
-    assert not is_at_hand(DataSpec.parse("cifar10"))
-    assert not is_at_hand(DataSpec.parse(f"folder:{tmp_path / 'away'}"))
+    assert here.is_at_hand
+    assert DataSpec.parse("digits").is_at_hand
+    assert not DataSpec.parse("cifar10").is_at_hand
+    assert not DataSpec.parse(f"folder:{tmp_path / 'away'}").is_at_hand
     (tmp_path / "cache/cifar-10-python.tar.gz").touch()
-    assert is_at_hand(DataSpec.parse("cifar10"))
+    assert DataSpec.parse("cifar10").is_at_hand
+    assert not DataSpec.parse("cifar100").is_at_hand
+    (tmp_path / "cache/cifar-100-python").mkdir()
+    (tmp_path / "cache/cifar-100-python/test").touch()  # unpacked by hand, without the archive
+    assert DataSpec.parse("cifar100").is_at_hand
 
 
 def test_nowhere_to_keep_it(tiny_trained, tmp_path, monkeypatch):

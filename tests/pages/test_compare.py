@@ -166,7 +166,7 @@ def test_a_damaged_run_is_named_and_breaks_nothing(page: AppTest, folder: Path):
 def test_a_chosen_run_with_a_torn_table_is_left_out(page: AppTest, folder: Path):
     """Tables are looked into only when drawn: the message names run and file."""
     write_run(folder, "plain-8")
-    torn = write_run(folder, "resnet-8")
+    torn = write_run(folder, "resnet-8", state="interrupted")
     (torn / "responses.csv").write_text("epoch,layer\n1,stem.conv\n")
     page.run()
     assert legend(figures(page)[0]) == ["plain-8"]

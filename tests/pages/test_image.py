@@ -255,7 +255,7 @@ def test_images_that_are_elsewhere(runs, monkeypatch, tmp_path, name, button):
     at.session_state["image_source"] = "data"
     at.run()
     assert not at.exception
-    assert "plain-8-w4 was trained on (My digits) are not on this machine." in words(at)
+    assert "The images of plain-8-w4 (My digits) are not on this machine." in words(at)
 
 
 @pytest.mark.parametrize("name", refused())

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from analysis.spec import RECIPES, Recipe
-from analysis.training.schedule import Length, learning_rate, length
+from analysis.spec import RECIPES, Length, Recipe
+from analysis.training.schedule import learning_rate
 
 
 def test_the_paper_runs_64k_iterations():
     """391 updates an epoch on 50,000 images: 164 epochs, the last one not whole."""
-    paper = length(RECIPES["paper"], 50_000)
+    paper = RECIPES["paper"].length(50_000)
 
     assert (paper.steps_per_epoch, paper.iterations, paper.epochs) == (391, 64_000, 164)
     assert (paper.steps_in(0), paper.steps_in(163)) == (391, 267)
@@ -24,14 +24,14 @@ def test_the_paper_divides_by_10_at_32k_and_48k(iteration: int, lr: float):
     """Section 4.2."""
     paper = RECIPES["paper"]
 
-    assert learning_rate(paper, length(paper, 50_000), iteration) == pytest.approx(lr)
+    assert learning_rate(paper, paper.length(50_000), iteration) == pytest.approx(lr)
 
 
 def test_resnet_110_warms_up_at_a_tenth():
     """0.01 until the training error is below 80 % (section 4.2)."""
     paper = RECIPES["paper"]
 
-    assert learning_rate(paper, length(paper, 50_000), 5, warming=True) == pytest.approx(0.01)
+    assert learning_rate(paper, paper.length(50_000), 5, warming=True) == pytest.approx(0.01)
 
 
 def test_short_is_one_cosine_cycle():

@@ -37,7 +37,7 @@ _REFRESH = 4.0
 def build(runs: Sequence[Run]) -> None:
     """Deepen a run's net, and show layer by layer that it is the same function."""
     bases = {run.id: run for run in runs if run.state == "finished" and run.config.data}
-    bases = {key: run for key, run in bases.items() if _deeper(run)}
+    bases = {key: run for key, run in bases.items() if _deeper(run) and run.has_weights}
     bases = dict(sorted(bases.items(), key=lambda item: not images_at_hand(item[1])))
     if not bases:
         st.info(_("No finished run to build on yet."))

@@ -151,10 +151,8 @@ def _choose_newest(pictures: list[str]) -> None:
 
 
 def _from_data(run: Run) -> tuple[Picture | None, str]:
-    from analysis.lens.own_images import is_at_hand
-
-    if not is_at_hand(run.config.data):
-        words = _("The images that {run} was trained on ({data}) are not on this machine.")
+    if not run.has_images:
+        words = _("The images of {run} ({data}) are not on this machine.")
         data = run.data_title or _("no data set is named")
         advice = _("Take a sample, or a picture of yours.")
         st.info(f"{words.format(run=run.net, data=data)} {advice}", icon=":material/database_off:")

@@ -24,13 +24,11 @@ def offer_to_learn(runs: Sequence[Run], lesson: cached.Lesson, label: str, why: 
 
     Where the images are not on this machine: the command that takes others in their place.
     """
-    from analysis.lens.own_images import is_at_hand
-
     missing = [run for run in runs if cached.learned(run, lesson) is None]
     if not missing:
         return
     st.caption(why)
-    here = [run for run in missing if is_at_hand(run.config.data)]
+    here = [run for run in missing if run.has_images]
     if here and st.button(label, key=f"image_make_{lesson}", icon=":material/database:"):
         for run in here:
             _learn(run, lesson)
@@ -40,7 +38,7 @@ def offer_to_learn(runs: Sequence[Run], lesson: cached.Lesson, label: str, why: 
         words = _("{run}: {data}")
         unnamed = _("no data set is named")
         lines = [words.format(run=run.net, data=_place(run) or unnamed) for run in away]
-        why = _("The images that these nets were trained on are not on this machine ({nets}).")
+        why = _("The images of these nets are not on this machine ({nets}).")
         say_how(away, why.format(nets="; ".join(lines)))
 
 
