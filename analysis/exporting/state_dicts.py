@@ -38,8 +38,15 @@ def state_dict_in(net: Net, style: str) -> OrderedDict[str, Tensor]:
     )
 
 
-def loads_in(spec: NetSpec, style: str) -> Message:
-    """Which net of that repository takes it, in words; or why only an importer does."""
+def loads_in(spec: NetSpec, style: str, wrapped: bool = True) -> Message:
+    """Which net of that repository takes it, in words; or why only an importer does.
+
+    Args:
+        spec: the net.
+        style: of `STYLES`.
+        wrapped: whether akamaster's state dict is in a checkpoint with `module.` before its keys,
+            as torch.save's is; a .safetensors file holds the tensors alone.
+    """
     if style == "torchvision":
         if spec.family != "imagenet" or spec.width != 64 or spec.kind != "residual":
             return Message(
@@ -58,7 +65,12 @@ def loads_in(spec: NetSpec, style: str) -> Message:
             "{net} loads it once its conv1 is 3x3 with stride 1 and its maxpool nn.Identity()",
             net=name,
         )
-    if spec.family == "cifar" and spec.kind == "residual" and spec.shortcut in ("A", "B"):
+    usual = spec.kind == "residual" and spec.shortcut in ("A", "B") and spec.zeros == "both"
+    if spec.family == "cifar" and usual and not wrapped:
+        return Message(
+            "its resnet{depth}() loads what safetensors.torch.load_file gives", depth=spec.depth
+        )
+    if spec.family == "cifar" and usual:
         return Message(
             "its resnet{depth}() in DataParallel loads checkpoint['state_dict']", depth=spec.depth
         )

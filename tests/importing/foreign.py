@@ -191,32 +191,6 @@ def torchvision_like(
     )  # fmt: skip
 
 
-class PreActBlock(nn.Module):
-    """kuangliu's pre-activation block: BN before each convolution."""
-
-    def __init__(self, c_in: int, c: int, stride: int) -> None:
-        super().__init__()
-        self.bn1, self.conv1 = nn.BatchNorm2d(c_in), conv(c_in, c, 3, stride)
-        self.bn2, self.conv2 = nn.BatchNorm2d(c), conv(c, c, 3)
-        if stride != 1 or c_in != c:
-            self.shortcut = nn.Sequential(conv(c_in, c, 1, stride))
-
-
-def preact() -> nn.Module:
-    """The keys of kuangliu's PreActResNet18, narrower; never run."""
-    net = nn.Module()
-    net.conv1 = conv(3, 8, 3)
-    c_in = 8
-    for stage in range(4):
-        blocks = []
-        for number in range(2):
-            blocks.append(PreActBlock(c_in, 8 * 2**stage, 2 if stage and not number else 1))
-            c_in = 8 * 2**stage
-        net.add_module(f"layer{stage + 1}", nn.Sequential(*blocks))
-    net.linear = nn.Linear(c_in, 10)
-    return net
-
-
 def shaken(net: nn.Module, seed: int = 0) -> nn.Module:
     """The net with weights that no symmetry hides, random BN statistics too, in evaluation mode."""
     generator = torch.Generator().manual_seed(seed)
