@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from analysis import plan
@@ -12,6 +13,7 @@ from analysis.importing.structure import Layer, Structure, paired
 from analysis.spec import NetSpec
 from analysis.text import Message
 
+_DIGITS = re.compile(r"\d+")
 _HEADS = re.compile(r"(^|[._])(fc|linear|head|classifier|output|logits)", re.I)
 _SHORTCUTS = re.compile(r"short|skip|down|proj|identity|ident|residual_conv|res_conv|branch1", re.I)
 
@@ -66,9 +68,13 @@ def find_projections(spec: NetSpec, rest: Sequence[Layer]) -> list[list[Layer]]:
 
 def _like_the_last(same: list[Layer], n: int, rest: Sequence[Layer]) -> list[Layer]:
     """Those n of layers of one shape that are projections: by name, else by their place."""
-    called = [layer for layer in same if _SHORTCUTS.search(layer.path)]
-    if len(called) == n or n <= 0:
-        return called[:n] if n > 0 else []
+    if n <= 0:
+        return []
+    patterns = Counter(_DIGITS.sub("#", layer.path) for layer in same)
+    alone = [layer for layer in same if patterns[_DIGITS.sub("#", layer.path)] <= n < len(same) - n]
+    for called in ([layer for layer in same if _SHORTCUTS.search(layer.path)], alone):
+        if len(called) == n:
+            return called
     first = next(layer for layer in rest if layer.kernel == 3 or layer is same[0])
     return same[:n] if first is same[0] else same[1 : 1 + n]
 

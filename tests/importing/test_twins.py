@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import pathlib
+import random
+import re
 import sys
 import types
 import warnings
@@ -22,7 +24,8 @@ from typer.testing import CliRunner
 
 from analysis.cli import app
 from analysis.errors import ImportRefused
-from analysis.importing import import_checkpoint, inspect
+from analysis.importing import import_checkpoint, inspect, recognise
+from analysis.importing.states import split
 from analysis.weights import load_net
 from tests.importing import foreign
 from tests.importing.foreign import noise, shaken
@@ -64,6 +67,66 @@ def test_names_do_not_matter(twin: str, safe: bool, tmp_path: Path):
     assert_same(path, net, name, tmp_path, **asked)
     assert inspect(path).net.layout.name == "unknown"
     assert "by the order and shapes of its layers" in str(inspect(path).summary)
+
+
+def transformers(key: str) -> str:
+    """transformers' ResNetForImageClassification."""
+    key = re.sub(r"^conv1\.", "resnet.embedder.embedder.convolution.", key)
+    key = re.sub(r"^bn1\.", "resnet.embedder.embedder.normalization.", key)
+    for ours, theirs in (("conv", "convolution"), ("bn", "normalization")):
+        key = re.sub(rf"\.{ours}(\d)\.", lambda m, t=theirs: f".layer.{int(m[1]) - 1}.{t}.", key)
+    key = key.replace("downsample.0", "shortcut.convolution")
+    key = key.replace("downsample.1", "shortcut.normalization").replace("fc.", "classifier.1.")
+    return re.sub(
+        r"^layer(\d)\.(\d+)", lambda m: f"resnet.encoder.stages.{int(m[1]) - 1}.layers.{m[2]}", key
+    )
+
+
+def openmmlab(key: str) -> str:
+    """mmpretrain: a backbone, and a head outside of it."""
+    return f"head.{key}" if key.startswith("fc.") else f"backbone.{key}"
+
+
+def pytorchcv(key: str) -> str:
+    """osmr/imgclsmob."""
+    key = re.sub(r"^conv1\.", "features.init_block.conv.conv.", key)
+    key = re.sub(r"^bn1\.", "features.init_block.conv.bn.", key)
+    key = re.sub(r"\.(conv|bn)(\d)\.", r".body.conv\2.\1.", key)
+    key = key.replace("downsample.0", "identity_conv.conv").replace("fc.", "output.")
+    key = key.replace("downsample.1", "identity_conv.bn")
+    return re.sub(r"^layer(\d)\.(\d+)", lambda m: f"features.stage{m[1]}.unit{int(m[2]) + 1}", key)
+
+
+def in_words(key: str) -> str:
+    """Stages without numbers, a shortcut that is not called one."""
+    for number, word in enumerate(("first", "second", "third", "fourth"), start=1):
+        key = key.replace(f"layer{number}", word)
+    return key.replace("downsample.0", "sc_conv").replace("downsample.1", "sc_bn")
+
+
+@pytest.mark.parametrize("order", ["of the file", "of the alphabet", "shuffled"])
+@pytest.mark.parametrize("scheme", [transformers, openmmlab, pytorchcv, in_words])
+@pytest.mark.parametrize("option", ["B", "C"])
+@pytest.mark.parametrize(
+    ("block", "counts"),
+    [(foreign.BasicBlock, (2, 2, 2, 2)), (foreign.BasicBlock, (3, 4, 6, 3)),
+     (foreign.Bottleneck, (3, 4, 6, 3)), (foreign.Bottleneck, (3, 4, 23, 3))],
+)  # fmt: skip
+def test_naming_schemes(block, counts, option: str, scheme: Callable, order: str):
+    """Each tensor is found to be what it is, in whatever order the file has them."""
+    with torch.device("meta"):
+        state = foreign.torchvision_like(block, counts, option=option).state_dict()
+    meant = recognise({key: tuple(value.shape) for key, value in state.items()})
+    keys = list(state)
+    if order == "of the alphabet":
+        keys.sort(key=scheme)
+    elif order == "shuffled":
+        random.Random(1).shuffle(keys)
+    ((_, inside),) = split({scheme(key): state[key] for key in keys})
+    original = dict(zip(inside, keys, strict=True))
+    found = recognise({key: tuple(value.shape) for key, value in inside.items()})
+    assert found.spec == meant.spec
+    assert {ours: original[key] for ours, key in found.keys.items()} == meant.keys
 
 
 @pytest.mark.parametrize("twin", PREACTIVATED)
@@ -332,8 +395,6 @@ def test_a_channel_pruned_net_is_called_so(tmp_path: Path):
 def test_other_architectures_are_pointed_to_recording(name: str, words: str):
     """Any module's layer responses can be recorded."""
     import torchvision
-
-    from analysis.importing import recognise
 
     with torch.device("meta"):
         state = torchvision.models.get_model(name, weights=None).state_dict()
