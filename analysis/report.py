@@ -102,7 +102,8 @@ def _notes(runs: Sequence[Comparable]) -> list[str]:
 
 
 def _table(table: pd.DataFrame) -> str:
-    text = table.to_html(index=False, border=0, float_format=lambda v: f"{v:.3g}", na_rep="")
+    known = table.astype(object).where(table.notna(), "\u2013")  # pandas writes <NA> for a count
+    text = known.to_html(index=False, border=0, float_format=lambda v: f"{v:.3g}")
     return f'<div class="wide">{text}</div>'
 
 

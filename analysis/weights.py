@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from analysis.errors import RunDamaged
+from analysis.errors import RunDamaged, RunError
 from analysis.nets import Net, build
 from analysis.runs.files import check_regular, exists
 from analysis.runs.reader import no_weights
@@ -25,10 +25,14 @@ if TYPE_CHECKING:
 NORMALIZER = "normalizer."
 
 
-def model_tensors(net: nn.Module, normalizer: Normalizer) -> dict[str, Tensor]:
-    """What `model.safetensors` holds: contiguous CPU tensors by name."""
+def model_tensors(net: nn.Module, normalizer: Normalizer | None) -> dict[str, Tensor]:
+    """What `model.safetensors` holds: contiguous CPU tensors by name.
+
+    Without a normalizer: of an imported net of which nobody knows how its input was normalized.
+    """
     state = dict(net.state_dict())
-    state |= {NORMALIZER + name: value for name, value in normalizer.state_dict().items()}
+    if normalizer is not None:
+        state |= {NORMALIZER + name: value for name, value in normalizer.state_dict().items()}
     return {name: value.detach().cpu().contiguous() for name, value in state.items()}
 
 
@@ -94,6 +98,7 @@ def load_net(
 
     Raises:
         RunDamaged: the weights are missing, not whole or of another net.
+        RunError: an imported net whose input's normalization is not known.
     """
     from analysis.data import Normalizer
 
@@ -109,6 +114,13 @@ def load_net(
         for name, value in tensors.items()
         if name.startswith(NORMALIZER)
     }
+    if "mean" not in rest:
+        raise RunError(
+            "{run} was imported without knowing how its input was normalized, so no picture can be "
+            "shown to it: import {file} again with images (--data) or --normalization",
+            run=run.id,
+            file=getattr(run.config.origin, "file", ""),
+        )
     net = build(run.config.net, seed=0)
     load_into(net, state, file)
     return net.eval().to(device), Normalizer.from_state_dict(rest)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from analysis.cli.options import RunName, RunsFolder, folders
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
 
 
 def register(app: typer.Typer) -> None:
@@ -29,12 +34,24 @@ def import_command(
         str,
         typer.Option(
             help="Of its input: a name (imagenet, cifar10, ...) or R,G,B/R,G,B, mean and standard "
-            "deviation. [default: what the repository of its layout uses]"
+            "deviation. [default: the file's own, else what the images tell]"
         ),
     ] = "",
     net: Annotated[
         str, typer.Option(help="The net, where keys can't tell: plain-20 or resnet-20.")
     ] = "",
+    weights: Annotated[
+        str | None, typer.Option(help="Which of several sets of weights in the file (EMA, ...).")
+    ] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            metavar="FROM=TO",
+            help="Another name for a part of the net: "
+            "head_a=linear, or ours: first=stem.conv. May be repeated.",
+        ),
+    ] = None,
     images: Annotated[
         int | None, typer.Option(help="Test images to measure over. [default: all]", min=1)
     ] = None,
@@ -47,11 +64,13 @@ def import_command(
     from analysis.runs import default_folder
     from analysis.spec import DataSpec
 
-    result = import_checkpoint(
-        file, runs or default_folder(), net=net or None, normalization=normalization or None,
-        data=DataSpec.parse(data, data_title, resize) if data else None, test_images=images,
-        command=shlex.join(["python", "-m", "analysis", *sys.argv[1:]]),
-    )  # fmt: skip
+    with _shown_progress() as progress:
+        result = import_checkpoint(
+            file, runs or default_folder(), net=net or None, normalization=normalization or None,
+            data=DataSpec.parse(data, data_title, resize) if data else None, test_images=images,
+            weights=weights, names=_pairs(names or []), progress=progress,
+            command=shlex.join(["python", "-m", "analysis", *sys.argv[1:]]),
+        )  # fmt: skip
     found = result.inspection
     print(f"Found: {found.summary}")
     chosen = result.run.config.normalization
@@ -66,6 +85,34 @@ def import_command(
     for warning in result.warnings:
         print(f"Warning: {warning}", file=sys.stderr)
     print(f"Run: {result.run.path}")
+
+
+def _pairs(names: list[str]) -> dict[str, str]:
+    pairs = dict(name.partition("=")[::2] for name in names)
+    if not all(old and new for old, new in pairs.items()):
+        raise typer.BadParameter("write --map FROM=TO", param_hint="--map")
+    return pairs
+
+
+@contextmanager
+def _shown_progress() -> Generator[Callable[[object, int, int], None]]:
+    """A line on the terminal for each step, gone at the end."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn())
+    console = Console(stderr=True)
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def tell(what: object, done: int, total: int) -> None:
+            if str(what) not in tasks:
+                tasks[str(what)] = bar.add_task(str(what))
+            bar.update(tasks[str(what)], completed=done, total=total)
+
+        yield tell
 
 
 def export(

@@ -7,7 +7,6 @@ come from: a source says how to read itself.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -21,7 +20,7 @@ import numpy as np
 import torch
 from filelock import FileLock
 
-from analysis.data.images import Images
+from analysis.data.images import Images, fingerprint_of
 from analysis.datasets import CACHE_VARIABLE
 from analysis.errors import DataError
 
@@ -58,6 +57,11 @@ class Source:
     """Where they come from, noted in meta.json for people who look through the cache."""
 
 
+def open_cached(folder: Path, source: Source) -> Images | None:
+    """The images if they were decoded before and have not changed since; else None."""
+    return _read(folder / source.entry, source.stamp)
+
+
 def open_or_build(folder: Path, source: Source, progress: Progress | None = None) -> Images:
     """The source's images from its cache entry, which is first made where it is missing or stale.
 
@@ -67,7 +71,7 @@ def open_or_build(folder: Path, source: Source, progress: Progress | None = None
         DataError: the images can't be read, or the cache folder can't be written.
     """
     entry = folder / source.entry
-    images = _read(entry, source.stamp)
+    images = open_cached(folder, source)
     if images is not None:
         return images
     try:
@@ -114,7 +118,8 @@ def _read(entry: Path, stamp: str) -> Images | None:
 def _read_split(entry: Path, split: str, n: int, size: int) -> Iterator[torch.Tensor]:
     # Mode "c" (copy on write) reads the file only, yet gives torch the writable memory without
     # which it warns.
-    pixels = np.load(entry / f"{split}.npy", mmap_mode="c", allow_pickle=False)
+    # Nothing can't be mapped: of a folder whose test images alone were asked for.
+    pixels = np.load(entry / f"{split}.npy", mmap_mode="c" if n else None, allow_pickle=False)
     labels = np.load(entry / f"{split}_labels.npy", allow_pickle=False)
     if (pixels.shape, pixels.dtype) != ((n, 3, size, size), np.dtype(np.uint8)):
         raise ValueError("pixels are not what meta.json says")
@@ -145,7 +150,7 @@ def _build(entry: Path, source: Source, progress: Progress) -> None:
 def _write(folder: Path, content: Content, progress: Progress) -> dict[str, Any]:
     counts = {split: len(labels) for split, labels in content.labels.items()}
     total, done = sum(counts.values()), 0
-    sha = hashlib.sha256(json.dumps([list(content.classes), content.size, counts]).encode())
+    sha = fingerprint_of(content.classes, content.size, counts)
     for split, labels in content.labels.items():
         sha.update(labels.astype("<i8").tobytes())
         with _durable(folder / f"{split}_labels.npy") as file:
@@ -165,7 +170,7 @@ def _write(folder: Path, content: Content, progress: Progress) -> dict[str, Any]
         "classes": list(content.classes),
         "size": content.size,
         "counts": counts,
-        "fingerprint": sha.hexdigest()[:16],
+        "fingerprint": sha.hexdigest()[:16] if counts["train"] else f"test:{sha.hexdigest()[:16]}",
     }
 
 

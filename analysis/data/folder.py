@@ -11,7 +11,7 @@ import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -43,8 +43,8 @@ class Listing:
     """Hash of all names, sizes and modification times."""
 
 
-def folder_source(path: str, resize: int | None) -> Source:
-    """The images under a path with train/ and test/.
+def folder_source(path: str, resize: int | None, test_only: bool = False) -> Source:
+    """The images under a path with train/ and test/; with `test_only` none of train/.
 
     Raises:
         DataError: the folder is not laid out so, or its classes differ between the two.
@@ -53,8 +53,10 @@ def folder_source(path: str, resize: int | None) -> Source:
     listing = list_folder(root)
     size = resize or DEFAULT_SIZE
     place = os.fsencode(root.resolve()) + f" {resize}".encode()
+    if test_only:
+        listing = replace(listing, files={"train": [], "test": listing.files["test"]})
     return Source(
-        f"folder-{hashlib.sha256(place).hexdigest()[:12]}",
+        f"folder-{hashlib.sha256(place).hexdigest()[:12]}{'-test' if test_only else ''}",
         listing.stamp,
         lambda: _content(listing, size, bool(resize)),
         origin=str(root.resolve()),

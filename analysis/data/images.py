@@ -5,6 +5,9 @@ Knows subsets and held-out images (fixed and class-balanced), not where images c
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +17,11 @@ from torch import Tensor
 from analysis.data.normalizer import Normalizer
 from analysis.errors import DataError
 from analysis.runs import ImagesInfo
+
+
+def fingerprint_of(classes: Sequence[str], size: int, counts: dict[str, int]) -> hashlib._Hash:
+    """The beginning of a fingerprint; each split's labels (<i8) and pixels follow."""
+    return hashlib.sha256(json.dumps([list(classes), size, counts]).encode())
 
 
 def balanced_choice(labels: Tensor, n: int) -> Tensor:
@@ -52,12 +60,24 @@ class Images:
     classes: tuple[str, ...]
     """Class names in the order of the labels."""
     fingerprint: str
-    """First 16 hex digits of SHA-256 over class names, labels and pixels of the full data set."""
+    """First 16 hex digits of SHA-256 over class names, labels and pixels of the full data set;
+    `test:` before it where only test images were read."""
 
     @property
     def size(self) -> int:
         """Height and width in pixels."""
-        return self.train.shape[-1]
+        return self.test.shape[-1]
+
+    def has_fingerprint(self, fingerprint: str) -> bool:
+        """Whether these are the images of a fingerprint, be it of their test images alone."""
+        if not fingerprint.startswith("test:") or self.fingerprint.startswith("test:"):
+            return fingerprint == self.fingerprint
+        counts = {"train": 0, "test": len(self.test_labels)}
+        sha = fingerprint_of(self.classes, self.size, counts)
+        sha.update(self.test_labels.numpy().astype("<i8").tobytes())
+        for chunk in self.test.split(1024):
+            sha.update(np.ascontiguousarray(chunk.numpy()).data)
+        return fingerprint == f"test:{sha.hexdigest()[:16]}"
 
     def subset(self, train: int | None = None, test: int | None = None) -> Images:
         """At most so many training and test images, class-balanced and fixed; None: all.
@@ -100,8 +120,12 @@ class Images:
         return rest, *_take(self.train, self.train_labels, held.nonzero().flatten())
 
     def info(self, subset: bool = False) -> ImagesInfo:
-        """What a run records of its images; the mean is that of the training images here."""
-        red, green, blue = Normalizer.fit(self.train).mean.mean((1, 2)).tolist()
+        """What a run records of its images; the mean is that of the training images here.
+
+        Of the test images where only they were read.
+        """
+        seen = self.train if len(self.train) else self.test
+        red, green, blue = Normalizer.fit(seen).mean.mean((1, 2)).tolist()
         return ImagesInfo(
             fingerprint=self.fingerprint,
             n_train=len(self.train_labels),

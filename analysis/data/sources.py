@@ -18,7 +18,7 @@ from urllib.request import urlopen
 import numpy as np
 import torch
 
-from analysis.data.cache import Content, Progress, Source, open_or_build
+from analysis.data.cache import Content, Progress, Source, open_cached, open_or_build
 from analysis.data.folder import folder_source
 from analysis.data.images import Images, balanced_choice
 from analysis.datasets import cache_folder
@@ -37,9 +37,13 @@ DIGITS_TEST = 360
 
 
 def load_images(
-    data: DataSpec, cache: Path | str | None = None, progress: Progress | None = None
-) -> Images:
+    data: DataSpec, cache: Path | str | None = None, progress: Progress | None = None,
+    test_only: bool = False,
+) -> Images:  # fmt: skip
     """The full data set in memory; decoded the first time, memory-mapped from then on.
+
+    With `test_only` a folder's training images are not decoded, unless they already are; the
+    fingerprint is then that of the test images, `test:...`.
 
     `cache` is where downloads and decoded images are kept, by default `cache_folder()`.
     `progress(done, total)` counts images while they are decoded.
@@ -49,7 +53,10 @@ def load_images(
     """
     folder = Path(cache) if cache is not None else cache_folder()
     if data.name == "folder":
-        return open_or_build(folder, folder_source(str(data.path), data.resize), progress)
+        source = folder_source(str(data.path), data.resize)
+        if test_only and open_cached(folder, source) is None:
+            source = folder_source(str(data.path), data.resize, test_only=True)
+        return open_or_build(folder, source, progress)
     if data.resize is not None:
         raise DataError(
             "only a folder's images can be resized; {data} is {size}x{size} as it is",

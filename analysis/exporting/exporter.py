@@ -69,7 +69,8 @@ def export_run(
     else:
         hints |= {f"{HINT}_{key}": value for key, value in normalizer.state_dict().items()}
     error = run.status.test_error
-    if ENDINGS[output.suffix] == "safetensors":
+    alone = ENDINGS[output.suffix] == "safetensors"
+    if alone:
         _write_safetensors(output, state, hints)
     elif style == "akamaster":
         wrapped: dict[str, Any] = {
@@ -84,7 +85,7 @@ def export_run(
         write_whole(output, lambda file: torch.save(state, file))
     return [
         Message("Written: {file}", file=output),
-        Message("Layout of {style}: {who}.", style=style, who=loads_in(net.spec, style)),
+        Message("Layout of {style}: {who}.", style=style, who=loads_in(net.spec, style, not alone)),
         *_input(normalizer),
     ]
 

@@ -49,8 +49,15 @@ def state_dict_in(net: Net, style: str) -> OrderedDict[str, Tensor]:
     )
 
 
-def loads_in(spec: NetSpec, style: str) -> Message:
-    """Which net of that repository takes it, in words; or why only an importer does."""
+def loads_in(spec: NetSpec, style: str, wrapped: bool = True) -> Message:
+    """Which net of that repository takes it, in words; or why only an importer does.
+
+    Args:
+        spec: the net.
+        style: of `STYLES`.
+        wrapped: whether akamaster's state dict is in a checkpoint with `module.` before its keys,
+            as torch.save's is; a .safetensors file holds the tensors alone.
+    """
     none = Message("the repository has no such net; Residual Lens and your own code read the file")
     if spec.traits.preactivated or style in ("kuangliu", "bearpaw"):
         return _preactivated_in(spec, style) or none
@@ -73,7 +80,12 @@ def loads_in(spec: NetSpec, style: str) -> Message:
             net=name,
         )
     akamasters = spec.family == "cifar" and spec.kind == "residual" and spec.zeros == "both"
-    if akamasters and spec.shortcut in ("A", "B"):
+    usual = akamasters and spec.shortcut in ("A", "B")
+    if usual and not wrapped:
+        return Message(
+            "its resnet{depth}() loads what safetensors.torch.load_file gives", depth=spec.depth
+        )
+    if usual:
         return Message(
             "its resnet{depth}() in DataParallel loads checkpoint['state_dict']", depth=spec.depth
         )

@@ -1,9 +1,10 @@
 """Bringing one's own net: foreign checkpoints become runs, safely, or are refused with a reason.
 
-`pickles`, `stubs` and `archives` check a file before a tensor is made, `reading` loads it without
-executing anything, `layouts` and `recognition` say which net it is, `verification` whether it
-works, `inspection` gathers that, `importer` writes the run. Knows nothing of pages or the command
-line.
+From a file to a run: `archives`, `formats`, `pickles`, `names` and `stubs` check a file and
+describe what is in it, without calling anything; `states` finds state dicts, `reading` makes
+tensors of bytes; `structure`, `recognition`, `assignment`, `variants` and `layouts` say
+which net it is; `trials` and `verification` ask images; `inspection` gathers what is known,
+`importer` writes the run. Knows nothing of pages or the command line.
 """
 
 from analysis.importing.importer import Imported, import_checkpoint

@@ -1,7 +1,8 @@
 """What a checkpoint file says it holds, checked against its size before any tensor is made.
 
 Three formats: torch's zip, torch's older run of pickles ("legacy"), safetensors. Each check reads
-a few megabytes at most, whatever the file claims. Loading is `analysis.importing.reading`'s.
+a few megabytes at most, whatever the file claims. `Contents.read` gives the bytes of one storage,
+which is all that is ever taken from a file; what they mean is `analysis.importing.reading`'s.
 """
 
 from __future__ import annotations
@@ -9,14 +10,16 @@ from __future__ import annotations
 import struct
 import zipfile
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from analysis.errors import ImportRefused
-from analysis.importing.names import SAVE_WEIGHTS
-from analysis.importing.pickles import MAX_KEYS, MAX_PICKLE, outline
+from analysis.importing.containers import MAX_KEYS, MAX_PICKLE
+from analysis.importing.formats import FORMATS, other_format, refuse_other_zips
+from analysis.importing.pickles import outline
 from analysis.importing.stubs import StorageStub
 from analysis.text import Message
 
@@ -26,7 +29,6 @@ MAX_FILE = 2 * 2**30
 """Bytes; ResNet-152 for ImageNet with Adam's state has 0.7 GB."""
 MAX_DIRECTORY = 8 * 2**20
 """Bytes of a zip's directory."""
-FORMATS = Message(".pth, .pt, .th, .ckpt, .bin (torch.save) or .safetensors")
 
 _END = struct.Struct("<4s4H2IH")  # a zip's end record
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
@@ -38,8 +40,18 @@ class Contents:
     """A file that passed the checks."""
 
     format: Format
-    outline: Any
+    outline: Any = None
     """The containers of the pickle with stubs for tensors; None for safetensors."""
+    places: Mapping[str, zipfile.ZipInfo | int] = field(default_factory=dict)
+    """Where each storage is: its record, or its first byte in a legacy file."""
+
+    def read(self, file: BinaryIO, storage: StorageStub) -> bytes:
+        """The numbers of one storage; raises ImportRefused if they are damaged."""
+        place = self.places[storage.key]
+        if isinstance(place, int):
+            file.seek(place)
+            return file.read(storage.nbytes)
+        return _record(file, place)
 
 
 def check_file(path: Path) -> Contents:
@@ -75,30 +87,21 @@ def _check(file: BinaryIO, size: int) -> Contents:
     if not start:
         raise ImportRefused("it is empty")
     if start.startswith(b"PK\x03\x04"):
-        return Contents("zip", _check_zip(file, size))
+        return _check_zip(file, size)
     if start[8:9] == b"{":
         _check_safetensors(start, size)
-        return Contents("safetensors", None)
+        return Contents("safetensors")
     if start.startswith(b"\x80"):
-        return Contents("legacy", _check_legacy(file, size))
-    raise ImportRefused(
-        "its first bytes are of no format that is read here: {formats}. A .pth.tar of torch 0.1 "
-        "or a Keras or ONNX file has to be converted first",
-        formats=FORMATS,
-    )
+        return _check_legacy(file, size)
+    raise other_format(start + file.read(4096))
 
 
-def _check_zip(file: BinaryIO, size: int) -> Any:
+def _check_zip(file: BinaryIO, size: int) -> Contents:
     records = _records(file, size)
     roots = [name for name in records if name.endswith("/data.pkl") and name.count("/") == 1]
     if len(roots) != 1:
         raise ImportRefused("it is a zip, but not one of torch.save: it has no data.pkl")
     root = roots[0].removesuffix("data.pkl")
-    if root + "constants.pkl" in records:
-        raise ImportRefused(
-            "it is a TorchScript program, which is code; save the weights alone: {command}",
-            command=SAVE_WEIGHTS,
-        )
     length = records[roots[0]].file_size
     if length > MAX_PICKLE:
         raise ImportRefused(
@@ -108,17 +111,23 @@ def _check_zip(file: BinaryIO, size: int) -> Any:
             entries=MAX_KEYS,
             most=MAX_PICKLE // 2**20,
         )
-    try:
-        with zipfile.ZipFile(file) as archive, archive.open(records[roots[0]]) as record:
-            data = record.read(length)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, OSError) as error:
-        raise _damaged(error) from None
-    found = outline(BytesIO(data))
+    found = outline(BytesIO(_record(file, records[roots[0]])))
+    if records.get(root + "byteorder") and _record(file, records[root + "byteorder"]) == b"big":
+        raise ImportRefused("it was written on a big-endian machine")
     for stub in found.storages.values():
         held = records.get(f"{root}data/{stub.key}")
         if held is None or held.file_size != stub.nbytes:
             raise _not_held(stub, held.file_size if held else 0)
-    return found.value
+    places = {key: records[f"{root}data/{key}"] for key in found.storages}
+    return Contents("zip", found.value, places)
+
+
+def _record(file: BinaryIO, info: zipfile.ZipInfo) -> bytes:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return archive.read(info)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, OSError) as error:
+        raise _damaged(error) from None
 
 
 def _damaged(error: Exception) -> ImportRefused:
@@ -143,6 +152,7 @@ def _records(file: BinaryIO, size: int) -> dict[str, zipfile.ZipInfo]:
             found = archive.infolist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
         raise _damaged(error) from None
+    refuse_other_zips([info.filename for info in found])
     if any(info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1 for info in found):
         unpacked = sum(info.file_size for info in found)
         raise ImportRefused(
@@ -158,7 +168,7 @@ def _records(file: BinaryIO, size: int) -> dict[str, zipfile.ZipInfo]:
     return {info.filename: info for info in found}
 
 
-def _check_legacy(file: BinaryIO, size: int) -> Any:
+def _check_legacy(file: BinaryIO, size: int) -> Contents:
     file.seek(0)
     head = BytesIO(file.read(MAX_PICKLE))
     if not head.getvalue().startswith(_LEGACY_START):
@@ -176,12 +186,15 @@ def _check_legacy(file: BinaryIO, size: int) -> Any:
     strings = isinstance(keys, list) and all(isinstance(key, str) for key in keys)
     if not strings or sorted(keys) != sorted(found.storages):
         raise ImportRefused("its list of storages does not fit its tensors")
-    _check_legacy_storages(file, head.tell(), size, [found.storages[key] for key in keys])
-    return found.value
+    stubs = [found.storages[key] for key in keys]
+    return Contents("legacy", found.value, _legacy_places(file, head.tell(), size, stubs))
 
 
-def _check_legacy_storages(file: BinaryIO, at: int, size: int, stubs: list[StorageStub]) -> None:
+def _legacy_places(
+    file: BinaryIO, at: int, size: int, stubs: list[StorageStub]
+) -> dict[str, zipfile.ZipInfo | int]:
     """Each storage is its length (8 bytes) and its numbers, one after the other."""
+    places: dict[str, zipfile.ZipInfo | int] = {}
     for stub in stubs:
         file.seek(at)
         length = file.read(8)
@@ -191,7 +204,9 @@ def _check_legacy_storages(file: BinaryIO, at: int, size: int, stubs: list[Stora
             raise ImportRefused(
                 "its storage {key} has another length than its tensors say", key=stub.key
             )
+        places[stub.key] = at + 8
         at += 8 + stub.nbytes
+    return places
 
 
 def _check_safetensors(start: bytes, size: int) -> None:

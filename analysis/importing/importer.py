@@ -6,11 +6,9 @@ layer responses in closed form, and measured ones where data are given.
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,31 +22,33 @@ from analysis.importing.normalizations import (
     parse_normalization,
 )
 from analysis.importing.recognition import expected_shapes
-from analysis.importing.refusals import listed
+from analysis.importing.trials import MARGIN, TRIAL_IMAGES, Outcome, try_out
 from analysis.importing.verification import (
     Measured,
-    better_normalization,
     check_classes,
     check_forward,
     check_numbers,
     check_pool,
-    compare_with_claim,
+    is_odd,
     measure_error,
+    oddity,
 )
+from analysis.importing.writing import leftovers, origin_of, write_import
 from analysis.nets import Net, build
-from analysis.responses import Recording, closed_form
-from analysis.runs import Run, RunConfig, create_run, files, load_run, open_writer, provenance
+from analysis.responses import Recording
+from analysis.responses.recorder import RECORD_BATCH
+from analysis.runs import Run, RunConfig
 from analysis.runs.format import now
 from analysis.spec import Compute, DataSpec, NetSpec
 from analysis.text import Message
+from analysis.training.evaluate import EVALUATION_BATCH
 from analysis.training.finish import measure
-from analysis.training.hardware import describe_versions
-from analysis.weights import model_tensors
 
 RECORDED_IMAGES = 256
 """Test images over which responses are measured on import."""
-TRIAL_IMAGES = 256
-"""Test images that decide where keys can't tell: plain or option A, a pool in the stem or none."""
+
+Progress = Callable[[Message, int, int], None]
+"""Called with what is done, how much of it, and of how much; may raise to stop."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,8 @@ def import_checkpoint(
     path: Path | str, folder: Path | str, *,
     net: str | None = None, normalization: str | Normalization | None = None,
     data: DataSpec | None = None, test_images: int | None = None,
-    name: str | None = None, command: str = "", tick: Callable[[], None] | None = None,
+    weights: str | None = None, names: Mapping[str, str] | None = None,
+    name: str | None = None, command: str = "", progress: Progress | None = None,
 ) -> Imported:  # fmt: skip
     """Make a run of a checkpoint, verified.
 
@@ -75,105 +76,210 @@ def import_checkpoint(
         path: a checkpoint file, or the directory of one of our runs.
         folder: of runs; the new one goes there.
         net: name of the net, where keys can't tell.
-        normalization: of the list, `R,G,B/R,G,B`, or None for what the layout's repository uses.
+        normalization: of the list, `R,G,B/R,G,B`, or None for the file's own, else what the images
+            tell, else open: then there are layer responses in closed form, which need none.
         data: images to measure its error on; None: nothing is measured.
         test_images: how many of them, class-balanced; None: all.
+        weights: which of several state dicts in the file.
+        names: other names for parts of the net, as `inspect` takes them.
         name: what messages and the run call the file.
         command: the command line, for the record.
-        tick: called after each batch; may raise to stop.
+        progress: called after each batch; may raise to stop.
 
     Raises:
         ImportRefused: the file, the net, its numbers or its classes; nothing is written then.
         DataError: the images can't be had.
         RunError: the folder can't be written.
     """
-    found = inspect(path, net, name)
+    found = inspect(path, net, name, weights, names)
+    asked = parse_normalization(normalization) if isinstance(normalization, str) else normalization
+    work = _Work(found, asked, data, test_images, progress or (lambda what, done, total: None))
     try:
-        return _import(found, Path(folder), normalization, data, test_images, command, tick)
+        return work.run(Path(folder), command)
     except ImportRefused as error:
         raise ImportRefused("{file}: {reason}", file=found.file.name, reason=error) from None
 
 
-def _import(
-    found: Inspection, folder: Path, normalization: str | Normalization | None,
-    data: DataSpec | None, test_images: int | None, command: str, tick: Callable[[], None] | None,
-) -> Imported:  # fmt: skip
-    normalizer, chosen, notes = _normalizer(found, normalization)
-    tensors = _our_tensors(found)
-    warnings = check_numbers(tensors, found.net.keys)
-    images, whole = None, None
-    if data is not None:
-        whole = load_images(data)
-        check_classes(found.net.spec.classes, whole, data)
-        images = whole.subset(test=test_images)
-    spec = found.net.spec
-    if found.net.ambiguous and images is not None:
-        spec, note = _plain_or_residual(spec, tensors, images, normalizer)
-        notes.append(note)
-    else:
-        notes += found.net.notes
-    made = _filled(spec, tensors)
-    check_forward(made)
-    measured = recording = None
-    if images is not None:
-        if spec.stem == "cifar" and found.net.layout.name == "torchvision":
-            check_pool(made, images.subset(test=TRIAL_IMAGES), normalizer)
-        measured = measure_error(made, images, normalizer, tick)
-        odd = compare_with_claim(measured, found.claim, spec.classes)
-        if odd:
-            known = {name: _made(other)[0] for name, other in NORMALIZATIONS.items()}
-            few = images.subset(test=TRIAL_IMAGES)
-            odd += better_normalization(made, few, normalizer, known)
-        warnings += odd
-        recorded = images.subset(test=RECORDED_IMAGES).test
-        recording = measure(made, recorded, normalizer, found.epoch, tick)
-    warnings += _leftovers(found)
-    config = RunConfig(
-        net=spec, recipe=None, data=data, seed=0, compute=Compute(), created=now(),
-        images=images.info(subset=len(images.test) < len(whole.test)) if images and whole else None,
-        command=command, normalization=chosen.to_dict() if chosen else {},
-        origin=provenance.parse(_origin(found, measured, notes, warnings)),
-    )  # fmt: skip
-    run = _write(folder, config, made, normalizer, found, measured, recording)
-    inspection = replace(found, net=replace(found.net, spec=spec))
-    return Imported(run, inspection, measured, tuple(notes), tuple(warnings))
+class _Work:
+    """One import: what was found and asked for, and what becomes of it step by step."""
 
+    def __init__(
+        self, found: Inspection, asked: Normalization | None, data: DataSpec | None,
+        test_images: int | None, progress: Progress,
+    ) -> None:  # fmt: skip
+        self.found, self.data, self.progress = found, data, progress
+        self.test_images = test_images
+        self.tensors = _our_tensors(found)
+        self.notes: list[Message] = []
+        self.warnings = check_numbers(self.tensors, found.net.keys)
+        self.spec = found.net.spec
+        self.chosen = asked
+        if asked is None and found.normalizer is None and found.said:
+            self.chosen = parse_normalization(found.said)
+        self.normalizer = found.normalizer if asked is None else None
+        if self.chosen is not None:
+            self.normalizer = _made(self.chosen)
 
-def _normalizer(
-    found: Inspection, asked: str | Normalization | None
-) -> tuple[Normalizer, Normalization | None, list[Message]]:
-    """The input's normalization: as asked, the file's own, or that of its repository."""
-    if asked is None and found.normalizer is not None:
-        return found.normalizer, None, []
-    notes = []
-    if asked is None:
-        if found.suggestion is None:
-            raise ImportRefused(
-                "it does not say how its input was normalized, and no repository is known for its "
-                "layout; name the normalization. There are {names}, or R,G,B/R,G,B typed in",
-                names=", ".join(NORMALIZATIONS),
+    def run(self, folder: Path, command: str) -> Imported:
+        """All steps; nothing is written before all checks are done."""
+        images = whole = measured = recording = None
+        if self.data is not None:
+            whole = load_images(self.data, progress=self._decoding, test_only=True)
+            check_classes(self.spec.classes, whole, self.data)
+            images = whole.subset(test=self.test_images)
+            self._decide(images)
+        else:
+            self._leave_open()
+        made = _filled(self.spec, self.tensors)
+        check_forward(made)
+        if images is not None and self.normalizer is not None:
+            measured, recording = self._measure(made, images)
+        self.warnings += leftovers(self.found)
+        info = None
+        if images is not None and whole is not None:
+            info = images.info(subset=len(images.test) < len(whole.test))
+        config = RunConfig(
+            net=self.spec, recipe=None, data=self.data, images=info, seed=0, compute=Compute(),
+            created=now(), command=command, normalization=self._as_recorded(),
+            origin=origin_of(self.found, measured, self.notes, self.warnings),
+        )  # fmt: skip
+        run = write_import(folder, config, made, self.normalizer, self.found, measured, recording)
+        inspection = replace(self.found, net=replace(self.found.net, spec=self.spec))
+        notes = tuple(self.notes)
+        return Imported(run, inspection, measured, notes, tuple(self.warnings))
+
+    def _decoding(self, done: int, total: int) -> None:
+        self.progress(Message("decoding test images"), done, total)
+
+    def _ticks(self, what: Message, total: int) -> Callable[[], None]:
+        """To be called after each of so many batches."""
+        done = 0
+
+        def tick() -> None:
+            nonlocal done
+            done += 1
+            self.progress(what, min(done, total), total)
+
+        return tick
+
+    def _leave_open(self) -> None:
+        """Without images weights say no more than they do, and nothing is guessed."""
+        self.notes += self.found.notes
+        if self.normalizer is not None:
+            return
+        usual = self.found.usual
+        if usual == "imagenet" and self.spec.classes == 1000:
+            self.chosen = NORMALIZATIONS[usual]
+            self.normalizer = _made(self.chosen)
+            self.notes.append(
+                Message(
+                    "normalization imagenet was taken, since it is a net of 1000 classes with the "
+                    "names of {who}; name another if it is not that",
+                    who=self.found.net.layout.title,
+                )
             )
-        asked = found.suggestion
-        if "normalization" in found.file.hint:
-            return *_made(parse_normalization(asked)), []
-        notes.append(
+            return
+        hint = Message("{who} uses {name}", who=self.found.net.layout.title, name=usual)
+        self.notes.append(
             Message(
-                "normalization {name}, which {who} uses, was taken; a wrong one ruins accuracy "
-                "silently: name another if it is not that",
-                name=asked,
-                who=found.net.layout.title,
+                "how its input was normalized is not known ({hint}), so no picture can be shown to "
+                "it: layer responses in closed form need none. Give images to measure it on, or "
+                "name the normalization, for the rest",
+                hint=hint if usual else Message("the file does not say"),
             )
         )
-    return *_made(parse_normalization(asked) if isinstance(asked, str) else asked), notes
+
+    def _decide(self, images: Images) -> None:
+        """The net and the normalization as images tell them."""
+        candidates = self.found.net.candidates
+        self.notes += [note for note in self.found.notes if note not in self.found.net.notes]
+        if len(candidates) == 1:
+            self.notes += self.found.net.notes
+        if len(candidates) == 1 and self.normalizer is not None:
+            return
+        known = {name: _made(one) for name, one in NORMALIZATIONS.items()}
+        if self.normalizer is not None:
+            known = {"taken": self.normalizer}
+        outcome = self._try(candidates, images, known)
+        self.spec = outcome.spec
+        self.notes += outcome.notes
+        if self.normalizer is not None:
+            return
+        if outcome.normalization is None:
+            raise ImportRefused(
+                "it does not say how its input was normalized, and the images don't tell "
+                "({errors}); name the normalization: {names}, or R,G,B/R,G,B typed in",
+                errors=", ".join(f"{name} {e:.1f} %" for name, e in outcome.errors.items()),
+                names=", ".join(NORMALIZATIONS),
+            )
+        self.chosen = NORMALIZATIONS[outcome.normalization]
+        self.normalizer = known[outcome.normalization]
+
+    def _try(
+        self, candidates: tuple[NetSpec, ...], images: Images, known: Mapping[str, Normalizer]
+    ) -> Outcome:
+        batches = -(-min(TRIAL_IMAGES, len(images.test)) // EVALUATION_BATCH)
+        total = batches * len(candidates) * len(known)
+        tick = self._ticks(Message("trying what its weights don't tell"), total)
+        found = self.found
+        return try_out(candidates, self.tensors, images, known, found.claim, found.usual, tick)
+
+    def _measure(self, net: Net, images: Images) -> tuple[Measured, Recording]:
+        """Error and responses; warns where the error is odd."""
+        assert self.normalizer is not None
+        spec, claim = self.spec, self.found.claim
+        if spec.stem == "cifar" and self.found.net.layout.name == "torchvision":
+            check_pool(net, images.subset(test=TRIAL_IMAGES), self.normalizer)
+        total = -(-len(images.test) // EVALUATION_BATCH)
+        tick = self._ticks(Message("measuring its error"), total)
+        measured = measure_error(net, images, self.normalizer, tick)
+        if is_odd(measured, claim, spec.classes):
+            better = self._better(images)
+            self.warnings += [oddity(measured, claim, spec.classes, tried=not better), *better]
+        recorded = images.subset(test=RECORDED_IMAGES).test
+        tick = self._ticks(Message("recording its responses"), -(-len(recorded) // RECORD_BATCH))
+        return measured, measure(net, recorded, self.normalizer, self.found.epoch, tick)
+
+    def _better(self, images: Images) -> list[Message]:
+        """The normalization or the net that suits the weights much better, if any does."""
+        assert self.normalizer is not None
+        every = tuple(dict.fromkeys((self.spec, *self.found.net.candidates)))
+        known = {name: _made(one) for name, one in NORMALIZATIONS.items()}
+        few = images.subset(test=TRIAL_IMAGES)
+        here = measure_error(_filled(self.spec, self.tensors), few, self.normalizer).error
+        outcome = self._try(every, few, known)
+        name = min(outcome.errors, key=outcome.errors.__getitem__)
+        error = outcome.errors[name]
+        if error > here - MARGIN:
+            return []
+        if outcome.spec != self.spec:
+            return [
+                Message(
+                    "as {net} with the normalization {name} it makes {error:.1f} % errors over {n} "
+                    "images, as it was taken {here:.1f} %: import it again so",
+                    net=outcome.spec.name, name=name, error=error, n=len(few.test), here=here,
+                )
+            ]  # fmt: skip
+        return [
+            Message(
+                "with the normalization {name} it makes {error:.1f} % errors over {n} images, with "
+                "the one taken {here:.1f} %: import it again with {name}",
+                name=name, error=error, n=len(few.test), here=here,
+            )
+        ]  # fmt: skip
+
+    def _as_recorded(self) -> dict[str, object]:
+        if self.chosen is not None:
+            return self.chosen.to_dict()
+        return {} if self.normalizer is not None else {"name": "unknown"}
 
 
-def _made(chosen: Normalization) -> tuple[Normalizer, Normalization]:
-    """As tensors, and as named."""
+def _made(chosen: Normalization) -> Normalizer:
     mean, std = (
         torch.tensor(values, dtype=torch.float32).view(3, 1, 1)
         for values in (chosen.mean, chosen.std)
     )
-    return Normalizer(mean, std), chosen
+    return Normalizer(mean, std)
 
 
 def _our_tensors(found: Inspection) -> dict[str, Tensor]:
@@ -191,82 +297,3 @@ def _filled(spec: NetSpec, tensors: dict[str, Tensor]) -> Net:
     net = build(spec, seed=0)
     net.load_state_dict(tensors)
     return net.eval()
-
-
-def _plain_or_residual(
-    spec: NetSpec, tensors: dict[str, Tensor], images: Images, normalizer: Normalizer
-) -> tuple[NetSpec, Message]:
-    """Which of the two the weights work as, by the error on a few images."""
-    few = images.subset(test=TRIAL_IMAGES)
-    errors = {
-        candidate: measure_error(_filled(candidate, tensors), few, normalizer).error
-        for candidate in (spec, spec.counterpart())
-    }
-    best = min(errors, key=lambda candidate: errors[candidate])
-    return best, Message(
-        "keys can't tell a plain net from one with option A; taken as {net} by the error over {n} "
-        "images ({errors})",
-        net=best.name,
-        n=len(few.test),
-        errors=", ".join(f"{candidate.name} {error:.1f} %" for candidate, error in errors.items()),
-    )
-
-
-def _leftovers(found: Inspection) -> list[Message]:
-    unused = found.net.unused
-    if not unused:
-        return []
-    return [
-        Message(
-            "{n} tensors of the file are no part of the net: {keys}",
-            n=len(unused),
-            keys=listed(unused),
-        )
-    ]
-
-
-def _origin(
-    found: Inspection, measured: Measured | None, notes: list[Message], warnings: list[Message]
-) -> dict[str, Any]:
-    """Where the run comes from, as its config keeps it."""
-    claim = found.claim
-    return {
-        "kind": "import",
-        "file": found.file.name,
-        "bytes": found.file.size,
-        "sha256": found.file.sha256,
-        "format": found.file.format,
-        "layout": found.net.layout.name,
-        "tensors_used": len(found.net.keys),
-        "unused": list(found.net.unused[:100]),
-        "claimed_error": claim.error if claim else None,
-        "claimed_by": claim.key if claim else None,
-        "measured_error": measured.error if measured else None,
-        "measured_images": measured.n_images if measured else 0,
-        "notes": [note.english() for note in notes],
-        "warnings": [warning.english() for warning in warnings],
-    }
-
-
-def _write(
-    folder: Path, config: RunConfig, net: Net, normalizer: Normalizer, found: Inspection,
-    measured: Measured | None, recording: Recording | None,
-) -> Run:  # fmt: skip
-    path = create_run(folder, config)
-    try:
-        with open_writer(path) as writer:
-            metadata = {"net": config.net.name, "epoch": str(found.epoch)}
-            writer.save_tensors(files.MODEL, model_tensors(net, normalizer), metadata)
-            writer.append("responses", closed_form(net, found.epoch))
-            if recording is not None:
-                writer.append("responses", recording.responses)
-                if len(recording.refinement):
-                    writer.append("refinement", recording.refinement)
-            writer.set_status(
-                state="finished", epoch=found.epoch, epochs_total=found.epoch, ended=now(),
-                test_error=measured.error if measured else None, versions=describe_versions(),
-            )  # fmt: skip
-    except BaseException:
-        shutil.rmtree(path, ignore_errors=True)
-        raise
-    return load_run(path)

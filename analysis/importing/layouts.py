@@ -1,13 +1,12 @@
-"""Which of our layers a foreign key means, in the layouts of the widely used repositories.
+"""What the widely used repositories call the layers of a net, one table.
 
-Keys are module paths and a leaf. Recognition goes by keys, never by a file's name; the same
-table, read the other way, writes state dicts in these layouts. Knows no tensors.
+It writes state dicts in these layouts, and tells on import whose names a file has. Recognition
+does not need it: `recognition` goes by shapes and order. Knows no tensors.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +15,7 @@ from analysis.spec import NetSpec
 from analysis.text import Message
 
 LayoutName = Literal[
-    "own", "akamaster", "chenyaofo", "kuangliu", "bearpaw", "weiaicunzai", "torchvision", "mixed"
+    "own", "akamaster", "chenyaofo", "kuangliu", "weiaicunzai", "torchvision", "bearpaw", "unknown"
 ]
 
 
@@ -31,64 +30,34 @@ class Layout:
     head: str = "linear"
     residual_function: bool = False
     """Whether blocks and stem are numbered sequences (weiaicunzai)."""
+    stages: tuple[int, ...] = (3, 4)
+    """How many stages its nets have."""
+    preactivated: tuple[bool, ...] = (False,)
+    """Whether BN stands before the convolutions in its nets."""
 
 
 LAYOUTS: dict[str, Layout] = {
     layout.name: layout
     for layout in (
-        Layout("own", "Residual Lens"),
-        Layout("akamaster", "akamaster/pytorch_resnet_cifar10"),
-        Layout("chenyaofo", "chenyaofo/pytorch-cifar-models", "downsample", "fc"),
-        Layout("kuangliu", "kuangliu/pytorch-cifar"),
-        Layout("bearpaw", "bearpaw/pytorch-classification", "downsample", "fc"),
+        Layout("own", "Residual Lens", preactivated=(False, True)),
+        Layout("akamaster", "akamaster/pytorch_resnet_cifar10", stages=(3,)),
+        Layout("chenyaofo", "chenyaofo/pytorch-cifar-models", "downsample", "fc", stages=(3,)),
+        Layout("kuangliu", "kuangliu/pytorch-cifar", stages=(4,), preactivated=(False, True)),
         Layout("weiaicunzai", "weiaicunzai/pytorch-cifar100", "shortcut", "fc", True),
-        Layout("torchvision", Message("torchvision or timm"), "downsample", "fc"),
-        Layout("mixed", Message("layer1 ... layerN, names of several repositories")),
+        Layout("torchvision", Message("torchvision or timm"), "downsample", "fc", stages=(4,)),
+        Layout(
+            "bearpaw", "bearpaw/pytorch-classification", "downsample", "fc", preactivated=(True,)
+        ),
     )
 }
 """By name. akamaster and kuangliu share their names, with three and four stages."""
 
-LEAVES = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
-
-_BLOCK = r"layer(?P<stage>\d+)\.(?P<block>\d+)\."
-_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern), ours)
-    for pattern, ours in (
-        (r"(?:compressible_)?conv1|conv1\.0", "stem.conv"),
-        (r"bn1|conv1\.1", "stem.bn"),
-        (_BLOCK + r"(?:compressible_)?conv(?P<conv>\d)", "conv"),
-        (_BLOCK + r"bn(?P<conv>\d)", "bn"),
-        (_BLOCK + r"(?:shortcut|downsample)\.0", "shortcut.conv"),
-        (_BLOCK + r"(?:shortcut|downsample)\.1", "shortcut.bn"),
-        (r"conv(?P<group>\d)_x\.(?P<block>\d+)\.residual_function\.(?P<index>\d)", "sequence"),
-        (r"conv(?P<group>\d)_x\.(?P<block>\d+)\.shortcut\.0", "shortcut.conv"),
-        (r"conv(?P<group>\d)_x\.(?P<block>\d+)\.shortcut\.1", "shortcut.bn"),
-        (r"(?:compressible_)?linear|fc|classifier", "head.fc"),
-    )
+UNKNOWN = Layout(
+    "unknown",
+    Message("no repository known here (read by the order and shapes of its layers)"),
 )
-_OWN = re.compile(r"stem\.(conv|bn)|stage\d+\.block\d+\.(conv\d|bn\d|shortcut\.(conv|bn))|head\.fc")
 
-
-def our_module(path: str) -> str | None:
-    """Our module path for a foreign one, or None: `layer2.0.conv1` -> `stage2.block1.conv1`."""
-    if _OWN.fullmatch(path):
-        return path
-    for pattern, kind in _PATTERNS:
-        match = pattern.fullmatch(path)
-        if match:
-            return _ours(kind, match.groupdict())
-    return None
-
-
-def _ours(kind: str, found: dict[str, str]) -> str | None:
-    if "block" not in found:
-        return kind
-    stage = int(found["stage"]) if "stage" in found else int(found["group"]) - 1
-    block = f"stage{stage}.block{int(found['block']) + 1}"
-    if kind == "sequence":  # convolution, BN, ReLU, convolution, BN, ...
-        position, part = divmod(int(found["index"]), 3)
-        return None if part == 2 else f"{block}.{('conv', 'bn')[part]}{position + 1}"
-    return f"{block}.{kind}{found.get('conv', '')}"
+LEAVES = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 
 
 def split_key(key: str) -> tuple[str, str]:
@@ -97,24 +66,14 @@ def split_key(key: str) -> tuple[str, str]:
     return path, leaf
 
 
-def layout_of(keys: Iterable[str], stages: int) -> Layout:
-    """The layout that these keys are in; `mixed` where they follow no single repository."""
-    paths = {split_key(key)[0] for key in keys}
-    if any(path.startswith("stem.") for path in paths):
-        return LAYOUTS["own"]
-    if any(".residual_function." in path for path in paths):
-        return LAYOUTS["weiaicunzai"]
-    words = {
-        word
-        for path in paths
-        for word in ("shortcut", "downsample", "linear", "fc")
-        if word in re.split(r"[._]", path)
-    }
-    if words <= {"shortcut", "linear"}:
-        return LAYOUTS["akamaster" if stages == 3 else "kuangliu"]
-    if words <= {"downsample", "fc"}:
-        return LAYOUTS["chenyaofo" if stages == 3 else "torchvision"]
-    return LAYOUTS["mixed"]
+def layout_of(spec: NetSpec, paths: Container[str]) -> tuple[Layout, dict[str, str]]:
+    """The layout whose names for this net are all among a file's paths, and those names by ours."""
+    for layout in LAYOUTS.values():
+        fits = len(spec.blocks) in layout.stages and spec.traits.preactivated in layout.preactivated
+        theirs = their_modules(spec, layout)
+        if fits and all(path in paths for path in theirs.values()):
+            return layout, theirs
+    return UNKNOWN, {}
 
 
 def their_modules(spec: NetSpec, layout: Layout) -> dict[str, str]:

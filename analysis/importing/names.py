@@ -1,13 +1,15 @@
-"""The names that a pickle may have imported, which are few, and what is said of all others."""
+"""Which names in a pickle make tensors, and which say that the file means harm.
+
+Nothing that a pickle names is imported or called here. The few functions by which torch rebuilds
+tensors are understood, every other name becomes an inert stand-in; but a file that would have
+`torch.load` run commands is refused by name, for the sake of whoever would load it elsewhere.
+"""
 
 from __future__ import annotations
 
-import pickletools
-from io import BytesIO
+from collections.abc import Iterable
 
 from analysis.errors import ImportRefused
-from analysis.importing.refusals import listed
-from analysis.importing.stubs import ITEM_SIZES, NUMPY_SCALARS
 from analysis.text import Message
 
 STORAGES = {
@@ -16,41 +18,37 @@ STORAGES = {
     "ShortStorage": "int16", "CharStorage": "int8", "ByteStorage": "uint8", "BoolStorage": "bool",
     "ComplexFloatStorage": "complex64", "ComplexDoubleStorage": "complex128",
 }  # fmt: skip
-_REBUILD = {"_rebuild_tensor_v2", "_rebuild_tensor", "_rebuild_parameter"}
 
 SAVE_WEIGHTS = "torch.save(net.state_dict(), 'weights.pth')"
 ADVICE = Message(
     "If you trust it, save its weights alone where it was made: {command}", command=SAVE_WEIGHTS
 )
 
+_HARMFUL = {
+    "os", "posix", "nt", "sys", "subprocess", "commands", "socket", "shutil", "pty", "runpy",
+    "importlib", "imp", "ctypes", "code", "webbrowser", "pip", "requests", "urllib", "signal",
+    "multiprocessing", "asyncio", "pickle", "marshal", "timeit", "cProfile", "pdb", "bdb",
+}  # fmt: skip
+"""Packages whose functions no weights need."""
+_PLAIN_BUILTINS = {
+    "set", "frozenset", "complex", "slice", "range", "object", "list", "dict", "tuple", "int",
+    "float", "bool", "str", "bytes", "type", "Ellipsis", "NotImplemented", "print", "len", "max",
+    "min", "sum", "abs", "round", "getattr",
+}  # fmt: skip
+_BUILTINS = ("builtins", "__builtin__")
 
-def needs_code(data: BytesIO, first: str) -> ImportRefused:
-    """The refusal of a pickle that wants other names: which, and what to do."""
-    names = [first]
-    try:
-        for opcode, argument, _ in pickletools.genops(data):
-            module, _, name = str(argument).partition(" ")
-            if opcode.name == "GLOBAL" and not is_known(module, name):
-                names.append(f"{module}.{name}")
-    except ValueError:
-        pass
+
+def is_harmful(module: str, name: str) -> bool:
+    """Whether only a file that means harm names this."""
+    if module in _BUILTINS:
+        return name not in _PLAIN_BUILTINS
+    return module.split(".")[0] in _HARMFUL
+
+
+def harmful(names: Iterable[str]) -> ImportRefused:
+    """The refusal of a pickle with such names."""
     return ImportRefused(
         "loading it would import and may run {names}; nothing in a file is executed here. {advice}",
-        names=listed(list(dict.fromkeys(names)), 5),
+        names=", ".join(list(dict.fromkeys(names))[:5]),
         advice=ADVICE,
     )
-
-
-def is_known(module: str, name: str) -> bool:
-    """Whether a pickle may name this."""
-    if module == "collections":
-        return name in ("OrderedDict", "Counter")
-    if module == "torch._utils":
-        return name in _REBUILD
-    if module == "torch":
-        return name in STORAGES or name in ITEM_SIZES or name in ("Size", "device")
-    if module == "torch.nn.parameter":
-        return name == "Parameter"
-    if f"{module}.{name}" in NUMPY_SCALARS:
-        return True
-    return (module, name) in (("_codecs", "encode"), ("numpy", "dtype"))

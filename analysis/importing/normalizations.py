@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 
 from analysis.errors import ImportRefused
+from analysis.spec import NetSpec
 from analysis.text import Listed, Message
 
 Colours = tuple[float, float, float]
@@ -68,19 +69,24 @@ NORMALIZATIONS: dict[str, Normalization] = {
 }  # fmt: skip
 """By name."""
 
-_LIKELY = {
+_USUAL = {
     ("akamaster", 10): "imagenet", ("akamaster", 100): "imagenet",
     ("chenyaofo", 10): "cifar10", ("chenyaofo", 100): "cifar100-chenyaofo",
     ("kuangliu", 10): "cifar10", ("kuangliu", 100): "cifar100",
     ("weiaicunzai", 100): "cifar100-weiaicunzai", ("weiaicunzai", 10): "cifar10",
-    ("torchvision", 1000): "imagenet", ("torchvision", 10): "cifar10",
-    ("torchvision", 100): "cifar100",
+    ("bearpaw", 10): "cifar10", ("torchvision", 1000): "imagenet",
 }  # fmt: skip
 
 
-def likely_normalization(layout: str, classes: int) -> str | None:
-    """What the repository of this layout uses; None where that is not known."""
-    return _LIKELY.get((layout, classes))
+def likely_normalization(layout: str, spec: NetSpec) -> str | None:
+    """What the repository of this layout uses; None where that is not known.
+
+    A 7x7 stem says nothing of CIFAR, however many classes there are: nets with one were most often
+    trained on ImageNet first, and trained on with its normalization or another.
+    """
+    if spec.stem == "imagenet" and spec.classes != 1000:
+        return None
+    return _USUAL.get((layout, spec.classes))
 
 
 def parse_normalization(text: str) -> Normalization:

@@ -1,9 +1,9 @@
-"""What a torch pickle would build, found out without building it: names, shapes, sizes, no tensors.
+"""What a torch pickle describes, found out without building it: names, shapes, sizes, plain data.
 
-A small stack machine for the opcodes that torch.save writes. It imports nothing, calls nothing
-and allocates no more than the pickle's own length, so it is a gate in front of
-`torch.load(weights_only=True)`: what asks for more than plain containers and dense tensors, or
-for more memory than the file holds, is refused before torch sees it.
+A small stack machine over the opcodes that `pickletools` decodes. It imports nothing, calls
+nothing and allocates no more than the pickle's own length. Tensors become stubs, which are checked
+against the file; objects of any class become inert stand-ins that hold their data. So whole
+modules can be read, and nothing that a file says is ever executed.
 """
 
 from __future__ import annotations
@@ -17,24 +17,18 @@ from io import BytesIO
 from typing import Any
 
 from analysis.errors import ImportRefused
-from analysis.importing.names import ADVICE, STORAGES, is_known, needs_code
+from analysis.importing.containers import Containers, Name
+from analysis.importing.names import ADVICE, STORAGES, harmful, is_harmful
 from analysis.importing.stubs import (
     NUMPY_SCALARS,
     Attributed,
-    Opaque,
+    StandIn,
     StorageStub,
     TensorStub,
-    check_state,
-    numpy_dtype,
+    encoded,
     numpy_number,
-    opaque,
     tensor_stub,
 )
-
-MAX_PICKLE = 4 * 2**20
-"""Bytes of pickle that are looked at; ResNet-1202 with its optimiser has 2.2 MB."""
-MAX_KEYS = 20_000
-"""Entries of all dictionaries together; ResNet-1202 with its optimiser has 11,000."""
 
 
 @dataclass
@@ -49,29 +43,25 @@ def outline(data: BytesIO) -> Outline:
     """Read one pickle from where `data` stands to its end.
 
     Raises:
-        ImportRefused: it would run code, is torn, or describes what no net of ours needs.
+        ImportRefused: it means harm, is torn, or describes what no net of ours needs.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pickletools': of escapes in strings that nobody writes
-        return _outline(data)
-
-
-def _outline(data: BytesIO) -> Outline:
-    start = data.tell()
     machine = _Machine()
     try:
-        for opcode, argument, _ in pickletools.genops(data):
-            machine.step(opcode.name, argument)
-    except _UnknownNameError as unknown:
-        data.seek(start)
-        raise needs_code(data, str(unknown)) from None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pickletools': of escapes that nobody writes
+            for opcode, argument, _ in pickletools.genops(data):
+                machine.step(opcode.name, argument)
     except ImportRefused:
         raise
     except _TORN as error:
+        if machine.harm:
+            raise harmful(machine.harm) from None
         raise ImportRefused(
             "its pickle is torn or not from torch.save ({reason}); get the file again",
             reason=str(error) or type(error).__name__,
         ) from None
+    if machine.harm:
+        raise harmful(machine.harm)
     return Outline(machine.result, machine.storages)
 
 
@@ -80,19 +70,14 @@ _TORN = (
 )  # fmt: skip
 
 
-class _UnknownNameError(Exception):
-    """A name that the pickle wants imported and that is not on our list."""
-
-
-class _Machine:
+class _Machine(Containers):
     """The stack, the memo and one method an opcode; a value never has a method of the file's."""
 
     def __init__(self) -> None:
-        self.stack: list[Any] = []
-        self.marks: list[list[Any]] = []
+        super().__init__()
         self.memo: dict[int, Any] = {}
         self.storages: dict[str, StorageStub] = {}
-        self.keys = 0
+        self.harm: list[str] = []
         self.result: Any = None
 
     def step(self, name: str, argument: Any) -> None:
@@ -108,155 +93,110 @@ class _Machine:
         elif name in _OPERATIONS:
             _OPERATIONS[name](self)
         elif name == "GLOBAL":
-            self._global(*argument.split(" ", 1))
+            self._name(*argument.split(" ", 1))
         elif name not in ("PROTO", "FRAME"):
             raise ImportRefused(
-                "its pickle has the opcode {opcode}, which torch.save does not write: an object "
-                "that is no plain data. {advice}",
+                "its pickle has the opcode {opcode}, which torch.save does not write. {advice}",
                 opcode=name,
                 advice=ADVICE,
             )
-
-    def _popmark(self) -> list[Any]:
-        items, self.stack = self.stack, self.marks.pop()
-        return items
-
-    def mark(self) -> None:
-        self.marks.append(self.stack)
-        self.stack = []
-
-    def tuple_(self) -> None:
-        items = tuple(self._popmark())
-        self.stack.append(items)
-
-    def tuple_of(self, n: int) -> None:
-        self.stack[-n:] = [tuple(self.stack[-n:])]
-
-    def append(self) -> None:
-        value = self.stack.pop()
-        self._list().append(value)
-
-    def appends(self) -> None:
-        values = self._popmark()
-        self._list().extend(values)
-
-    def _list(self) -> list[Any]:
-        if type(self.stack[-1]) is not list:
-            raise ValueError("appends to what is no list")
-        return self.stack[-1]
-
-    def setitem(self) -> None:
-        value, key = self.stack.pop(), self.stack.pop()
-        self._set([key, value])
-
-    def setitems(self) -> None:
-        self._set(self._popmark())
-
-    def _set(self, flat: list[Any]) -> None:
-        target = self.stack[-1]
-        if not isinstance(target, dict):
-            raise ValueError("sets entries of what is no dictionary")
-        for key, value in zip(flat[::2], flat[1::2], strict=True):
-            self._put(target, key, value)
-
-    def _put(self, target: dict, key: Any, value: Any) -> None:
-        # Only plain keys: hashing a tuple of tuples of tuples ... can take for ever.
-        if not isinstance(key, str | int | float | None):
-            raise ImportRefused(
-                "a dictionary in it has a {kind} for a key", kind=type(key).__name__
-            )
-        self.keys += 1
-        if self.keys > MAX_KEYS:
-            raise ImportRefused(
-                "it has more than {most:,} entries; the deepest net here, ResNet-1202, has "
-                "7,208 tensors",
-                most=MAX_KEYS,
-            )
-        target[key] = value
 
     def memoize(self) -> None:
         self.memo[len(self.memo)] = self.stack[-1]
 
     def stack_global(self) -> None:
         name, module = self.stack.pop(), self.stack.pop()
-        self._global(str(module), str(name))
+        self._name(str(module), str(name))
 
-    def _global(self, module: str, name: str) -> None:
-        if not is_known(module, name):
-            raise _UnknownNameError(f"{module}.{name}")
-        self.stack.append(_Global(f"{module}.{name}"))
+    def _name(self, module: str, name: str) -> None:
+        if is_harmful(module, name):
+            self.harm.append(f"{module}.{name}")
+        self.stack.append(Name(f"{module}.{name}"))
 
     def reduce(self) -> None:
         arguments, function = self.stack.pop(), self.stack.pop()
-        if not isinstance(function, _Global) or type(arguments) is not tuple:
-            raise ValueError("calls what is no function")
-        self.stack.append(self._call(function.name, arguments))
+        if type(arguments) is not tuple:
+            raise ValueError("calls without arguments")
+        named = isinstance(function, Name)
+        self.stack.append(self._described(function.name if named else "an object", arguments))
 
     def newobj(self) -> None:
-        """A parameter as torch before 0.4 wrote it: torchvision's first files."""
         arguments, made = self.stack.pop(), self.stack.pop()
         match made, arguments:
-            case _Global("torch.nn.parameter.Parameter"), (TensorStub() as tensor,):
-                self.stack.append(tensor)
+            case Name("torch.nn.parameter.Parameter"), (TensorStub() as tensor,):
+                self.stack.append(tensor)  # as torch before 0.4 wrote it: torchvision's first files
+            case Name(name), tuple():
+                self.make_room()
+                self.stack.append(StandIn(name, arguments))
             case _:
-                raise ImportRefused(
-                    "it makes an object that is no parameter. {advice}", advice=ADVICE
-                )
+                raise ValueError("makes an object of what is no class")
 
-    def _call(self, name: str, arguments: tuple) -> Any:
+    def newobj_ex(self) -> None:
+        self.stack.pop()
+        self.newobj()
+
+    def _described(self, name: str, arguments: tuple) -> Any:
+        """What such a call would give: a tensor's stub, plain data, or a stand-in."""
         match name:
-            case "collections.OrderedDict":
-                return self._dict(arguments[0] if arguments else ())
+            case "collections.OrderedDict" | "builtins.dict" | "__builtin__.dict":
+                return self.made_dict(arguments[0] if arguments else ())
+            case "collections.defaultdict":
+                return self.made_dict(())
             case "collections.Counter":
-                return self._dict(dict(*arguments).items())
-            case "numpy.dtype":
-                return numpy_dtype(arguments)
+                return self.made_dict(arguments[0].items() if arguments else ())
             case name if name in NUMPY_SCALARS:
                 return numpy_number(arguments)
+            case "_codecs.encode":
+                return encoded(arguments)
             case "torch._utils._rebuild_tensor_v2" | "torch._utils._rebuild_tensor":
                 return tensor_stub(*arguments[:4])
-            case "torch._utils._rebuild_parameter":
+            case "torch._utils._rebuild_parameter" | "torch._utils._rebuild_parameter_with_state":
                 if not isinstance(arguments[0], TensorStub):
                     raise ValueError("a parameter of no tensor")
                 return arguments[0]
-            case "torch.Size" | "torch.device" | "_codecs.encode":
-                return opaque(name, arguments)
-        raise ImportRefused(
-            "it calls {function}, which a state dict does not. {advice}",
-            function=name,
-            advice=ADVICE,
-        )
+            case "torch._tensor._rebuild_from_type_v2":
+                return self._of_type(*arguments[:3])
+            case "copyreg._reconstructor" | "copy_reg._reconstructor":
+                self.make_room()
+                return StandIn(getattr(arguments[0], "name", "an object"))
+        return StandIn(name, arguments)
 
-    def _dict(self, items: Any) -> Attributed:
-        made = Attributed()
-        for key, value in items:
-            self._put(made, key, value)
-        return made
+    def _of_type(self, function: Any, _type: Any, arguments: Any) -> Any:
+        """A tensor of a subclass or with attributes of its own: the tensor."""
+        if isinstance(function, Name) and function.name.startswith("torch._utils._rebuild_"):
+            return self._described(function.name, arguments)
+        return StandIn("torch.Tensor")
 
     def build(self) -> None:
         state, target = self.stack.pop(), self.stack[-1]
-        if isinstance(target, Opaque | TensorStub):
-            check_state(target, state)
-            return
-        if not isinstance(target, Attributed) or not isinstance(state, dict):
-            raise ImportRefused(
-                "it sets attributes of what is no OrderedDict: a whole object. {advice}",
-                advice=ADVICE,
-            )
-        target.attributes = dict(state)
+        match target, state:
+            case Attributed(), dict():
+                target.attributes = state
+            case StandIn(), (dict() | None, dict()) if any(state):
+                target.state = state[0] or state[1]
+            case StandIn(), _:
+                target.state = state
+            case TensorStub(), (bool(), bool(), None | Attributed()):
+                pass  # a parameter of torch before 0.4
+            case _:
+                raise ValueError("sets attributes of what has none")
 
     def persistent(self) -> None:
         match self.stack.pop():
-            case ("storage", _Global(name), str(key), _, int(numel), *view) if (
-                numel >= 0 and not any(view)
+            case ("storage", Name(name), str(key), _, int(numel), *view) if numel >= 0 and not any(
+                view
             ):
-                dtype = STORAGES[name.removeprefix("torch.")]
-                stub = StorageStub(key, dtype, numel)
+                kind = name.removeprefix("torch.")
+                if kind not in STORAGES:
+                    raise ImportRefused("its storage {key} is a {kind}", key=key, kind=kind)
+                stub = StorageStub(key, STORAGES[kind], numel)
                 if self.storages.setdefault(stub.key, stub) != stub:
                     raise ImportRefused(
                         "it describes its storage {key} twice, differently", key=key
                     )
                 self.stack.append(stub)
+            case ("module", Name() as name, *_):
+                self.stack.append(name)  # a class, with its source, in files before torch 1.6
             case _:
                 raise ImportRefused("it refers to more than tensors. {advice}", advice=ADVICE)
 
@@ -264,36 +204,35 @@ class _Machine:
         self.result = self.stack.pop()
 
 
-@dataclass(frozen=True)
-class _Global:
-    """A name of our list; it stands for a function that is never called."""
-
-    name: str
-
-
 _PUSH = {
     "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE",
-    "SHORT_BINSTRING",
+    "SHORT_BINSTRING", "SHORT_BINBYTES", "BINBYTES",
 }  # fmt: skip
 _CONSTANTS: dict[str, Callable[[], Any]] = {
     "NONE": lambda: None, "NEWTRUE": lambda: True, "NEWFALSE": lambda: False,
     "EMPTY_TUPLE": tuple, "EMPTY_LIST": list, "EMPTY_DICT": dict,
+    "EMPTY_SET": lambda: StandIn("builtins.set"),
 }  # fmt: skip
 _PUT, _GET = {"BINPUT", "LONG_BINPUT"}, {"BINGET", "LONG_BINGET"}
 _OPERATIONS: dict[str, Callable[[_Machine], None]] = {
     "MARK": _Machine.mark,
+    "POP": _Machine.pop,
+    "POP_MARK": _Machine.drop,
     "TUPLE": _Machine.tuple_,
     "TUPLE1": lambda machine: machine.tuple_of(1),
     "TUPLE2": lambda machine: machine.tuple_of(2),
     "TUPLE3": lambda machine: machine.tuple_of(3),
     "APPEND": _Machine.append,
     "APPENDS": _Machine.appends,
+    "ADDITEMS": _Machine.appends,
+    "FROZENSET": _Machine.frozenset_,
     "SETITEM": _Machine.setitem,
     "SETITEMS": _Machine.setitems,
     "MEMOIZE": _Machine.memoize,
     "STACK_GLOBAL": _Machine.stack_global,
     "REDUCE": _Machine.reduce,
     "NEWOBJ": _Machine.newobj,
+    "NEWOBJ_EX": _Machine.newobj_ex,
     "BUILD": _Machine.build,
     "BINPERSID": _Machine.persistent,
     "STOP": _Machine.stop,

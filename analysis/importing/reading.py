@@ -1,40 +1,34 @@
 """Reading a foreign checkpoint: a state dict and what the file says of it; nothing is executed.
 
-`archives` checks all sizes first; then `torch.load(weights_only=True)` or safetensors reads. A
-wrapper around the state dict is looked through, prefixes of its keys are stripped. What the
-tensors mean is `layouts`' business.
+`archives` checks all sizes, `states` finds the state dicts, and tensors are made here from the
+bytes of their storages: no unpickler of Python or torch is ever run on a file. What the tensors
+mean is `recognition`'s business.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-import pickle
-import threading
-import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from analysis.errors import ImportRefused
-from analysis.importing.archives import MAX_FILE, check_file
-from analysis.importing.pickles import MAX_KEYS
-from analysis.importing.stubs import NUMBER_CODES, NUMPY_SCALARS, Attributed, Opaque, TensorStub
+from analysis.importing.archives import Contents, check_file
+from analysis.importing.containers import MAX_KEYS
+from analysis.importing.states import WRAPPERS, Candidate, candidates, choose, split
+from analysis.importing.stubs import Attributed, StandIn, StorageStub, TensorStub, members
 from analysis.text import Message
 
-WRAPPERS = (
-    "state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params",
-)  # fmt: skip
-PREFIXES = ("module.", "model.", "_orig_mod.", "backbone.", "net.", "network.")
 HINT = "residual_lens"
 """Key under which our own exports say which net they hold."""
 
-_DTYPES = ("float32",)
 _MAX_FACTS = 50
+_MAX_LISTED = 200
 
 
 @dataclass(frozen=True)
@@ -49,19 +43,28 @@ class ForeignFile:
     format: str
     """`zip`, `legacy` or `safetensors`."""
     tensors: dict[str, Tensor]
-    """By key, prefixes stripped; float32, and int64 for counters."""
-    facts: dict[str, int | float | str] = field(default_factory=dict)
-    """Plain values beside the state dict: epoch, accuracy, ..."""
+    """By key, prefixes stripped; of any dtype."""
+    facts: dict[str, int | float | str | list[float]] = field(default_factory=dict)
+    """Plain values beside the state dict: epoch, accuracy, mean, std, ..."""
     hint: dict[str, str] = field(default_factory=dict)
     """Of our own files: net, normalization."""
+    weights: str = ""
+    """Name of the state dict that was taken."""
+    choices: tuple[str, ...] = ("",)
+    """Names of all state dicts in the file."""
+    notes: tuple[Message, ...] = ()
+    """What was assumed or converted."""
 
 
-def read_checkpoint(path: Path | str, name: str | None = None) -> ForeignFile:
+def read_checkpoint(
+    path: Path | str, name: str | None = None, weights: str | None = None
+) -> ForeignFile:
     """The state dict in a checkpoint file.
 
     Args:
         path: the file.
         name: what messages call it; by default the file's own name.
+        weights: which of several state dicts in it; by default the first that is no average.
 
     Raises:
         ImportRefused: not safe, not whole, or no state dict in it; the message says which.
@@ -69,54 +72,63 @@ def read_checkpoint(path: Path | str, name: str | None = None) -> ForeignFile:
     path = Path(path)
     name = Path(name or path.name).name
     try:
-        return _read(path, name)
+        return _read(path, name, weights)
     except ImportRefused as error:
         raise ImportRefused("{file} is refused: {reason}", file=name, reason=error) from None
+    except OSError as error:
+        raise ImportRefused(
+            "{file} can't be read: {reason}", file=name, reason=error.strerror or error
+        ) from None
 
 
-def _read(path: Path, name: str) -> ForeignFile:
+def _read(path: Path, name: str, wanted: str | None) -> ForeignFile:
     contents = check_file(path)
     if contents.format == "safetensors":
-        tensors, hint = _read_safetensors(path)
+        every, hint = _read_safetensors(path)
+        found = [Candidate(part, inside) for part, inside in split(every)]
+        found.sort(key=lambda candidate: candidate.is_average)
         facts: dict[str, Any] = dict(list(hint.items())[:_MAX_FACTS])
     else:
-        where = _find(contents.outline)
-        tensors, facts = _read_torch(path, where, mmap=contents.format == "zip")
-        hint = _hint(_at(contents.outline, where), facts)
+        found = candidates(contents.outline)
+        if not found:
+            raise _no_state_dict(contents.outline)
+    taken, notes = choose(found, wanted)
+    if contents.format == "safetensors":
+        tensors = dict(taken.tensors)
+    else:
+        tensors = _made(path, contents, taken.tensors)
+        facts = {} if taken.holder is contents.outline else _facts(contents, path)
+        hint = _hint(taken.holder, facts)
+        tensors |= _normalizer(path, contents, taken.holder)
+        if isinstance(taken.holder, StandIn):
+            notes.append(_module_note(taken.holder))
+    tensors, more = _multiplied_out(tensors)
     return ForeignFile(
         name=name, size=path.stat().st_size, sha256=_sha256(path), format=contents.format,
-        tensors=_stripped(tensors), facts=facts, hint=hint,
+        tensors=tensors, facts=facts, hint=hint, weights=taken.name,
+        choices=tuple(candidate.name for candidate in found), notes=(*notes, *more),
     )  # fmt: skip
 
 
-def _find(value: Any) -> tuple[str, ...]:
-    """The keys that lead to the state dict, from the outline alone."""
-    found = _search(value, depth=3)
-    if found is None:
-        raise _no_state_dict(value)
-    _check_dtypes({k: v.dtype for k, v in _at(value, found).items() if isinstance(v, TensorStub)})
-    return found
-
-
-def _search(value: Any, depth: int) -> tuple[str, ...] | None:
-    if not isinstance(value, dict) or depth == 0:
-        return None
-    shaped = [k for k, v in value.items() if isinstance(v, TensorStub) and len(v.shape) >= 1]
-    if any(isinstance(key, str) and "." in key for key in shaped):
-        return ()
-    for key in WRAPPERS:
-        inner = _search(value.get(key), depth - 1)
-        if inner is not None:
-            return (key, *inner)
-    return None
+def _module_note(module: StandIn) -> Message:
+    return Message(
+        "it is a whole module ({name}), of which the tensors and their names were read; its code "
+        "is not in the file and is not known, so shortcuts without weights are assumed",
+        name=module.name[:80],
+    )
 
 
 def _no_state_dict(value: Any) -> ImportRefused:
-    if not isinstance(value, dict):
-        stubs = {TensorStub: Message("tensor"), Opaque: Message("object")}
+    if isinstance(value, StandIn):
         return ImportRefused(
-            "it holds no state dict, but a {kind}; save net.state_dict()",
-            kind=stubs.get(type(value), type(value).__name__),
+            "it holds an object of the class {name} and no convolutions in it; save "
+            "net.state_dict() of a net of the families here",
+            name=value.name[:80],
+        )
+    if not isinstance(value, dict):
+        kind = Message("tensor") if isinstance(value, TensorStub) else type(value).__name__
+        return ImportRefused(
+            "it holds no state dict, but a {kind}; save net.state_dict()", kind=kind
         )
     if not value:
         return ImportRefused("it holds an empty dictionary, no weights")
@@ -135,106 +147,81 @@ def _no_state_dict(value: Any) -> ImportRefused:
     )
 
 
-def _check_dtypes(dtypes: dict[str, str]) -> None:
-    """float32 weights and integer counters: other precisions would be changed silently."""
-    wrong = {
-        key: dtype
-        for key, dtype in dtypes.items()
-        if dtype not in _DTYPES and not key.endswith("num_batches_tracked")
-    }
-    if wrong:
-        key, dtype = next(iter(wrong.items()))
-        kinds = ", ".join(sorted(set(wrong.values())))
+def _made(path: Path, contents: Contents, stubs: Mapping[str, TensorStub]) -> dict[str, Tensor]:
+    """Tensors of these stubs, each with memory of its own."""
+    made: dict[str, Tensor] = {}
+    by_storage: dict[StorageStub, list[str]] = {}
+    for key, stub in stubs.items():
+        by_storage.setdefault(stub.storage, []).append(key)
+    with open(path, "rb") as file:
+        for storage, keys in by_storage.items():
+            numbers = _numbers(file, contents, storage)
+            for key in keys:
+                stub = stubs[key]
+                view = numbers.as_strided(stub.shape, stub.stride, stub.offset)
+                made[key] = view.clone(memory_format=torch.contiguous_format)
+    return {key: made[key] for key in stubs}
+
+
+def _numbers(file: BinaryIO, contents: Contents, storage: StorageStub) -> Tensor:
+    dtype = getattr(torch, storage.dtype)
+    data = bytearray(contents.read(file, storage))
+    if len(data) != storage.nbytes:
         raise ImportRefused(
-            "{n} of its tensors are {kinds}, for example {key} ({dtype}); nets here are float32, "
-            "and an import must not change a weight. If a conversion is meant: {command}",
-            n=len(wrong),
-            kinds=kinds,
-            key=key,
-            dtype=dtype,
-            command="torch.save({k: v.float() for k, v in state.items()}, 'float32.pth')",
+            "it is cut off in its storage {key}; get the file again", key=storage.key
         )
+    if dtype == torch.bool:
+        return torch.frombuffer(data, dtype=torch.uint8).ne(0) if data else torch.empty(0).bool()
+    return torch.frombuffer(data, dtype=dtype) if data else torch.empty(0, dtype=dtype)
 
 
-def _at(value: Any, path: tuple[str, ...]) -> Any:
-    for key in path:
-        value = value[key]
-    return value
-
-
-def _read_torch(
-    path: Path, where: tuple[str, ...], mmap: bool
-) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of old formats: torch's, and no concern of the user
-            with _ONE_AT_A_TIME, torch.serialization.safe_globals(_numpy_numbers()):
-                loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
-            state = _at(loaded, where)
-            tensors = {
-                str(key): value.detach().clone(memory_format=torch.contiguous_format)
-                for key, value in state.items()
-                if isinstance(value, Tensor)
-            }
-    except (RuntimeError, ValueError, KeyError, TypeError, EOFError, OSError) as error:
-        kind = type(error).__name__  # some say no more
-        raise ImportRefused(
-            "torch can't read it: {reason}", reason=(str(error) or kind).splitlines()[0][:200]
-        ) from None
-    except pickle.UnpicklingError as error:
-        raise ImportRefused(
-            "torch won't load it without running code: {reason}", reason=str(error)[:200]
-        ) from None
-    return tensors | _normalizer(loaded, state), _facts(loaded) if where else {}
-
-
-_ONE_AT_A_TIME = threading.Lock()
-"""torch's list of safe names is one for all threads."""
-
-
-def _numpy_numbers() -> list[Any]:
-    """What torch may call to make a numpy number; `pickles` has checked with which arguments."""
-    make = np.float64(0).__reduce__()[0]  # numpy's own name for it changed with version 2
-    return [
-        *((make, name) for name in NUMPY_SCALARS),
-        np.dtype,
-        *(type(np.dtype(code)) for code in NUMBER_CODES),
-    ]
-
-
-def _normalizer(loaded: Any, state: Any) -> dict[str, Tensor]:
+def _normalizer(path: Path, contents: Contents, holder: Any) -> dict[str, Tensor]:
     """The input's mean and deviation where one of our own exports has them beside its weights."""
-    metadata = getattr(state, "_metadata", None)
-    inner = metadata.get("") if isinstance(metadata, dict) else None
-    found: dict[str, Tensor] = {}
-    for source in (loaded, inner):
+    stubs = {}
+    for source in (contents.outline, _metadata(holder)):
         for leaf in ("mean", "std"):
-            value = source.get(f"{HINT}_{leaf}") if isinstance(source, dict) else None
-            if isinstance(value, Tensor) and value.dtype == torch.float32:
-                found[f"normalizer.{leaf}"] = value.clone()
-    return found
+            stub = source.get(f"{HINT}_{leaf}") if isinstance(source, dict) else None
+            if isinstance(stub, TensorStub) and stub.dtype == "float32":
+                stubs[f"normalizer.{leaf}"] = stub
+    return _made(path, contents, stubs)
 
 
-def _facts(root: dict[Any, Any]) -> dict[str, int | float | str]:
-    facts: dict[str, int | float | str] = {}
+def _metadata(holder: Any) -> dict[Any, Any]:
+    """torch's `_metadata` of the outermost module."""
+    held = holder.attributes.get("_metadata") if isinstance(holder, Attributed) else None
+    inner = held.get("") if isinstance(held, dict) else None
+    return inner if isinstance(inner, dict) else {}
+
+
+def _facts(contents: Contents, path: Path) -> dict[str, Any]:
+    """Plain values at the first level, and in its objects of arguments."""
+    facts: dict[str, Any] = {}
+    root = members(contents.outline)
+    single = {
+        key: value
+        for key, value in list(root.items())[: 4 * _MAX_FACTS]
+        if isinstance(value, TensorStub) and value.shape in ((), (1,))
+    }
+    numbers = _made(path, contents, single)
     for key, value in root.items():
-        if isinstance(value, np.generic) or (isinstance(value, Tensor) and value.numel() == 1):
-            value = value.item()
-        plain = isinstance(value, int | float) and math.isfinite(value)
-        if plain or (isinstance(value, str) and len(value) <= 200):
+        if key in numbers:
+            value = numbers[key].item()
+        plain = isinstance(value, int | float) and abs(value) < 1e300 and math.isfinite(value)
+        colours = isinstance(value, list | tuple) and len(value) == 3
+        if plain or (isinstance(value, str) and len(value) <= _MAX_LISTED):
             facts[str(key)[:80]] = value
+        elif colours and all(isinstance(part, int | float) for part in value):
+            facts[str(key)[:80]] = [float(part) for part in value]
         if len(facts) == _MAX_FACTS:
             break
     return facts
 
 
-def _hint(state: Any, facts: dict[str, Any]) -> dict[str, str]:
+def _hint(holder: Any, facts: Mapping[str, Any]) -> dict[str, str]:
     """Which net our own exports say that they hold: beside the state dict, or in its metadata."""
     hint = {"net": facts.get(f"{HINT}_net"), "normalization": facts.get(f"{HINT}_normalization")}
-    if isinstance(state, Attributed) and isinstance(state.attributes.get("_metadata"), dict):
-        inner = state.attributes["_metadata"].get("", {})
-        if isinstance(inner, dict):
-            hint |= {k: inner[f"{HINT}_{k}"] for k in hint if f"{HINT}_{k}" in inner}
+    inner = _metadata(holder)
+    hint |= {key: inner[f"{HINT}_{key}"] for key in hint if f"{HINT}_{key}" in inner}
     return {key: value for key, value in hint.items() if isinstance(value, str)}
 
 
@@ -247,48 +234,45 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             if len(keys) > MAX_KEYS:
                 raise ImportRefused("it has {n:,} tensors; no net here has so many", n=len(keys))
             metadata = dict(file.metadata() or {})
-            dtypes = {key: _SAFE.get(file.get_slice(key).get_dtype(), "other") for key in keys}
             if not any("." in key for key in keys):
                 raise ImportRefused("it holds no state dict: no tensors such as conv1.weight")
-            _check_dtypes(dtypes)
             tensors = {key: file.get_tensor(key) for key in keys}
-    except (SafetensorError, OSError, RecursionError, ValueError) as error:
+    except (SafetensorError, OSError, RecursionError, ValueError, RuntimeError) as error:
         if isinstance(error, ImportRefused):
             raise
         raise ImportRefused("it is cut off or damaged: {reason}", reason=str(error)[:200]) from None
-    return tensors, {key: value for key, value in metadata.items() if len(value) <= 200}
+    return tensors, {k: value for k, value in metadata.items() if len(value) <= _MAX_LISTED}
 
 
-_SAFE = {
-    "F32": "float32", "F64": "float64", "F16": "float16", "BF16": "bfloat16", "I64": "int64",
-    "I32": "int32", "I8": "int8", "U8": "uint8", "BOOL": "bool",
-}  # fmt: skip
-
-
-def _stripped(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Keys without the prefixes that wrappers put before them.
-
-    Raises:
-        ImportRefused: two keys are then the same.
-    """
-    stripped: dict[str, Tensor] = {}
+def _multiplied_out(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[Message]]:
+    """Weights that torch's pruning keeps as `weight_orig` and `weight_mask`, as their product."""
+    pruned = [
+        key.removesuffix("_mask")
+        for key in tensors
+        if key.endswith("_mask") and f"{key.removesuffix('_mask')}_orig" in tensors
+    ]
+    pruned = [key for key in pruned if key not in tensors]
+    made: dict[str, Tensor] = {}
     for key, value in tensors.items():
-        short = key
-        while prefix := next((p for p in PREFIXES if short.startswith(p)), ""):
-            short = short.removeprefix(prefix)
-        if short in stripped:
-            raise ImportRefused(
-                "it holds two nets: {key} and another key both mean {short} once prefixes "
-                "({prefixes}) are taken off; save one of them alone",
-                key=key,
-                short=short,
-                prefixes=", ".join(PREFIXES),
-            )
-        stripped[short] = value
-    return stripped
+        base = key.removesuffix("_orig")
+        if base in pruned and key.endswith("_orig"):
+            mask = tensors[f"{base}_mask"]
+            if mask.shape != value.shape:
+                raise ImportRefused("{key} and its mask have different shapes", key=key)
+            made[base] = value * mask.to(value.dtype)
+        elif key.removesuffix("_mask") not in pruned:
+            made[key] = value
+    if not pruned:
+        return tensors, []
+    return made, [
+        Message(
+            "{n} tensors were pruned with torch.nn.utils.prune (weight_orig and weight_mask): "
+            "their products were taken, which is what the net computes with",
+            n=len(pruned),
+        )
+    ]
 
 
 def _sha256(path: Path) -> str:
-    assert path.stat().st_size <= MAX_FILE
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,29 +1,35 @@
-"""Which of our nets a state dict holds, by its keys and shapes; or why it holds none of them."""
+"""Which of our nets a state dict holds, by the order and shapes of its layers; or why none.
+
+The first convolution gives the width, the filters of the 3x3 layers the stages, their number the
+depth, the channels of the BNs whether they come before or after, 1x1 layers the shortcuts. Names
+only break ties: numbers say the order of siblings, and where all names are those of a repository
+that is known, they are taken at their word.
+"""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from analysis import plan
 from analysis.errors import ImportRefused, SpecError
-from analysis.importing.layouts import LEAVES, Layout, layout_of, our_module, split_key
+from analysis.importing.assignment import assigned, find_head, find_projections
+from analysis.importing.layouts import LEAVES, Layout, layout_of
 from analysis.importing.refusals import (
-    Shape,
+    STEMS,
+    called_otherwise,
     guess_by,
     listed,
     no_such_depth,
+    other_net,
     other_shapes,
-    refuse_other_blocks,
-    refuse_other_nets,
-    shape_words,
 )  # fmt: skip
+from analysis.importing.structure import Layer, Shape, Structure, structure_of
+from analysis.importing.variants import settle
 from analysis.spec import BOTTLENECK_DEPTHS, IMAGENET_BLOCKS, MAX_DEPTH, NetSpec
 from analysis.text import Listed, Message
-
-_IN_A_STAGE = re.compile(r"(layer\d|stage\d|conv\d_x|block\d)[\d.]")
 
 
 @dataclass(frozen=True)
@@ -36,8 +42,8 @@ class Recognised:
     """Foreign key by our key, of every tensor that the net needs and the file has."""
     unused: tuple[str, ...]
     """Keys outside of the net that were left alone."""
-    ambiguous: bool
-    """Whether the keys fit a plain net as well as a residual one with option A."""
+    candidates: tuple[NetSpec, ...]
+    """All nets that these weights fit, `spec` first; images can tell which it is."""
     notes: tuple[Message, ...] = ()
     """What was assumed because weights can't tell it."""
 
@@ -55,33 +61,27 @@ def recognise(
     Raises:
         ImportRefused: none of the families here; the message says what it is or what is odd.
     """
-    refuse_other_blocks(shapes)
-    ours, unused = _translate(shapes)
-    refuse_other_nets(shapes, ours)
-    found = {key: tuple(shapes[foreign]) for key, foreign in ours.items()}
-    inferred = _infer(found)
-    layout = layout_of(ours.values(), len(inferred.blocks))
-    spec, notes = _settle(inferred, found, layout, wanted, hint)
-    _check_shapes(spec, found)
-    inside = [key for key in unused if _IN_A_STAGE.match(key)]
-    if inside:
-        raise ImportRefused(
-            "its blocks have {n} tensors more than {net}: {keys}; {guess}",
-            n=len(inside),
-            net=spec.name,
-            keys=listed(inside),
-            guess=guess_by(inside),
-        )
-    ambiguous = not _projections(found) and not wanted and not _fits(hint, inferred)
-    if ambiguous:
-        notes += (
-            Message(
-                "no projection shortcuts: keys can't tell a plain net from one with option A; "
-                "taken as {net}, name the net {plain} if it is plain",
-                net=spec.name,
-                plain=spec.counterpart().name,
-            ),
-        )
+    try:
+        return _recognise(shapes, wanted, hint)
+    except ImportRefused as error:
+        raise called_otherwise(shapes) or error from None
+
+
+def _recognise(shapes: Mapping[str, Shape], wanted: str | None, hint: str | None) -> Recognised:
+    found = structure_of(shapes)
+    stem, rest = _stem(found, shapes)
+    inferred, projections = _infer(found, stem, rest, list(shapes))
+    candidates, notes = settle(inferred, projections, found, wanted, hint)
+    spec = candidates[0]
+    paths = {layer.path for kind in (found.convs, found.bns, found.linears) for layer in kind}
+    layout, modules = layout_of(spec, paths)
+    if not modules:
+        modules = assigned(spec, found, stem, rest, projections)
+    ours = _keys(modules, shapes)
+    taken = set(ours.values())
+    unused = tuple(key for key in shapes if key not in taken)
+    _check_shapes(spec, {key: tuple(shapes[foreign]) for key, foreign in ours.items()})
+    _check_blocks(spec, modules, unused, shapes)
     if layout.name == "torchvision" and spec.stem == "cifar":
         notes += (
             Message(
@@ -90,168 +90,94 @@ def recognise(
                 "it is tried"
             ),
         )
-    return Recognised(spec, layout, ours, tuple(unused), ambiguous, notes)
+    return Recognised(spec, layout, ours, unused, candidates, notes)
 
 
-def _translate(shapes: Mapping[str, Shape]) -> tuple[dict[str, str], list[str]]:
-    """(foreign key by our key, foreign keys that mean nothing here)."""
-    ours: dict[str, str] = {}
-    unused = []
-    for key in shapes:
-        path, leaf = split_key(key)
-        module = our_module(path) if leaf in LEAVES else None
-        if module is None:
-            unused.append(key)
-            continue
-        name = f"{module}.{leaf}"
-        if name in ours:
-            raise ImportRefused(
-                "{one} and {other} both mean {name}", one=ours[name], other=key, name=name
-            )
-        ours[name] = key
-    return ours, unused
+def _stem(found: Structure, shapes: Mapping[str, Shape]) -> tuple[Layer, list[Layer]]:
+    """The first convolution, and all others."""
+    named = [layer for layer in found.convs if layer.path == "stem.conv"]
+    stems = named or [layer for layer in found.convs if layer.c_in == 3 and layer.kernel > 1]
+    if len(stems) != 1 or stems[0].shape[1:] not in STEMS:
+        raise other_net(found, list(shapes))
+    stem = stems[0]
+    return stem, [layer for layer in found.convs if layer is not stem]
 
 
-def _infer(found: Mapping[str, Shape]) -> NetSpec:
-    """The residual net with these blocks and widths; its shortcuts are settled later."""
-    stem, head = found["stem.conv.weight"], found["head.fc.weight"]
-    if len(head) != 2:
-        raise ImportRefused(
-            "its linear layer has the shape {shape}: not one of the families here, which end with "
-            "classes x features",
-            shape=shape_words(head),
-        )
-    if len(stem) != 4 or stem[1:] not in ((3, 3, 3), (3, 7, 7)):
-        raise ImportRefused(
-            "its first convolution has the shape {shape}; nets here begin with 3x3 or 7x7 filters "
-            "on 3 colours",
-            shape=shape_words(stem),
-        )
-    blocks, convs = _blocks(found)
-    bottleneck = convs == 3
-    imagenet = len(blocks) == 4
-    if imagenet:
+def _infer(
+    found: Structure, stem: Layer, rest: Sequence[Layer], keys: list[str]
+) -> tuple[NetSpec, list[list[Layer]]]:
+    """The residual net with these blocks and widths, and its projections by stage."""
+    width = stem.c_out
+    threes = [layer for layer in rest if layer.kernel == 3]
+    ones = [layer for layer in rest if layer.kernel == 1]
+    bottleneck = len(ones) >= 2 * len(threes)
+    widths = Counter(layer.c_out for layer in threes)
+    stages = len(widths)
+    counts = [widths[width * 2**stage] for stage in range(stages)]
+    odd = not threes or len(threes) + len(ones) != len(rest) or 0 in counts
+    odd = odd or any(layer.c_in not in (layer.c_out, layer.c_out // 2) for layer in threes)
+    if odd or (not bottleneck and any(count % 2 for count in counts)):
+        raise other_net(found, keys)
+    blocks = tuple(count if bottleneck else count // 2 for count in counts)
+    depth = _depth(blocks, bottleneck)
+    head = find_head(found, width * 2 ** (stages - 1) * (4 if bottleneck else 1), keys)
+    try:
+        spec = NetSpec(
+            kind="residual", depth=depth, family="imagenet" if stages == 4 else "cifar",
+            width=width, shortcut="A", classes=head.c_out,
+            stem="imagenet" if stem.kernel == 7 else "cifar",
+        )  # fmt: skip
+    except SpecError as error:
+        raise ImportRefused(error.message) from None
+    if not found.bns:
+        raise other_net(found, keys)
+    if _preactivated(found, rest):
+        spec = replace(spec, kind="preresidual")
+    return spec, find_projections(spec, rest)
+
+
+def _depth(blocks: tuple[int, ...], bottleneck: bool) -> int:
+    if len(blocks) == 4:
         depths = [
             depth
             for depth, counts in IMAGENET_BLOCKS.items()
             if counts == blocks and (depth in BOTTLENECK_DEPTHS) == bottleneck
         ]
     else:
-        n = blocks[0]
-        depths = [6 * n + 2] if set(blocks) == {n} and len(blocks) == 3 and not bottleneck else []
+        equal = len(blocks) == 3 and len(set(blocks)) == 1 and not bottleneck
+        depths = [6 * blocks[0] + 2] if equal else []
     if not depths or depths[0] > MAX_DEPTH:
         raise ImportRefused(no_such_depth(blocks, bottleneck))
-    try:
-        return NetSpec(
-            kind="residual", depth=depths[0], family="imagenet" if imagenet else "cifar",
-            width=stem[0], shortcut="A", classes=head[0],
-            stem="imagenet" if stem[2] == 7 else "cifar", bottleneck_stride="1x1",
-        )  # fmt: skip
-    except SpecError as error:
-        raise ImportRefused(error.message) from None
+    return depths[0]
 
 
-def _blocks(found: Mapping[str, Shape]) -> tuple[tuple[int, ...], int]:
-    """(blocks of each stage, convolutions of a block)."""
-    convs: Counter[tuple[int, int]] = Counter()
-    for key in found:
-        match = re.fullmatch(r"stage(\d+)\.block(\d+)\.conv\d\.weight", key)
-        if match:
-            convs[int(match[1]), int(match[2])] += 1
-    stages = Counter(stage for stage, _ in convs)
-    if not convs:
-        raise ImportRefused(
-            "no blocks were found by names that are known (layer1.0.conv1, "
-            "conv2_x.0.residual_function.0, stage1.block1.conv1), so it is no net of the families "
-            "here"
-        )
-    counts = tuple(stages[stage] for stage in sorted(stages))
-    whole = {(s, b) for s, n in enumerate(counts, start=1) for b in range(1, n + 1)}
-    if set(convs) != whole or len(set(convs.values())) != 1:
-        raise ImportRefused(
-            "its blocks are not those of a net here: {blocks} blocks in {stages} stages, with gaps "
-            "or of unequal length; is the file whole?",
-            blocks=len(convs),
-            stages=len(stages),
-        )
-    return counts, next(iter(convs.values()))
+def _preactivated(found: Structure, rest: Sequence[Layer]) -> bool:
+    """Whether BNs come before the convolutions: by their channels, where these halve.
+
+    In the first block of a stage the first layer has other inputs than filters; a BN of so many
+    channels in that block can only be the one before it.
+    """
+    for layer in rest:
+        if (layer.kernel == 3 and layer.c_in < layer.c_out) or (
+            layer.kernel == 1 and layer.c_in == 2 * layer.c_out
+        ):
+            place = layer.path
+            while "." in place:
+                place = place.rpartition(".")[0]
+                inside = [bn.c_out for bn in found.bns if bn.path.startswith(f"{place}.")]
+                if inside:  # of one block or stage; the whole net would have three or more
+                    return 0 < inside.count(layer.c_in) < 3
+    return False
 
 
-def _projections(found: Mapping[str, Shape]) -> set[str]:
+def _keys(modules: Mapping[str, str], shapes: Mapping[str, Shape]) -> dict[str, str]:
+    """The file's key by ours, of all tensors of these modules that the file has."""
     return {
-        key.removesuffix(".shortcut.conv.weight")
-        for key in found
-        if key.endswith(".shortcut.conv.weight")
+        f"{ours}.{leaf}": f"{theirs}.{leaf}"
+        for ours, theirs in modules.items()
+        for leaf in LEAVES
+        if f"{theirs}.{leaf}" in shapes
     }
-
-
-def _expected(spec: NetSpec) -> set[str]:
-    return {block.name for block in plan.blocks(spec) if block.shortcut == "projection"}
-
-
-def _settle(
-    inferred: NetSpec, found: Mapping[str, Shape], layout: Layout,
-    wanted: str | None, hint: str | None,
-) -> tuple[NetSpec, tuple[Message, ...]]:  # fmt: skip
-    """The net with its kind, shortcut option and bottleneck stride, and what was assumed."""
-    here = _projections(found)
-    said = _parsed(wanted, inferred) if wanted else _fits(hint, inferred)
-    if said is not None:
-        if _expected(said) != here:
-            raise ImportRefused("{wanted}, found {n}", wanted=_wanted(said), n=len(here))
-        return said, ()
-    notes: tuple[Message, ...] = ()
-    spec = inferred
-    if spec.bottleneck and layout.name != "own":
-        spec = replace(spec, bottleneck_stride="3x3")
-        notes = (
-            Message(
-                "weights can't tell which layer of a bottleneck subsamples: taken as the 3x3, as "
-                "in these repositories (v1.5); name the net {net} if it is the 1x1",
-                net=replace(spec, bottleneck_stride="1x1"),
-            ),
-        )
-    candidates = [replace(spec, shortcut=option) for option in ("A", "B", "C")]
-    for candidate in candidates:
-        if _expected(candidate) == here:
-            return candidate, notes
-    raise ImportRefused(
-        "{options}; found {n} ({blocks})",
-        options=Listed(tuple(map(_wanted, candidates))),
-        n=len(here),
-        blocks=listed(sorted(here)) or Message("none"),
-    )
-
-
-def _wanted(spec: NetSpec) -> Message:
-    n = len(_expected(spec))
-    if spec.shortcut is None:
-        return Message("a plain net expected {n} projection weights", n=n)
-    return Message("option {option} expected {n} projection weights", option=spec.shortcut, n=n)
-
-
-_DIFFERENCES = {
-    "depth": Message("{net} has {there} layers, the file {here}"),
-    "family": Message("{net} is of the {there} family, the file of the {here} family"),
-    "width": Message("{net} has {there} filters in its first stage, the file {here}"),
-    "stem": Message("{net} has the {there} stem, the file the {here} stem"),
-}
-
-
-def _parsed(name: str, inferred: NetSpec) -> NetSpec:
-    said = NetSpec.parse(name, inferred.classes)
-    for field, words in _DIFFERENCES.items():
-        here, there = getattr(inferred, field), getattr(said, field)
-        if here != there:
-            raise ImportRefused(Message(words.text, net=name, there=there, here=here))
-    return said
-
-
-def _fits(hint: str | None, inferred: NetSpec) -> NetSpec | None:
-    try:
-        return _parsed(hint, inferred) if hint else None
-    except (ImportRefused, SpecError):
-        return None
 
 
 def expected_shapes(spec: NetSpec) -> dict[str, Shape]:
@@ -274,11 +200,12 @@ def _check_shapes(spec: NetSpec, found: Mapping[str, Shape]) -> None:
     extra = [
         key for key in found if key not in expected and not key.endswith("num_batches_tracked")
     ]
-    if missing and all(".running_" in key for key in missing):
+    biases = [key for key in extra if re.search(r"conv\d?\.bias$", key)]
+    if biases:
         raise ImportRefused(
-            "it looks like {net}, but its norm layers have no running statistics: GroupNorm or the "
-            "like, which is not one of the families here",
-            net=spec.name,
+            "its convolutions have biases ({keys}); those of the paper's nets have none, since BN "
+            "follows",
+            keys=listed(biases),
         )
     if missing or extra:
         parts = [Message("missing: {keys}", keys=listed(missing))] if missing else []
@@ -291,3 +218,34 @@ def _check_shapes(spec: NetSpec, found: Mapping[str, Shape]) -> None:
     wrong = {key: (found[key], shape) for key, shape in expected.items() if found[key] != shape}
     if wrong:
         raise other_shapes(spec.name, wrong)
+
+
+def _check_blocks(
+    spec: NetSpec, modules: Mapping[str, str], unused: Sequence[str], shapes: Mapping[str, Shape]
+) -> None:
+    """Refuse tensors in a block that blocks here don't have; a number alone does no harm."""
+    places: dict[str, list[str]] = {}
+    for ours, theirs in modules.items():
+        if ours.startswith("stage"):
+            places.setdefault(ours.rsplit(".", ours.count(".") - 1)[0], []).append(theirs)
+    starts = {_shared(paths) for paths in places.values()} - {""}
+    inside = [
+        key
+        for key in unused
+        if shapes[key] not in ((), (1,)) and any(key.startswith(start) for start in starts)
+    ]
+    if inside:
+        raise ImportRefused(
+            "its blocks have {n} tensors more than {net}: {keys}; {guess}",
+            n=len(inside),
+            net=spec.name,
+            keys=listed(inside),
+            guess=guess_by(inside),
+        )
+
+
+def _shared(paths: Sequence[str]) -> str:
+    """The names with which all of a block's paths begin, with the last dot."""
+    first, last = min(paths).split("."), max(paths).split(".")
+    same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), 0)
+    return "".join(f"{part}." for part in first[:same])

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from analysis.errors import ImportRefused
+from analysis.importing.structure import Layer, Shape, Structure
 from analysis.text import Message
 
-Shape = tuple[int, ...]
-
-_PRE_ACTIVATION = Message(
-    "this is a pre-activation net (He et al. 2016, arXiv:1603.05027: BN and ReLU come before the "
-    "convolutions): not one of the families here, which are those of arXiv:1512.03385"
+STEMS = ((3, 3, 3), (3, 7, 7))
+"""Shapes of a first filter."""
+RECORD = Message(
+    "Its layer responses can be recorded all the same, as those of any module with BNs: "
+    "analysis.responses.record, then save_recording; Compare shows them"
 )
-_OTHER_BLOCKS = (
-    (r"stage\d\.\d+\.residual\.\d\.weight", _PRE_ACTIVATION),  # weiaicunzai
-    (r"block\d\.layer\.\d+\.bn1\..*", _PRE_ACTIVATION),  # wide ResNets
-    (r"stages\.\d+\.blocks\.\d+\.norm1\..*", _PRE_ACTIVATION),  # timm's resnetv2
+_OTHER_PRE_ACTIVATION = Message(
+    "this is a pre-activation net (He et al. 2016, arXiv:1603.05027) of other blocks than those of "
+    "preresnet-20 ... preresnet-152 here"
+)
+_BY_NAME = (
+    (r"stage\d\.\d+\.residual\.\d\.weight", _OTHER_PRE_ACTIVATION),  # weiaicunzai
+    (r"block\d\.layer\.\d+\.bn1\..*", _OTHER_PRE_ACTIVATION),  # wide ResNets
+    (r"stages\.\d+\.blocks\.\d+\.norm1\..*", _OTHER_PRE_ACTIVATION),  # timm's resnetv2
     (
         r"conv1\.3\.weight",
         Message(
@@ -26,48 +32,102 @@ _OTHER_BLOCKS = (
             "families here, which begin with one"
         ),
     ),
+    (
+        r".*\.(weight_g|weight_v|parametrizations\..*)",
+        Message(
+            "its weights are parametrized (weight normalization, spectral normalization or the "
+            "like); remove that where it was made, and save the state dict again"
+        ),
+    ),
+    (
+        r".*(_packed_params|\.weight_fake_quant|\.zero_point).*",
+        Message("its weights are quantized; save the state dict of the net in float32"),
+    ),
 )
 """Keys that give a net away, and what it is."""
 
 
-def refuse_other_blocks(shapes: Mapping[str, Shape]) -> None:
-    """Say what it is, where names alone give it away. Raises ImportRefused."""
-    for pattern, words in _OTHER_BLOCKS:
-        if any(re.fullmatch(pattern, key) for key in shapes):
-            raise ImportRefused(words)
+def called_otherwise(keys: Iterable[str]) -> ImportRefused | None:
+    """What a net that was not recognised is by the names in it, where they give it away."""
+    for pattern, words in _BY_NAME:
+        if any(re.fullmatch(pattern, key) for key in keys):
+            return ImportRefused(words)
+    return None
 
 
-def refuse_other_nets(shapes: Mapping[str, Shape], ours: Mapping[str, str]) -> None:
-    """Say what it is, where the shapes of known keys give it away. Raises ImportRefused."""
-    first_bn = shapes.get(ours.get("stage2.block1.bn1.weight", ""), (0,))
-    first_conv = shapes.get(ours.get("stage2.block1.conv1.weight", ""), (0, 0))
-    before = len(first_conv) == 4 and first_bn == (first_conv[1],) and first_bn[0] != first_conv[0]
-    if before:
-        raise ImportRefused(_PRE_ACTIVATION)
-    if "stem.conv.weight" not in ours or "head.fc.weight" not in ours:
-        raise _without_ends(list(shapes), "stem.conv.weight" in ours)
-    biases = [key for key in ours if re.search(r"conv\d?\.bias$", key)]
-    if biases:
-        raise ImportRefused(
-            "its convolutions have biases ({keys}); those of the paper's nets have none, since BN "
-            "follows",
-            keys=listed([ours[key] for key in biases]),
-        )
-
-
-def _without_ends(keys: list[str], has_stem: bool) -> ImportRefused:
-    if has_stem:
-        return ImportRefused(
-            "no linear layer was found by a name that is known ({known}), so it is no net of the "
-            "families here; its keys end with {keys}",
-            known="linear, fc, head.fc",
-            keys=listed(keys[-4:]),
-        )
+def other_net(found: Structure, keys: list[str]) -> ImportRefused:
+    """Of layers that are no net here: what they are, as far as shapes tell."""
     return ImportRefused(
-        "no first convolution was found by a name that is known ({known}), so it is no net of the "
-        "families here; its keys begin with {keys}",
-        known="conv1, conv1.0, stem.conv",
+        "{what}, so it is no net of the families here; its keys begin with {keys}. {record}",
+        what=_what_it_is(found),
         keys=listed(keys),
+        record=RECORD,
+    )
+
+
+def _what_it_is(found: Structure) -> Message:
+    stems = [layer for layer in found.convs if layer.c_in == 3]
+    rest = [layer for layer in found.convs if layer not in stems]
+    threes = [layer for layer in rest if layer.kernel == 3]
+    groups = {layer.c_out / layer.c_in for layer in threes}
+    if not found.convs:
+        return Message("it has no convolutions")
+    if not stems:
+        return Message("no convolution of it takes 3 colours")
+    if sum(layer.c_in == 1 for layer in rest) > 2:
+        return Message("its convolutions are depthwise (MobileNet, EfficientNet or the like)")
+    if len(stems) > 1:
+        return Message(
+            "{n} of its convolutions take 3 colours ({names}); if it holds several nets, name one",
+            n=len(stems),
+            names=listed([layer.path for layer in stems], 3),
+        )
+    if stems[0].shape[1:] not in STEMS:
+        return Message(
+            "its first convolution has the shape {shape}; nets here begin with 3x3 or 7x7 filters "
+            "on 3 colours",
+            shape=shape_words(stems[0].shape),
+        )
+    if not found.bns and found.norms:
+        return Message("its norm layers have no running statistics: GroupNorm or the like")
+    if not found.bns:
+        return Message("it has no BN")
+    if len({layer.c_in for layer in rest}) > 2 * len({layer.c_out for layer in rest}):
+        return Message("each of its layers is given all earlier ones (DenseNet or the like)")
+    if any(a.c_out == b.c_in for a, b in itertools.pairwise(found.linears)):
+        return Message("several linear layers follow its convolutions (VGG or the like)")
+    if len(groups) == 1 and min(groups) >= 2 and len(threes) > 3:
+        return Message("it has grouped convolutions: a ResNeXt is not one of the families here")
+    return _widths(stems[0], threes)
+
+
+def _widths(stem: Layer, threes: Sequence[Layer]) -> Message:
+    """Of a net with a stem and 3x3 layers whose filters are not w, 2w, 4w, ..."""
+    filters = list(dict.fromkeys(layer.c_out for layer in threes))
+    doubling = all(b == 2 * a for a, b in itertools.pairwise(filters))
+    if (
+        doubling
+        and 3 <= len(filters) <= 4
+        and filters[0] % stem.c_out == 0 < filters[0] - stem.c_out
+    ):
+        return Message(
+            "its stages have {n} times the filters of its stem: a wide net is not one of the "
+            "families here",
+            n=filters[0] // stem.c_out,
+        )
+    if len(filters) > 5:
+        return Message(
+            "its 3x3 layers have {n} different numbers of filters ({filters}): channels were "
+            "pruned, so that its blocks are no longer alike, or it is another architecture",
+            n=len(filters),
+            filters=listed([str(n) for n in filters]),
+        )
+    return Message(
+        "its first convolution has {stem} filters and its 3x3 layers {filters}; in the nets here a "
+        "number of filters stays within a stage, doubles from one to the next, and each stage has "
+        "whole blocks of two 3x3 layers or of a bottleneck",
+        stem=stem.c_out,
+        filters=", ".join(map(str, filters)) or Message("none"),
     )
 
 
@@ -88,7 +148,7 @@ def no_such_depth(blocks: tuple[int, ...], bottleneck: bool) -> Message:
 def other_shapes(net: str, wrong: Mapping[str, tuple[Shape, Shape]]) -> ImportRefused:
     """Of a net's tensors by key that have other shapes: the file's, and the right ones."""
     key, (here, should) = next(iter(wrong.items()))
-    words = Message(
+    return ImportRefused(
         "it looks like {net}, but {n} tensors have other shapes: {key} is {here}, should be "
         "{should}",
         net=net,
@@ -97,20 +157,6 @@ def other_shapes(net: str, wrong: Mapping[str, tuple[Shape, Shape]]) -> ImportRe
         here=shape_words(here),
         should=shape_words(should),
     )
-    reason = _reason_of(list(wrong.values()))
-    if reason is None:
-        return ImportRefused(words)
-    return ImportRefused("{what} ({reason})", what=words, reason=reason)
-
-
-def _reason_of(wrong: list[tuple[Shape, Shape]]) -> Message | None:
-    """What shapes (here, expected) give away; None if nothing."""
-    filters = [(here, should) for here, should in wrong if len(here) == 4]
-    if any(here[1] < should[1] and here[2] == 3 for here, should in filters):
-        return Message("grouped convolutions: a ResNeXt is not one of the families here")
-    if any(here[0] > should[0] for here, should in filters):
-        return Message("more filters in later layers: a wide net is not one of the families here")
-    return None
 
 
 def guess_by(keys: list[str]) -> Message:

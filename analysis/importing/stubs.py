@@ -1,4 +1,4 @@
-"""What stands for a tensor until sizes are checked: its storage, dtype and shape, no numbers.
+"""What stands for the objects of a pickle: tensors by storage and shape, all others inert.
 
 And plain numbers that were numpy's: `best_acc` often is one.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,10 +37,12 @@ class StorageStub:
 
 @dataclass(frozen=True)
 class TensorStub:
-    """A tensor that the pickle describes; its shape was checked against its storage."""
+    """A tensor that the pickle describes, inside its storage and no larger than it."""
 
     storage: StorageStub
+    offset: int
     shape: tuple[int, ...]
+    stride: tuple[int, ...]
 
     @property
     def dtype(self) -> str:
@@ -48,67 +51,57 @@ class TensorStub:
 
 
 class Attributed(dict):
-    """An OrderedDict of the file; its attributes (torch's `_metadata`) apart from its entries."""
+    """A dictionary of the file; its attributes (torch's `_metadata`) apart from its entries."""
 
-    def __init__(self, *values: Any) -> None:
-        super().__init__(*values)
-        self.attributes: dict[str, Any] = {}
+    attributes: Mapping[Any, Any] = {}
 
 
-@dataclass(frozen=True)
-class Opaque:
-    """Something harmless that we have no use for: a dtype, a device, bytes."""
+class StandIn:
+    """An object of a class that is not ours: its class's name and its data, no behaviour.
 
-    name: str
-    value: Any = None
+    Attributes of an object are in `state`, entries of one that is a dictionary in `entries`.
+    """
+
+    def __init__(self, name: str, arguments: tuple = ()) -> None:
+        self.name, self.arguments = name, arguments
+        self.state: Any = None
+        self.entries: dict[Any, Any] = {}
+
+
+def members(value: Any) -> Mapping[Any, Any]:
+    """What is in a dictionary or an object by name; nothing in anything else."""
+    if isinstance(value, dict):
+        return value
+    if isinstance(value, StandIn):
+        return (value.state if isinstance(value.state, dict) else {}) | value.entries
+    return {}
 
 
 NUMPY_SCALARS = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
 """Where numpy's numbers are made: before version 2, and since."""
-NUMBER_CODES = {
+_NUMBER_CODES = {
     "f2": "<e", "f4": "<f", "f8": "<d", "i1": "<b", "i2": "<h", "i4": "<i", "i8": "<q",
     "u1": "<B", "u2": "<H", "u4": "<I", "u8": "<Q", "b1": "<?",
 }  # fmt: skip
-_DTYPE_STATES = [(3, order, None, None, None, -1, -1, 0) for order in "<|"]
 
 
-def opaque(name: str, arguments: tuple) -> Opaque:
-    """A call whose result is data that we carry along at most: sizes, devices, bytes."""
-    if name != "_codecs.encode":
-        return Opaque(name)
+def encoded(arguments: tuple) -> bytes:
+    """Bytes as pickles before protocol 3 write them: text, in latin-1."""
     match arguments:
         case (str(text), "latin1"):
-            return Opaque(name, text.encode("latin1"))
+            return text.encode("latin1")
     raise ValueError("bytes in an unknown encoding")
-
-
-def numpy_dtype(arguments: tuple) -> Opaque:
-    """The dtype of a plain number: `("f8", False, True)`."""
-    match arguments:
-        case (str(code), bool() | 0 | 1, bool() | 0 | 1) if code in NUMBER_CODES:
-            return Opaque("numpy.dtype", code)
-    raise ImportRefused("it holds a numpy dtype that is not of a plain number")
-
-
-def check_state(target: Any, state: Any) -> None:
-    """Of what was made with plain values: a numpy dtype, or a parameter of torch before 0.4.
-
-    Raises:
-        ValueError: the values are not those that numpy and torch write.
-    """
-    if isinstance(target, Opaque) and target.name == "numpy.dtype" and state in _DTYPE_STATES:
-        return
-    match target, state:
-        case TensorStub(), (bool(), bool(), None | Attributed()):
-            return
-    raise ValueError("sets attributes of what has none")
 
 
 def numpy_number(arguments: tuple) -> int | float | bool:
     """The number in a numpy scalar, taken from its bytes without numpy."""
     match arguments:
-        case (Opaque("numpy.dtype", code), Opaque("_codecs.encode", bytes(data))):
-            return struct.unpack(NUMBER_CODES[code], data)[0]
+        case (StandIn(name="numpy.dtype") as dtype, data):
+            code = dtype.arguments[0] if dtype.arguments else None
+            if not isinstance(code, str) or code not in _NUMBER_CODES:
+                raise ImportRefused("it holds a numpy dtype that is not of a plain number")
+            if isinstance(data, bytes):
+                return struct.unpack(_NUMBER_CODES[code], data)[0]
     raise ValueError("a numpy scalar that is no plain number")
 
 
@@ -121,7 +114,7 @@ def tensor_stub(storage: Any, offset: Any, shape: Any, stride: Any) -> TensorStu
         raise ValueError("a tensor without a storage")
     if len(shape) > MAX_DIMENSIONS or any(type(n) is not int or n < 0 for n in numbers):
         raise ImportRefused("a tensor in it has the impossible shape {shape}", shape=_short(shape))
-    elements = math.prod(numbers[1 : 1 + len(shape)])
+    elements = math.prod(shape)
     ends = zip(numbers[1 : 1 + len(shape)], numbers[1 + len(shape) :], strict=True)
     last = offset + sum((n - 1) * step for n, step in ends)
     if elements > storage.numel or (elements and last >= storage.numel):
@@ -132,7 +125,7 @@ def tensor_stub(storage: Any, offset: Any, shape: Any, stride: Any) -> TensorStu
             claimed=_bytes(elements * ITEM_SIZES[storage.dtype]),
             held=_bytes(storage.nbytes),
         )
-    return TensorStub(storage, tuple(shape))
+    return TensorStub(storage, offset, shape, stride)
 
 
 def _short(shape: Any) -> str:

@@ -29,18 +29,11 @@ ACCURACY_KEYS = (
 )  # fmt: skip
 """Where repositories keep the accuracy of a checkpoint; the first that is there counts."""
 
-BETTER = 2.0
-"""Percentage points by which another normalization has to be better to be named."""
 POOL_GAP = 10.0
 """Percentage points that tell a net with a max-pool in its stem from one without."""
 
 GAP = 1.0
 """Percentage points between claimed and measured error above which there is a warning."""
-
-_ADVICE = Message(
-    "the normalization or the data are probably not those of its training, or the net is of the "
-    "other kind (plain or residual)"
-)
 
 
 @dataclass(frozen=True)
@@ -192,63 +185,58 @@ def check_pool(net: Net, images: Images, normalizer: Normalizer) -> None:
         )
 
 
-def better_normalization(
-    net: Net, images: Images, normalizer: Normalizer, known: Mapping[str, Normalizer]
-) -> list[Message]:
-    """Which of the known normalizations suits the weights much better, as a warning; if any does.
+def spread(claim: Claim, n: int) -> float:
+    """Percentage points that chance alone puts between a claim and n images: two deviations."""
+    share = min(max(claim.error / 100, 0.01), 0.99)
+    return 200 * math.sqrt(share * (1 - share) / n)
+
+
+def is_odd(measured: Measured, claim: Claim | None, classes: int) -> bool:
+    """Whether the measured error is not what the file claims, or no better than chance."""
+    if claim is not None:
+        gap = abs(measured.error - claim.error)
+        return gap > max(GAP, spread(claim, measured.n_images))
+    chance_spread = 300 * math.sqrt((1 / classes) * (1 - 1 / classes) / measured.n_images)
+    return measured.error > _chance(classes) - chance_spread
+
+
+def _chance(classes: int) -> float:
+    return 100 * (1 - 1 / classes)
+
+
+def oddity(measured: Measured, claim: Claim | None, classes: int, tried: bool) -> Message:
+    """What is odd about an error, and what is left to suspect.
 
     Args:
-        net: the imported one.
-        images: a few test images; all are used for each normalization.
-        normalizer: the one that was taken.
-        known: others by name.
+        measured: the error, of which `is_odd` holds.
+        claim: the file's.
+        classes: of the net.
+        tried: whether every known normalization was tried and every net that the weights fit.
     """
-    here = measure_error(net, images, normalizer).error
-    errors = {name: measure_error(net, images, other).error for name, other in known.items()}
-    best = min(errors, key=lambda name: errors[name])
-    if errors[best] > here - BETTER:
-        return []
-    return [
-        Message(
-            "with the normalization {name} it makes {error:.1f} % errors over {n} images, with the "
-            "one taken {here:.1f} %: import it again with {name}",
-            name=best,
-            error=errors[best],
-            n=len(images.test),
-            here=here,
-        )
-    ]
-
-
-def compare_with_claim(measured: Measured, claim: Claim | None, classes: int) -> list[Message]:
-    """Warnings where the measured error is not what the file claims, or no better than chance."""
-    chance = 100 * (1 - 1 / classes)
-    chance_spread = 300 * math.sqrt((1 / classes) * (1 - 1 / classes) / measured.n_images)
+    advice = _TRIED if tried else _UNTRIED
     if claim is not None:
-        share = min(max(claim.error / 100, 0.01), 0.99)
-        spread = 200 * math.sqrt(share * (1 - share) / measured.n_images)
-        gap = measured.error - claim.error
-        if abs(gap) > max(GAP, spread):
-            return [
-                Message(
-                    "its error here is {error:.2f} % over {n:,} images, but the file claims "
-                    "{claimed:.2f} % ({key}): {advice}",
-                    error=measured.error,
-                    n=measured.n_images,
-                    claimed=claim.error,
-                    key=claim.key,
-                    advice=_ADVICE,
-                )
-            ]
-    elif measured.error > chance - chance_spread:
-        return [
-            Message(
-                "its error here is {error:.2f} % over {n:,} images, as good as chance "
-                "({chance:.1f} %): {advice}",
-                error=measured.error,
-                n=measured.n_images,
-                chance=chance,
-                advice=_ADVICE,
-            )
-        ]
-    return []
+        return Message(
+            "its error here is {error:.2f} % over {n:,} images, but the file claims "
+            "{claimed:.2f} % ({key}): {advice}",
+            error=measured.error,
+            n=measured.n_images,
+            claimed=claim.error,
+            key=claim.key,
+            advice=advice,
+        )
+    return Message(
+        "its error here is {error:.2f} % over {n:,} images, as good as chance "
+        "({chance:.1f} %): {advice}",
+        error=measured.error,
+        n=measured.n_images,
+        chance=_chance(classes),
+        advice=advice,
+    )
+
+
+_TRIED = Message(
+    "no other known normalization and no other reading of its weights comes nearer, so these are "
+    "probably not the images of its training, or not as it was given them (size, crop, colours, "
+    "order of the classes)"
+)
+_UNTRIED = Message("the normalization or the images are probably not those of its training")

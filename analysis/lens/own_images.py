@@ -67,7 +67,7 @@ def images_of(
         )
     images = load_images(spec, progress=progress)
     info = run.config.images
-    if data is None and info is not None and info.fingerprint != images.fingerprint:
+    if data is None and info is not None and not images.has_fingerprint(info.fingerprint):
         raise DataError(
             "{data} is not the set that {run} was trained on: its images differ.",
             data=spec,

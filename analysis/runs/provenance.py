@@ -38,6 +38,8 @@ class Imported:
     format: str = ""
     layout: str = ""
     """Whose names its keys are."""
+    weights: str = ""
+    """Which of several sets of weights in the file was taken."""
     tensors_used: Count = 0
     unused: tuple[str, ...] = ()
     claimed_error: float | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from analysis.importing import Imported, Inspection
 
-TYPED, OWN = "typed", ""
+TYPED, OPEN = "typed", ""
 ENDINGS = ["pth", "pt", "th", "ckpt", "bin", "safetensors", "tar"]
 """Of uploads; .tar since many are called checkpoint.pth.tar."""
 
@@ -77,29 +77,42 @@ def choose_file() -> Chosen:
         return Chosen(path.name, None, path)
     st.info(
         _(
-            "ResNets of akamaster, chenyaofo, kuangliu, weiaicunzai, torchvision and timm, their "
-            "plain counterparts, and runs of your own are recognised by the names and shapes of "
-            "their tensors. `python -m analysis import FILE` does the same."
+            "ResNets, plain and pre-activation nets of any repository, and runs of your own are "
+            "recognised by the order and shapes of their layers. "
+            "`python -m analysis import FILE` does the same."
         ),
         icon=":material/upload_file:",
     )
     return st.stop()
 
 
-def found_in(chosen: Chosen, net: str) -> Inspection:
+def choose_weights(found: Inspection) -> str | None:
+    """Which of several sets of weights in the file; None: the only one, as in most."""
+    if len(found.file.choices) < 2:
+        return None
+    return st.selectbox(
+        _("Weights in the file"),
+        found.file.choices,
+        format_func=lambda name: name or _("the first level"),
+        key="import_weights",
+        help=_("Several nets are in it: an average over training (EMA), a student and its teacher"),
+    )
+
+
+def found_in(chosen: Chosen, net: str, weights: str | None = None) -> Inspection:
     """What the file holds; read once, not at each pass over the page.
 
     Raises:
         ImportRefused: not safe, not whole, or none of the families here.
     """
-    key = (chosen.stamp, net)
+    key = (chosen.stamp, net, weights)
     known = st.session_state.get("import_found")
     if known is None or known[0] != key:
         with st.spinner(_("Reading and checking the file ..."), show_time=True):
             from analysis.importing import inspect
 
             with chosen.opened() as path:
-                found = inspect(path, net or None, chosen.name)
+                found = inspect(path, net or None, chosen.name, weights)
         slim = replace(found, file=replace(found.file, tensors={}))  # sessions don't hold weights
         known = st.session_state["import_found"] = (key, slim)
     return known[1]
@@ -114,34 +127,52 @@ def show_found(found: Inspection) -> None:
         if found.epoch:
             words = _("The file claims an error of {error:.2f} % ({key}), epoch {epoch}.")
         st.caption(words.format(error=found.claim.error, key=found.claim.key, epoch=found.epoch))
-    for note in found.net.notes:
+    for note in found.notes:
         st.caption(str(note))
 
 
 def choose_normalization(found: Inspection) -> str | None:
-    """A name of the list, six numbers typed in, or None for the file's own."""
+    """A name of the list, six numbers typed in, or None: the file's own, or what images tell."""
     from analysis.importing import NORMALIZATIONS
 
-    own = [OWN] if found.normalizer is not None else []
-    names = [*own, *NORMALIZATIONS, TYPED]
+    names = [OPEN, *NORMALIZATIONS, TYPED]
     labels = {name: f"{name}: {n.mean} / {n.std}" for name, n in NORMALIZATIONS.items()}
-    labels |= {TYPED: _("Type it in"), OWN: _("Its own, from the file")}
-    suggested = found.suggestion if found.suggestion in names else None
+    labels |= {TYPED: _("Type it in"), OPEN: _("Not known: images tell, or it stays open")}
+    if found.normalizer is not None or found.said:
+        labels[OPEN] = _("Its own, from the file")
     chosen = st.selectbox(
         _("Normalization of its input"),
         names,
-        index=0 if own else (names.index(suggested) if suggested else None),
         format_func=labels.__getitem__,
-        placeholder=_("Choose one: a wrong one ruins accuracy silently"),
-        help=_("(pixel - mean) / standard deviation, of pixels in 0..1, for red, green, blue"),
+        help=_(
+            "(pixel - mean) / standard deviation, of pixels in 0..1, for red, green, blue. A wrong "
+            "one ruins accuracy silently. With images, all of these are tried."
+        ),
     )
     if chosen in NORMALIZATIONS:
         st.caption(_("Used by {who}.").format(who=NORMALIZATIONS[chosen].used_by))
+    elif chosen == OPEN and found.usual and labels[OPEN] != _("Its own, from the file"):
+        words = _("{who} uses {name}.")
+        st.caption(words.format(who=found.net.layout.title, name=found.usual))
     if chosen != TYPED:
         return chosen or None
     return st.text_input(
         _("Mean / standard deviation"), key="import_typed", placeholder="0.49,0.48,0.45/0.2,0.2,0.2"
     )
+
+
+@contextmanager
+def shown_progress() -> Generator[Callable[[object, int, int], None]]:
+    """A bar with the step that an import is at, gone at the end."""
+    bar = st.progress(0.0, _("Reading and checking the file ..."))
+    try:
+
+        def tell(what: object, done: int, total: int) -> None:
+            bar.progress(min(done / max(total, 1), 1.0), str(what))
+
+        yield tell
+    finally:
+        bar.empty()
 
 
 def show_result(result: Imported) -> None:
@@ -158,7 +189,7 @@ def show_result(result: Imported) -> None:
     for warning in result.warnings:
         st.warning(str(warning))
     for note in result.notes:
-        if note not in found.net.notes:  # those are above already
+        if note not in found.notes:  # those are above already
             st.caption(str(note))
     _show_responses(run)
 

@@ -24,6 +24,9 @@ net = st.text_input(
 ).strip()
 try:
     found = checkpoint.found_in(chosen, net)
+    weights = checkpoint.choose_weights(found)
+    if weights is not None:
+        found = checkpoint.found_in(chosen, net, weights)
 except LensError as error:
     st.error(str(error), title=_("Refused"), icon=":material/block:")
     st.stop()
@@ -45,7 +48,7 @@ if asked:
     from analysis.importing import import_checkpoint
 
     try:
-        with st.spinner(_("Importing and checking ..."), show_time=True), chosen.opened() as path:
+        with checkpoint.shown_progress() as progress, chosen.opened() as path:
             result = import_checkpoint(
                 path,
                 default_folder(),
@@ -53,7 +56,9 @@ if asked:
                 normalization=normalization,
                 data=DataSpec.parse(data) if data else None,
                 test_images=images,
+                weights=weights,
                 name=chosen.name,
+                progress=progress,
             )
     except LensError as error:
         st.error(str(error), title=_("Refused"), icon=":material/block:")

@@ -25,7 +25,8 @@ pytestmark = pytest.mark.slow
 
 NETS = [
     "resnet-8", "plain-8", "resnet-8-B", "resnet-8-C", "resnet-14-w4", "resnet-18-w4-B",
-    "plain-18-w4", "resnet-18-w4", "resnet-50-w4", "resnet-50-w4-v1.5", "resnet-18-w4-B-imagenet",
+    "plain-18-w4", "resnet-8-after", "preresnet-8", "preresnet-8-B-raw",
+    "resnet-18-w4", "resnet-50-w4", "resnet-50-w4-v1.5", "resnet-18-w4-B-imagenet",
 ]  # fmt: skip
 
 
@@ -116,6 +117,16 @@ def test_akamasters_net_loads_the_export(tmp_path: Path):
         expected = net(noise())
         torch.testing.assert_close(theirs.module.eval()(noise()), expected, rtol=1e-5, atol=1e-5)
     assert "its resnet8() in DataParallel loads checkpoint['state_dict']" in str(lines[1])
+
+
+def test_akamasters_net_loads_the_tensors_alone(tmp_path: Path):
+    """A .safetensors file has no key `state_dict` and no prefix, and is not said to have them."""
+    from safetensors.torch import load_file
+
+    run = made_run("resnet-8", tmp_path)
+    lines = export_run(run, tmp_path / "net.safetensors", "akamaster")
+    foreign.akamaster().load_state_dict(load_file(tmp_path / "net.safetensors"))
+    assert "its resnet8() loads what safetensors.torch.load_file gives" in str(lines[1])
 
 
 def test_unknown_endings_and_styles(tmp_path: Path):

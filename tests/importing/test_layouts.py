@@ -198,15 +198,6 @@ def refusal(net_or_state, tmp_path: Path, **options) -> str:
     return str(refused.value)
 
 
-def test_pre_activation_nets_are_refused(tmp_path: Path):
-    """kuangliu's PreActResNet, told by BNs as wide as their block's input."""
-    assert refusal(foreign.preact(), tmp_path) == (
-        "net.pth: this is a pre-activation net (He et al. 2016, arXiv:1603.05027: BN and ReLU come "
-        "before the convolutions): not one of the families here, which are those of "
-        "arXiv:1512.03385"
-    )
-
-
 def test_weiaicunzais_pre_activation_net_is_refused(tmp_path: Path):
     """Its blocks are `stage1.0.residual.0 ...`."""
     state = {"pre.0.weight": torch.zeros(8, 3, 3, 3), "stage1.0.residual.0.weight": torch.ones(8)}
@@ -225,7 +216,7 @@ def test_some_projections_fit_no_option(tmp_path: Path):
     kept = {k: v for k, v in state.items() if not k.startswith("layer3.0.downsample")}
     assert refusal(kept, tmp_path) == (
         "net.pth: option A expected 0 projection weights, option B expected 2 projection weights, "
-        "option C expected 3 projection weights; found 1 (stage2.block1)"
+        "option C expected 3 projection weights; found 1 (layer2.0.downsample.0)"
     )
 
 

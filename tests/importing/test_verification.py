@@ -10,17 +10,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 from typer.testing import CliRunner
 
 from analysis.cli import app
 from analysis.data import Images, load_images
-from analysis.errors import ImportRefused
+from analysis.errors import ImportRefused, RunError
 from analysis.importing import Imported, import_checkpoint
 from analysis.spec import DataSpec
 from analysis.text import language
+from analysis.weights import load_net
 from tests.importing import foreign
+from tests.importing.twins import OPTION_A, option_a_net
 
 pytestmark = pytest.mark.slow
 
@@ -69,7 +72,9 @@ def error_of(net: nn.Module, images: Images) -> float:
     return 100 * float(wrong.double().mean())
 
 
-def imported(net: nn.Module, tmp_path: Path, normalization: str = "half", **beside) -> Imported:
+def imported(
+    net: nn.Module, tmp_path: Path, normalization: str | None = "half", **beside
+) -> Imported:
     """Through a file with these facts beside the weights, measured on the digits."""
     torch.save({"net": net.state_dict(), **beside}, tmp_path / "net.pth")
     return import_checkpoint(
@@ -116,8 +121,9 @@ def test_a_claim_that_is_off_by_more_than_a_point_is_warned_of(images: Images, t
     assert result.measured is not None
     assert str(warning) == (
         f"its error here is {result.measured.error:.2f} % over {len(images.test):,} images, but "
-        f"the file claims {115 - accuracy:.2f} % (acc): the normalization or the data are probably "
-        "not those of its training, or the net is of the other kind (plain or residual)"
+        f"the file claims {115 - accuracy:.2f} % (acc): no other known normalization and no "
+        "other reading of its weights comes nearer, so these are probably not the images of its "
+        "training, or not as it was given them (size, crop, colours, order of the classes)"
     )
     assert result.run.config.origin.warnings == (str(warning),)
 
@@ -147,6 +153,113 @@ def test_without_a_pool_nothing_is_said(images: Images, tmp_path: Path):
     result = imported(net, tmp_path)
     assert result.run.net == "resnet-18-w8-B"
     assert result.warnings == ()
+
+
+@pytest.mark.parametrize("option", OPTION_A)
+def test_images_tell_where_option_a_puts_its_zeros(option: str, images: Images, tmp_path: Path):
+    """Both sides or after: the error decides, and it is the repository's own."""
+    option_a, name = OPTION_A[option]
+    net = fitted(option_a_net(option_a), images)
+    result = imported(net, tmp_path)
+    assert result.run.net == name
+    assert result.measured is not None
+    assert result.measured.error == pytest.approx(error_of(net, images), abs=0.3)
+
+
+def test_images_tell_the_normalization(images: Images, tmp_path: Path):
+    """Of all that are known; the layout's repository uses another, and is not asked."""
+    net = fitted(foreign.kuangliu(), images)
+    result = imported(net, tmp_path, None)
+    assert result.run.config.normalization["name"] == "half"
+    assert result.measured is not None
+    assert result.measured.error == pytest.approx(error_of(net, images), abs=0.3)
+    (note,) = result.run.config.origin.notes
+    assert note.startswith("normalization half was taken: ")
+    assert "cifar10 " in note
+
+
+def test_a_claim_tells_the_normalization(images: Images, tmp_path: Path):
+    """The one that meets it."""
+    net = fitted(foreign.kuangliu(), images)
+    result = imported(net, tmp_path, None, acc=100 - error_of(net, images))
+    assert result.run.config.normalization["name"] == "half"
+    assert result.warnings == ()
+
+
+def test_images_that_tell_nothing_leave_it_open(images: Images, tmp_path: Path):
+    """A net that knows nothing: all are as bad, so it is asked for, with what was tried."""
+    torch.save(
+        foreign.shaken(foreign.torchvision_like(classes=10)).state_dict(), tmp_path / "n.pth"
+    )
+    with pytest.raises(ImportRefused, match="and the images don't tell"):
+        import_checkpoint(tmp_path / "n.pth", tmp_path / "runs", data=DIGITS)
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("scale", [1, 255])
+def test_the_files_own_mean_and_deviation_come_first(scale: int, images: Images, tmp_path: Path):
+    """Sequential(Normalize, net): buffers beside the weights, in 0..1 or 0..255."""
+    net = fitted(foreign.kuangliu(), images)
+    state = {f"1.{key}": value for key, value in net.state_dict().items()}
+    state |= {"0.mean": torch.full((1, 3, 1, 1), 0.5 * scale)}
+    state |= {"0.std": torch.full((1, 3, 1, 1), 0.5 * scale)}
+    torch.save(state, tmp_path / "net.pth")
+    result = import_checkpoint(tmp_path / "net.pth", tmp_path / "runs", data=DIGITS)
+    assert result.measured is not None
+    assert result.measured.error == pytest.approx(error_of(net, images), abs=0.3)
+    assert result.warnings == ()
+
+
+def test_without_images_it_is_open_and_not_guessed(tmp_path: Path):
+    """Closed-form responses need none; a picture can't be shown to it before it is known."""
+    torch.save(foreign.shaken(foreign.torchvision_like()).state_dict(), tmp_path / "net.pth")
+    result = import_checkpoint(tmp_path / "net.pth", tmp_path / "runs")
+    assert result.inspection.usual is None, "a 7x7 stem with ten classes says nothing of CIFAR"
+    assert result.run.config.normalization == {"name": "unknown"}
+    assert set(result.run.responses()["source"]) == {"closed_form"}
+    assert "how its input was normalized is not known" in str(result.notes[-1])
+    with pytest.raises(RunError, match="without knowing how its input was normalized"):
+        load_net(result.run)
+
+
+def test_the_training_images_of_a_folder_are_not_decoded(tmp_path: Path, monkeypatch):
+    """They are none: only test images are asked for."""
+    monkeypatch.setenv("RESIDUAL_LENS_CACHE", str(tmp_path / "cache"))
+    for split, data in (("test", True), ("train", False)):
+        for label in range(10):
+            folder = tmp_path / "images" / split / str(label)
+            folder.mkdir(parents=True)
+            if data:
+                Image.new("RGB", (32, 32), (25 * label, 0, 0)).save(folder / "a.png")
+            else:
+                (folder / "a.png").write_bytes(b"no picture")
+    torch.save(foreign.shaken(foreign.kuangliu()).state_dict(), tmp_path / "net.pth")
+    data = DataSpec.parse(f"folder:{tmp_path / 'images'}")
+    result = import_checkpoint(
+        tmp_path / "net.pth", tmp_path / "runs", data=data, normalization="none"
+    )
+    assert result.measured is not None
+    assert result.measured.n_images == 10
+    recorded = result.run.config.images
+    assert recorded is not None
+    assert (recorded.n_train, recorded.fingerprint[:5]) == (0, "test:")
+    for label in range(10):
+        Image.new("RGB", (32, 32)).save(tmp_path / "images" / "train" / str(label) / "a.png")
+    assert load_images(data).has_fingerprint(recorded.fingerprint)
+
+
+def test_progress_is_told(images: Images, tmp_path: Path):
+    """Steps by name, up to their ends."""
+    torch.save(fitted(foreign.kuangliu(), images).state_dict(), tmp_path / "net.pth")
+    told: dict[str, tuple[int, int]] = {}
+    import_checkpoint(
+        tmp_path / "net.pth", tmp_path / "runs", data=DIGITS,
+        progress=lambda what, done, total: told.update({str(what): (done, total)}),
+    )  # fmt: skip
+    assert set(told) == {
+        "trying what its weights don't tell", "measuring its error", "recording its responses",
+    }  # fmt: skip
+    assert all(done == total for done, total in told.values())
 
 
 def test_the_page_reads_chinese_and_the_disk_english(images: Images, tmp_path: Path):
