@@ -139,7 +139,7 @@ class Run:
     def stamp(self) -> tuple[int, ...]:
         """Changes when any of the run's tables or its status changes: a key for caches."""
         names = [files.STATUS, *(files.table_file(table) for table in tables.SCHEMAS)]
-        return tuple(_mtime(self.path / name) for name in names)
+        return tuple(mtime(self.path / name) for name in names)
 
     def _table(self, table: str) -> pd.DataFrame:
         try:
@@ -256,7 +256,8 @@ def read_table(path: Path, table: str) -> pd.DataFrame:
     return tables.conform(frame, table, path.name)
 
 
-def _mtime(path: Path) -> int:
+def mtime(path: Path) -> int:
+    """When a file changed, in nanoseconds; 0 where there is none."""
     try:
         return path.stat().st_mtime_ns
     except OSError:

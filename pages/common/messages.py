@@ -80,7 +80,7 @@ def name_unfinished(runs: Sequence[Comparable]) -> None:
             run=labels[run.id], state=state_word(run.state), epoch=run.status.epoch, total=total
         )
         for run in runs
-        if isinstance(run, Run) and run.state != "finished" and (total := run.status.epochs_total)
+        if run.status and run.state != "finished" and (total := run.status.epochs_total)
     ]
     if lines:
         st.caption("  \n".join(lines))
