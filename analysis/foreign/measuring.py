@@ -23,7 +23,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from analysis import tables
 from analysis.errors import SpecError
-from analysis.foreign.running import Batch, Executing, as_batch, run, undisturbed, unwrapped
+from analysis.foreign.running import (
+    Batch,
+    Executing,
+    as_batch,
+    run,
+    takes,
+    undisturbed,
+    unwrapped,
+)
 from analysis.foreign.shortcuts import Residuals, Shortcut, find_in
 from analysis.foreign.tracing import ADDITIONS
 from analysis.responses import Recorder, Recording
@@ -62,7 +70,7 @@ def observe_with(
     module: nn.Module, batches: Any, epoch: int = 0, known: Residuals | None = None
 ) -> tuple[Recording, Residuals]:
     """`observe` of a module that is unwrapped, and its shortcuts, to be given the next time."""
-    given = (as_batch(module, batch) for batch in _split(batches))
+    given = (as_batch(module, batch) for batch in _split(module, batches))
     first = next(given, None)
     if first is None:
         raise SpecError("there are no batches to observe the module over")
@@ -90,10 +98,17 @@ def observe_with(
     return recording, shortcuts
 
 
-def _split(batches: Any) -> Iterable[Any]:
+def _split(module: nn.Module, batches: Any) -> Iterable[Any]:
     if isinstance(batches, Tensor):
         return batches.split(RECORD_BATCH)
+    if isinstance(batches, tuple) and not takes(module, batches) and _are_alike(batches):
+        return batches  # as `tensor.split` gives them
     return [batches] if isinstance(batches, Mapping | tuple) else batches
+
+
+def _are_alike(parts: tuple[Any, ...]) -> bool:
+    shapes = {part.shape[1:] if isinstance(part, Tensor) else None for part in parts}
+    return len(shapes) == 1 and None not in shapes and () not in shapes
 
 
 def _again(first: Batch, others: Iterator[Batch]) -> Iterator[Batch]:

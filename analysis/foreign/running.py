@@ -123,7 +123,7 @@ def as_batch(module: nn.Module, given: Any) -> Batch:
     if isinstance(given, Mapping):
         batch = Batch((), dict(given))
     elif isinstance(given, tuple | list):
-        batch = Batch(tuple(given) if _takes(module, given) else tuple(given[:1]), {})
+        batch = Batch(tuple(given) if takes(module, given) else tuple(given[:1]), {})
     else:
         batch = Batch((given,), {})
     if not any(_is_tensor(leaf) for leaf in tree_leaves((batch.args, batch.kwargs))):
@@ -145,7 +145,8 @@ def as_batch(module: nn.Module, given: Any) -> Batch:
     return Batch(tree_map(move, batch.args), tree_map(move, batch.kwargs))
 
 
-def _takes(module: nn.Module, arguments: Any) -> bool:
+def takes(module: nn.Module, arguments: Any) -> bool:
+    """Whether the module's forward takes as many arguments."""
     try:
         inspect.signature(module.forward).bind(*arguments)
     except TypeError:
