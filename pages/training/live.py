@@ -205,6 +205,8 @@ def _figures(running: Sequence[Comparable], everything: list[Run]) -> None:
         shown.figure(*drawn[0], "train_errors", reading)
     with responses:
         reading = _("In closed form from the BN parameters, after each run's last whole epoch.")
+        if not any(isinstance(run, Run) for run in picked):
+            reading = _("As measured by each program's last probe.")
         shown.figure(*drawn[1], "train_responses", reading)
 
 
