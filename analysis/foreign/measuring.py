@@ -118,25 +118,27 @@ def _again(first: Batch, others: Iterator[Batch]) -> Iterator[Batch]:
 
 @dataclass
 class _Sums:
-    """Of one shortcut: |x|^2, |F|^2 and x.F of every image, and how many elements an image has."""
+    """Of one shortcut, by image: |x|^2, |F|^2, x.F, and the cosine to the stage's first x."""
 
     shortcut: Shortcut
     waiting: list[Tensor] = field(default_factory=list)
     images: list[np.ndarray] = field(default_factory=list)
     elements: int = 0
 
-    def take(self, x: Tensor, f: Tensor, samples: int) -> None:
-        flat_x, flat_f = _by_sample(x, samples), _by_sample(f, samples)
-        xx = torch.linalg.vector_norm(flat_x, dim=1).square()
-        ff = torch.linalg.vector_norm(flat_f, dim=1).square()
-        self.waiting.append(torch.stack([xx, ff, torch.linalg.vecdot(flat_x, flat_f)]))
+    def take(self, x: Tensor, f: Tensor, first: Tensor | None) -> None:
+        """Flat x and F of every image, and the x of the stage's first block where it is alike."""
+        xx = torch.linalg.vector_norm(x, dim=1).square()
+        ff = torch.linalg.vector_norm(f, dim=1).square()
+        alike = first is not None and first.shape == x.shape
+        drift = torch.cosine_similarity(x, first) if alike else torch.full_like(xx, math.nan)
+        self.waiting.append(torch.stack([xx, ff, torch.linalg.vecdot(x, f), drift]))
         self.elements += x.numel()
 
     def row(self, epoch: int) -> dict[str, Any] | None:
         """Of the `refinement` table, with how ratio and cosine are spread over images."""
         if not self.images:
             return None
-        xx, ff, xf = np.concatenate(self.images, axis=1)
+        xx, ff, xf, drift = np.concatenate(self.images, axis=1)
         with np.errstate(divide="ignore", invalid="ignore"):
             ratios = np.sqrt(ff / xx)
             lengths = np.sqrt(np.clip(xx * (xx + 2 * xf + ff), 0, None))
@@ -151,7 +153,7 @@ class _Sums:
             "stage": self.shortcut.stage, "block": self.shortcut.block,
             "rms_x": rms_x, "rms_f": rms_f, "ratio": rms_f / rms_x if rms_x else math.inf,
             "cosine": float(cosines.mean()), "n_images": len(xx),
-            **spread, "within": self.shortcut.within,
+            **spread, "drift": float(np.median(drift)), "within": self.shortcut.within,
         }  # fmt: skip
 
 
@@ -209,6 +211,7 @@ class _Measurer(TorchDispatchMode):
         self._kinds: dict[Any, str] = {}
         self._executing: Executing
         self._samples = 0
+        self._first: Tensor | None = None  # x of the stage's first block, during a pass
 
     def norms(self, module: nn.Module) -> ExitStack:
         """Hooks on the normalizations that are no BN."""
@@ -264,11 +267,16 @@ class _Measurer(TorchDispatchMode):
             return
         a, b = args[0], args[1]
         b = b if kwargs.get("alpha", 1) == 1 else b * kwargs["alpha"]
-        x, f = (a, b) if sums.shortcut.x_first else (b, a)
-        sums.take(x, f, self._samples)
+        x, f = (_by_sample(one, self._samples) for one in (a, b))
+        x, f = (x, f) if sums.shortcut.x_first else (f, x)
+        outer = not sums.shortcut.within
+        if outer and sums.shortcut.block == 1:
+            self._first = x.clone()  # an in-place sum may overwrite it
+        sums.take(x, f, self._first if outer else None)
 
     def collect(self) -> None:
         """After a forward pass: bring its few numbers to the host."""
+        self._first = None
         for sums in self._sums.values():
             sums.images += [waiting.cpu().double().numpy() for waiting in sums.waiting]
             sums.waiting.clear()

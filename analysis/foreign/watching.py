@@ -176,7 +176,8 @@ class Watch:
         recording, self._shortcuts = observe_with(model, batches, at, self._shortcuts)
         if self._writer is not None:
             self._writer.append("responses", recording.responses)
-            self._writer.append("refinement", recording.refinement)
+            refined = recording.refinement.assign(iteration=self.iteration)
+            self._writer.append("refinement", refined)
             if recording.points is not None:
                 self._writer.append("points", recording.points)
             self._tell()

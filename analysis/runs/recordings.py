@@ -61,6 +61,15 @@ _ROWS = {
 }
 """What tells a table's rows apart; one that was measured again has its last value."""
 
+PROBE_BLOCKS = [
+    "epoch", "iteration", "block_name", "order", "stage", "block", "rms_x", "rms_f", "ratio",
+    "ratio_low", "ratio_high", "cosine", "cosine_low", "cosine_high", "drift", "n_images",
+]  # fmt: skip
+PROBES = [
+    "epoch", "iteration", "layer", "order", "stage", "block", "conv", "kernel", "std", "mean",
+    "zeros", "grad_norm", "weight_norm", "n_images",
+]  # fmt: skip
+
 
 @dataclass(frozen=True)
 class SavedRecording:
@@ -126,9 +135,21 @@ class SavedRecording:
         """A row a shortcut and epoch. Raises RunDamaged.
 
         More than a run's: `ratio_median`, `ratio_low` (5 %), `ratio_high` (95 %) over images, the
-        same of the cosine, and `within`.
+        same of the cosine, `drift`, `iteration`, and `within`.
         """
         return self._latest("refinement")
+
+    def probe_blocks(self) -> pd.DataFrame:
+        """As a run's: medians over images, by probe of a watched training. Raises RunDamaged."""
+        table = self.refinement()
+        if self.status is None or "iteration" not in table:
+            return pd.DataFrame(columns=PROBE_BLOCKS)
+        medians = {"ratio": table["ratio_median"], "cosine": table["cosine_median"]}
+        return table.assign(**medians)[PROBE_BLOCKS]
+
+    def probes(self) -> pd.DataFrame:
+        """Always empty: `points` has what there is of a foreign module."""
+        return pd.DataFrame(columns=PROBES)
 
     def points(self) -> pd.DataFrame:
         """A row a normalization that is no BN, or activation, and epoch. Raises RunDamaged."""

@@ -53,6 +53,7 @@ def test_refinement_equals_a_float64_reference(inplace: bool):
     assert row["n_images"] == 12
     assert row["ratio"] == pytest.approx(ratio, rel=1e-5)
     assert row["cosine"] == pytest.approx(cosines.mean().item(), rel=1e-5)
+    assert row["drift"] == pytest.approx(1.0)  # the first of its stage
     for name, values in (("ratio", ratios), ("cosine", cosines)):
         for part, share in (("low", 0.05), ("median", 0.5), ("high", 0.95)):
             expected = values.quantile(share).item()
@@ -178,6 +179,10 @@ def test_a_recording_with_refinement_opens_in_compare(tmp_path: Path):
             found.refinement["ratio"].tolist()
         )
         assert read.refinement().columns[:10].tolist() == tables.names("refinement")
+    assert saved[0].probe_blocks().empty  # measured once: of no moment of a training
+    blocks = saved[0].refinement()
+    assert blocks["drift"].between(-1, 1 + 1e-6).all()
+    assert blocks["drift"].tolist()[::2] == pytest.approx([1.0] * 4)  # of each stage the first
     assert saved[0].responses()["kernel_shape"].tolist()[:2] == ["7x7", "3x3"]
     assert len(saved[1].points()) == 25
     run = load_run(write_run(tmp_path, "resnet-8"))

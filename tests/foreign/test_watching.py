@@ -87,6 +87,9 @@ def test_a_watched_loop_is_a_recording_with_history(tmp_path: Path):
     assert found.refinement().groupby("epoch")["block_name"].agg(list).to_dict() == {
         epoch: ["1", "2"] for epoch in range(4)
     }
+    blocks = found.probe_blocks()
+    assert blocks.groupby("epoch")["iteration"].max().tolist() == [0, 3, 6, 9]
+    assert blocks["ratio"].tolist() == found.refinement()["ratio_median"].tolist()
     assert found.responses().groupby("epoch")["layer"].agg(list)[3] == ["1.conv", "2.conv"]
     assert set(found.points()["kind"]) == {"activation"}
 
