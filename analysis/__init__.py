@@ -2,7 +2,8 @@
 
 The way of the data is one line: data -> nets -> training -> run on disk -> tables -> figures ->
 page. `spec`, `plan`, `errors`, `tables`, `runs`, `jobs`, `figures` and `claims` import without
-torch. For modules of your own: `from analysis import find_residuals, observe, watch`.
+torch. For modules of your own: `from analysis import find_residuals, observe, watch`; in a
+notebook: `compare` and `refinement`.
 """
 
 from __future__ import annotations
@@ -14,17 +15,20 @@ if TYPE_CHECKING:
     from analysis.foreign.measuring import observe
     from analysis.foreign.shortcuts import find_residuals
     from analysis.foreign.watching import watch
+    from analysis.notebook import compare, refinement
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "find_residuals", "observe", "watch"]
+__all__ = ["__version__", "compare", "find_residuals", "observe", "refinement", "watch"]
 
 _LAZY = {
     "find_residuals": "analysis.foreign.shortcuts",
     "observe": "analysis.foreign.measuring",
     "watch": "analysis.foreign.watching",
+    "compare": "analysis.notebook",
+    "refinement": "analysis.notebook",
 }
-"""They load torch, which nothing else here may: imported when asked for."""
+"""Imported when asked for: the first three load torch, which `import analysis` may not."""
 
 
 def __getattr__(name: str) -> Any:

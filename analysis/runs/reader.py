@@ -16,6 +16,7 @@ from analysis.errors import RunDamaged, RunError
 from analysis.runs import files
 from analysis.runs.format import RunConfig, RunStatus, State
 from analysis.runs.liveness import is_locked
+from analysis.runs.words import as_html, percent
 from analysis.spec import Kind, Recipe
 from analysis.text import Message
 
@@ -135,6 +136,17 @@ class Run:
     def refinement(self) -> pd.DataFrame:
         """A row a block and epoch; empty for plain nets. Raises RunDamaged."""
         return self._table("refinement")
+
+    def _repr_html_(self) -> str:
+        return as_html(
+            self.net,
+            {
+                "id": self.id, "recipe": self.recipe, "data": self.data_title,
+                "state": self.state, "epochs": self.status.epoch,
+                "training error": percent(self.status.train_error),
+                "test error": percent(self.status.test_error),
+            },
+        )  # fmt: skip
 
     def stamp(self) -> tuple[int, ...]:
         """Changes when any of the run's tables or its status changes: a key for caches."""

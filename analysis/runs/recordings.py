@@ -26,6 +26,7 @@ from analysis.runs import files, reader
 from analysis.runs.format import RunStatus, State, now
 from analysis.runs.liveness import is_locked
 from analysis.runs.reader import DamagedRun, Run, mtime, read_table
+from analysis.runs.words import as_html, percent
 
 RECORDING = "recording.json"
 PROGRESS = "progress.json"
@@ -154,6 +155,19 @@ class SavedRecording:
     def points(self) -> pd.DataFrame:
         """A row a normalization that is no BN, or activation, and epoch. Raises RunDamaged."""
         return self._latest("points")
+
+    def _repr_html_(self) -> str:
+        facts: dict[str, object] = {
+            "id": self.id, "module": self.info.module, "data": self.data_title,
+            "parameters": self.info.parameters,
+        }  # fmt: skip
+        if self.status is not None:
+            facts |= {
+                "state": self.state, "epochs": self.status.epoch,
+                "training error": percent(self.status.train_error),
+                "test error": percent(self.status.test_error),
+            }  # fmt: skip
+        return as_html(self.net, facts)
 
     def stamp(self) -> tuple[int, ...]:
         """Changes when a table or the status changes: a key for caches."""

@@ -259,3 +259,35 @@ def test_sigterm_leaves_an_interrupted_or_cancelled_one(tmp_path: Path):
     process.wait()
     process.stdout.close()
     assert only(tmp_path).state == "interrupted"
+
+
+RANKS = """
+import sys, torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+from analysis import watch
+torch.distributed.init_process_group("gloo")
+model = DistributedDataParallel(nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)))
+optimizer = torch.optim.SGD(model.parameters(), 0.1)
+with watch(model, name="ranks", folder=sys.argv[1]) as run:
+    model(torch.rand(4, 4)).sum().backward()
+    optimizer.step()
+    run.log(train_error=1.0)
+    run.probe(torch.rand(4, 4))
+torch.distributed.destroy_process_group()
+"""
+
+
+def test_torchrun_with_two_processes(tmp_path: Path):
+    """DistributedDataParallel on two ranks: one recording, probed without the wrapper."""
+    script = tmp_path / "loop.py"
+    script.write_text(RANKS, encoding="utf-8")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    done = subprocess.run(
+        [*command, script, tmp_path / "runs"], cwd=ROOT, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = only(tmp_path / "runs")
+    assert (found.state, found.history()["iteration"].tolist()) == ("finished", [1])
+    assert found.responses()["layer"].tolist() == ["0"]
