@@ -14,7 +14,7 @@ TEXT = (Path(__file__).parents[2] / "docs" / "own-nets.md").read_text(encoding="
 
 def test_the_three_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """torchvision's resnet50 and a ViT: found, measured, saved, and both open."""
-    start = TEXT.index("    import torch, torchvision\n    from analysis import find_residuals")
+    start = TEXT.index("    import torch\n    import torchvision\n    from analysis")
     code = textwrap.dedent(TEXT[start : TEXT.index("Both open in Compare", start)])
     code = code.replace("8, 3, 224, 224", "2, 3, 32, 32").replace(
         "vit_b_16(weights=None)", "vit_b_16(weights=None, image_size=32)"
