@@ -101,14 +101,17 @@ def observe_with(
 def _split(module: nn.Module, batches: Any) -> Iterable[Any]:
     if isinstance(batches, Tensor):
         return batches.split(RECORD_BATCH)
-    if isinstance(batches, tuple) and not takes(module, batches) and _are_alike(batches):
-        return batches  # as `tensor.split` gives them
+    if isinstance(batches, tuple) and _are_batches(module, batches):
+        return batches
     return [batches] if isinstance(batches, Mapping | tuple) else batches
 
 
-def _are_alike(parts: tuple[Any, ...]) -> bool:
-    shapes = {part.shape[1:] if isinstance(part, Tensor) else None for part in parts}
-    return len(shapes) == 1 and None not in shapes and () not in shapes
+def _are_batches(module: nn.Module, parts: tuple[Any, ...]) -> bool:
+    """Whether a tuple is as `tensor.split` gives it, and not the arguments of one call."""
+    shapes = {part.shape[1:] if isinstance(part, Tensor) else () for part in parts}
+    if len(shapes) != 1 or () in shapes or not takes(module, parts[:1]):
+        return False
+    return not takes(module, parts) or len(next(iter(shapes))) == 3  # images, all of one size
 
 
 def _again(first: Batch, others: Iterator[Batch]) -> Iterator[Batch]:

@@ -152,6 +152,13 @@ def test_dictionaries_tuples_tokens_and_loaders():
         torch.utils.data.TensorDataset(torch.rand(5, 4, 8, 8), torch.zeros(5)), batch_size=2
     )
     assert observe(Block(True), loader).refinement["n_images"].tolist() == [5]
+
+    class Masked(Block):
+        def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+            return super().forward(x if mask is None else x * mask)
+
+    halves = torch.rand(6, 4, 8, 8).split(3)  # two batches, no image and mask
+    assert observe(Masked(True), halves).refinement["n_images"].tolist() == [6]
     with pytest.raises(SpecError, match="there are no batches"):
         observe(Block(True), [])
 
