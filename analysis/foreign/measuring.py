@@ -132,8 +132,10 @@ class _Sums:
         """Flat x and F of every image, and the x of the stage's first block where it is alike."""
         xx = torch.linalg.vector_norm(x, dim=1).square()
         ff = torch.linalg.vector_norm(f, dim=1).square()
-        alike = first is not None and first.shape == x.shape
-        drift = torch.cosine_similarity(x, first) if alike else torch.full_like(xx, math.nan)
+        drift = torch.full_like(xx, math.nan)
+        if first is not None and first.shape == x.shape:
+            lengths = torch.linalg.vector_norm(first, dim=1) * xx.sqrt()
+            drift = torch.linalg.vecdot(x, first) / lengths
         self.waiting.append(torch.stack([xx, ff, torch.linalg.vecdot(x, f), drift]))
         self.elements += x.numel()
 
