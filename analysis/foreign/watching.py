@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 from weakref import WeakKeyDictionary
 
-import pandas as pd
 import psutil
 import torch
 from torch import nn
@@ -145,15 +144,13 @@ class Watch:
         """
         self.epoch = self.epoch + 1 if epoch is None else int(epoch)
         known = tables.names("history")
-        row = dict.fromkeys(known, float("nan"))
-        row |= {
-            "epoch": self.epoch, "iteration": self.iteration,
-            "wall_seconds": time.monotonic() - self._began,
+        row: dict[str, float] = {
+            "iteration": self.iteration, "wall_seconds": time.monotonic() - self._began,
         }  # fmt: skip
         row |= {name: _number(value) for name, value in values.items() if name in known}
         if self._writer is not None:
-            self._writer.append("history", pd.DataFrame([row]))
-        errors = {n: row[n] for n in ("train_error", "test_error") if row[n] == row[n]}
+            self._writer.log(self.epoch, row)
+        errors = {n: row[n] for n in ("train_error", "test_error") if n in row}
         self._tell(True, **errors)
         unknown = [name for name in values if name not in known]
         if unknown:

@@ -125,8 +125,7 @@ class SavedRecording:
 
     def history(self) -> pd.DataFrame:
         """A row an epoch, of what was logged; empty where nothing was trained. Raises RunDamaged"""
-        table = self._table("history")
-        return table.groupby("epoch", as_index=False).last()[list(table.columns)]
+        return self._table("history")
 
     def responses(self) -> pd.DataFrame:
         """A row a layer, epoch and source; empty without BN. Raises RunDamaged."""

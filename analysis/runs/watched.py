@@ -1,6 +1,6 @@
 """Writing a recording that grows: of a training loop that is not ours, or all of a log at once.
 
-Tables are only ever appended to, so that a kill loses nothing that was logged; the process that
+Every file is whole at every moment, so that a kill loses nothing that was logged; the process that
 writes holds the lock, as a run's trainer does, so that one that died shows as interrupted.
 """
 
@@ -35,6 +35,26 @@ class RecordingWriter:
         self.status = status
         self._lock = lock
         self._columns: dict[str, list[str]] = {}
+        self._epochs: dict[int, dict[str, float]] = {}
+
+    def log(self, epoch: int, values: dict[str, float]) -> None:
+        """Add a row to the history, or values to the row of an epoch that is there.
+
+        Raises:
+            RunError: no space, no permission.
+        """
+        new = epoch > max(self._epochs, default=-1)
+        self._epochs[epoch] = {**self._epochs.get(epoch, {}), **values}
+        if new:
+            self.append("history", self._history([epoch]))
+            return
+        table = self._history(sorted(self._epochs))
+        path = self.path / files.table_file("history")
+        files.write_whole(path, lambda temporary: table.to_csv(temporary, index=False))
+
+    def _history(self, epochs: list[int]) -> pd.DataFrame:
+        rows = [{"epoch": epoch, **self._epochs[epoch]} for epoch in epochs]
+        return pd.DataFrame(rows).reindex(columns=tables.names("history"))
 
     def append(self, table: str, rows: pd.DataFrame) -> None:
         """Add rows to a table of `analysis.tables`, with the columns that its first rows had.
