@@ -143,13 +143,13 @@ class SavedRecording:
         """As a run's: medians over images, by probe of a watched training. Raises RunDamaged."""
         table = self.refinement()
         if self.status is None or "iteration" not in table:
-            return pd.DataFrame(columns=PROBE_BLOCKS)
+            return _empty(PROBE_BLOCKS)
         medians = {"ratio": table["ratio_median"], "cosine": table["cosine_median"]}
         return table.assign(**medians)[PROBE_BLOCKS]
 
     def probes(self) -> pd.DataFrame:
         """Always empty: `points` has what there is of a foreign module."""
-        return pd.DataFrame(columns=PROBES)
+        return _empty(PROBES)
 
     def points(self) -> pd.DataFrame:
         """A row a normalization that is no BN, or activation, and epoch. Raises RunDamaged."""
@@ -178,6 +178,11 @@ class SavedRecording:
 
     def _table(self, table: str) -> pd.DataFrame:
         return read_table(self.path / files.table_file(table), table)
+
+
+def _empty(columns: list[str]) -> pd.DataFrame:
+    words = ("block_name", "layer")
+    return pd.DataFrame({n: pd.Series(dtype="str" if n in words else "float64") for n in columns})
 
 
 Comparable = Run | SavedRecording
