@@ -109,7 +109,11 @@ def _table(table: pd.DataFrame) -> str:
 
 def _origin(run: Comparable) -> str:
     if isinstance(run, SavedRecording):
-        words = _("a recording of layer responses: no net, no history")
+        words = (
+            _("a recording of layer responses: no net, no history")
+            if run.has_no_history
+            else _("a recording of a training elsewhere: no net that could be built again")
+        )
         return f"<p>{html.escape(run.id)}<br>{html.escape(words)}</p>"
     machine = ", ".join(str(value) for value in run.status.machine.values())
     facts = [run.id, run.config.command, machine]

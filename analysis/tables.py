@@ -184,12 +184,26 @@ PROBE_BLOCKS = (
 )
 """One row per block and probe, of nets with shortcuts."""
 
+POINTS = (
+    Column("epoch", "int64", "", "as in history"),
+    Column("point", "str", "", "path of the module; #2: its second such point in a pass"),
+    Column("order", "int64", "", "position in the pass, from 1"),
+    Column("kind", "str", "", "norm: a normalization that is no BN; activation"),
+    Column("what", "str", "", "the norm's class, or the activation"),
+    Column("std", "float64", "", "standard deviation of a norm's output over all its elements"),
+    Column("mean", "float64", "", "mean of a norm's output over all its elements"),
+    Column("zeros", "float64", "", "share 0..1 of exact zeros after an activation"),
+    Column("n_images", "int64", "", "images measured"),
+)
+"""Of recordings alone: what a foreign module has that is no layer response of Fig. 7."""
+
 SCHEMAS: dict[str, Table] = {
     "history": Table(HISTORY, increasing=True),
     "responses": Table(RESPONSES, at_the_end=lambda rows: rows["source"] == "measured"),
     "refinement": Table(REFINEMENT, at_the_end=lambda rows: rows["epoch"] >= 0),
     "probes": Table(PROBES),
     "probe_blocks": Table(PROBE_BLOCKS),
+    "points": Table(POINTS),
 }
 
 

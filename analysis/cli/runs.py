@@ -51,6 +51,11 @@ def list_command(
                 about += f"  ({run.recipe}: no training history)"
         elif isinstance(run, SavedRecording):
             about = f"recording   of layer responses of {run.net}: no net, no history"
+            if run.status is not None:
+                status = run.status
+                epochs = f"{status.epoch:>4}/{status.epochs_total or '-':<4}"
+                errors = f"{_percent(status.train_error)} {_percent(status.test_error)}"
+                about = f"{run.state:11} {epochs:9} {errors}  ({run.recipe} of {run.net})"
         else:
             about = f"damaged: {run.reason}"
         print(f"{run.id:{width}}  {about}")
@@ -102,11 +107,17 @@ def _summary(run) -> dict[str, Any]:
 
 
 def _recording(run) -> dict[str, Any]:
+    status = run.status
+    trained: dict[str, Any] = {
+        "state": run.recipe, "reason": "layer responses only: no net, no history",
+    } if status is None else {
+        "state": run.state, "reason": str(status.reason), "recipe": run.recipe,
+        "epoch": status.epoch, "train_error": status.train_error, "test_error": status.test_error,
+    }  # fmt: skip
     return {
         "id": run.id,
         "path": str(run.path),
-        "state": run.recipe,
-        "reason": "layer responses only: no net, no history",
+        **trained,
         "net": run.net,
         "module": run.info.module,
         "data": run.data_title,

@@ -91,12 +91,13 @@ def _net_and_training(run: Comparable) -> dict[str, Any]:
 
 
 def _recorded(run: SavedRecording) -> dict[str, Any]:
-    """What is known of a module of which there are responses alone."""
-    words = dict.fromkeys(("shortcut", "state"), "")
+    """What is known of a module that is no net of ours."""
+    trained = {"epochs": run.status.epoch, "state": run.state} if run.status else {"state": ""}
     return {
         **dict.fromkeys(_COUNTS),
-        **dict.fromkeys(("train_error", "train_error_clean", "test_error"), float("nan")),
-        **words,
+        **_final_errors(run),
+        "shortcut": "",
+        **trained,
         "parameters": run.info.parameters,
         "n_test": run.n_images or None,
         "recipe": run.recipe,
@@ -104,13 +105,13 @@ def _recorded(run: SavedRecording) -> dict[str, Any]:
     }
 
 
-def _final_errors(run: Run) -> dict[str, float]:
+def _final_errors(run: Comparable) -> dict[str, float]:
     """The last recorded value of each error; status.json's for a net without a history."""
     history = run.history()
     errors = {}
     for name in ("train_error", "train_error_clean", "test_error"):
         known = history[name].dropna()
-        last = getattr(run.status, name) if known.empty else known.iloc[-1]
+        last = getattr(run.status, name, None) if known.empty else known.iloc[-1]
         errors[name] = float("nan") if last is None else float(last)
     return errors
 
@@ -126,8 +127,11 @@ def comparability(runs: Sequence[Comparable]) -> dict[str, str]:
 
 def _difference(first: Comparable, run: Comparable) -> str:
     if isinstance(first, SavedRecording) or isinstance(run, SavedRecording):
-        same = first.id == run.id
-        return "" if same else _("a recording: nothing is known of its training")
+        if first.id == run.id:
+            return ""
+        if first.has_no_history or run.has_no_history:
+            return _("a recording: nothing is known of its training")
+        return _("trained elsewhere: its images and recipe are not known")
     if first.id == run.id:
         return ""
     (images, recipe), (other_images, other_recipe) = first.comparison_key, run.comparison_key

@@ -24,6 +24,7 @@ from analysis.runs.provenance import (
     Unknown,
     constructed,
 )
+from analysis.runs.words import as_html, percent
 from analysis.spec import Kind, Recipe
 from analysis.text import Message
 
@@ -200,10 +201,21 @@ class Run:
         """The `probe_blocks` table; empty for plain nets and where the run was made without."""
         return self.table("probe_blocks")
 
+    def _repr_html_(self) -> str:
+        return as_html(
+            self.net,
+            {
+                "id": self.id, "recipe": self.recipe, "data": self.data_title,
+                "state": self.state, "epochs": self.status.epoch,
+                "training error": percent(self.status.train_error),
+                "test error": percent(self.status.test_error),
+            },
+        )  # fmt: skip
+
     def stamp(self) -> tuple[int, ...]:
         """Changes when any of the run's tables or its status changes: a key for caches."""
         names = [files.STATUS, *(files.table_file(table) for table in tables.SCHEMAS)]
-        return tuple(_mtime(self.path / name) for name in names)
+        return tuple(mtime(self.path / name) for name in names)
 
     def table(self, table: str) -> pd.DataFrame:
         """Any table of `analysis.tables`; empty where the run has none. Raises RunDamaged."""
@@ -299,7 +311,8 @@ def load_or_damaged(path: Path) -> Run | DamagedRun:
         return DamagedRun(path, error.message)
 
 
-def _mtime(path: Path) -> int:
+def mtime(path: Path) -> int:
+    """When a file changed, in nanoseconds; 0 where there is none."""
     try:
         return path.stat().st_mtime_ns
     except OSError:

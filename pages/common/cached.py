@@ -24,7 +24,7 @@ from analysis.runs import (
 )
 from analysis.runs.checks import read_table
 from analysis.runs.files import CONFIG, MODEL, STATUS, table_file
-from analysis.runs.recordings import RECORDING, recording_or_damaged, recording_paths
+from analysis.runs.recordings import PROGRESS, RECORDING, recording_or_damaged, recording_paths
 from analysis.tables import SCHEMAS
 
 if TYPE_CHECKING:
@@ -83,15 +83,26 @@ def list_runs() -> tuple[list[Run], list[DamagedRun]]:
 def list_comparable() -> tuple[list[Comparable], list[DamagedRun]]:
     """All runs and after them recorded modules, and those of both that are damaged."""
     runs, damaged = list_runs()
-    found = [_load_recording(str(p), _stamp(p / RECORDING)) for p in recording_paths()]
-    recorded = [CachedRecording(r.path, r.info) for r in found if isinstance(r, SavedRecording)]
-    torn = [r for r in found if isinstance(r, DamagedRun)]
+    recorded, torn = list_recordings()
     made = [run for run in runs if not run.is_construction or run.state == "finished"]
     return [*made, *recorded], [*damaged, *torn]
 
 
+def list_recordings() -> tuple[list[SavedRecording], list[DamagedRun]]:
+    """All recorded modules, and the recordings that are damaged."""
+    whole: list[SavedRecording] = []
+    damaged: list[DamagedRun] = []
+    for path in recording_paths():
+        found = _load_recording(str(path), (_stamp(path / RECORDING), _stamp(path / PROGRESS)))
+        if isinstance(found, DamagedRun):
+            damaged.append(found)
+        else:
+            whole.append(CachedRecording(found.path, found.info, found.status))
+    return whole, damaged
+
+
 @st.cache_resource(max_entries=512, show_spinner=False)
-def _load_recording(path: str, stamp: Stamp) -> SavedRecording | DamagedRun:
+def _load_recording(path: str, stamps: tuple[Stamp, ...]) -> SavedRecording | DamagedRun:
     return recording_or_damaged(Path(path))
 
 
@@ -103,7 +114,7 @@ def _load(path: str, stamps: tuple[Stamp, ...]) -> Run | DamagedRun:
 @st.cache_resource(max_entries=128, show_spinner=False)
 def _read_table(path: str, table: str, stamp: Stamp) -> pd.DataFrame:
     frame = read_table(Path(path), table)
-    words = [name for name in ("layer", "source", "block_name") if name in frame]
+    words = [name for name in ("layer", "source", "block_name", "point") if name in frame]
     # 110 layers by 164 epochs by two sources: 36,000 rows with few words in them.
     return frame.astype(dict.fromkeys(words, "category"))
 

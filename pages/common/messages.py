@@ -75,7 +75,7 @@ def name_unfinished(runs: Sequence[Comparable]) -> None:
             run=labels[run.id], state=state_word(run.state), epoch=run.status.epoch, total=total
         )
         for run in runs
-        if isinstance(run, Run) and run.state != "finished" and (total := run.status.epochs_total)
+        if run.status and run.state != "finished" and (total := run.status.epochs_total)
     ]
     if lines:
         st.caption("  \n".join(lines))
@@ -95,7 +95,11 @@ def name_without_history(runs: Sequence[Comparable]) -> None:
     """Say which of them were not trained here, and what there is of each nevertheless."""
     labels = {style.run: style.label for style in run_styles(runs)}
     untrained = [run for run in runs if run.has_no_history and run.history().empty]
-    recorded = [labels[run.id] for run in untrained if isinstance(run, SavedRecording)]
+    recorded = [
+        labels[run.id]
+        for run in untrained
+        if isinstance(run, SavedRecording) and len(run.responses())
+    ]
     others = [labels[run.id] for run in untrained if not isinstance(run, SavedRecording)]
     if others:
         words = _(
@@ -109,3 +113,7 @@ def name_without_history(runs: Sequence[Comparable]) -> None:
             "without errors, history or weights, so the other pages can't open them."
         )
         st.caption(words.format(runs=", ".join(recorded)))
+    silent = [run for run in runs if isinstance(run, SavedRecording) and run.responses().empty]
+    if silent:
+        words = _("{runs}: no layer responses, which are those of BN layers (section 4.2).")
+        st.caption(words.format(runs=", ".join(labels[run.id] for run in silent)))

@@ -6,6 +6,7 @@ keeps its scroll and selections; figures are built again only when their tables 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
@@ -13,14 +14,14 @@ import streamlit as st
 from analysis import figures, jobs
 from analysis.errors import RunDamaged
 from analysis.jobs.queue import LOG
-from analysis.runs import Run, default_folder
+from analysis.runs import Comparable, Run, SavedRecording, default_folder
 from analysis.runs.files import CANCEL
 from analysis.runs.files import LOG as TRAIN_LOG
 from analysis.runs.resuming import is_resumable
 from analysis.text import Message, _
 from pages.common import cached, messages, pickers, state
 from pages.common import show as shown
-from pages.common.words import progress_words, share_done, state_word
+from pages.common.words import progress_words, share_done, state_word, watched_words
 from pages.training import actions
 
 REFRESH = 2.0
@@ -30,7 +31,7 @@ _STOPPED = ("cancelled", "failed", "interrupted")
 
 def show() -> None:
     """All of it; refreshed while there is something to see."""
-    active = bool(_active(cached.list_runs()[0]))
+    active = bool(_active(cached.list_runs()[0]) or _watched())
     st.fragment(_live, run_every=REFRESH if active else None)(active)
 
 
@@ -40,17 +41,25 @@ def _active(runs: list[Run]) -> list[Run]:
     ]
 
 
+def _watched() -> list[SavedRecording]:
+    """Training loops of other programs that are watched, and go on."""
+    return [one for one in cached.list_recordings()[0] if one.status and one.state == "running"]
+
+
 def _live(was_active: bool) -> None:
     everything = cached.list_runs()[0]
     mine = [run for run in everything if not run.bundled]
-    if bool(_active(mine)) != was_active:
+    watched = _watched()
+    if bool(_active(mine) or watched) != was_active:
         st.rerun()  # the whole page, to begin or to end refreshing
     running = [run for run in mine if run.state == "running"]
     waiting = sorted(filter(jobs.is_waiting, mine), key=jobs.queue_position)
     _running(running)
+    _show_watched(watched)
     _waiting(waiting)
     _stopped([run for run in mine if run.state in _STOPPED or _never_started(run)])
-    _figures([run for run in running if not run.is_construction], everything)
+    drawn = [*(run for run in running if not run.is_construction), *watched]
+    _figures(drawn, everything)
 
 
 def _never_started(run: Run) -> bool:
@@ -76,6 +85,22 @@ def _running(runs: list[Run]) -> None:
             if lines:
                 with st.expander(_("Log"), key=f"train_log_{run.id}"):
                     st.code(lines, None, wrap_lines=True)
+
+
+def _show_watched(recordings: list[SavedRecording]) -> None:
+    """What other programs train, which only they can stop."""
+    if recordings:
+        st.subheader(_("Training in other programs"))
+    for one in recordings:
+        with st.container(border=True, key=f"train_watched_{one.id}"):
+            title = messages.literal(one.net)
+            data = f" · {messages.literal(one.data_title)}" if one.data_title else ""
+            st.markdown(f"**{title}**{data} · `{one.id}`")
+            if one.status and one.status.epochs_total:
+                share = min(one.status.epoch / one.status.epochs_total, 1.0)
+                st.progress(share, watched_words(one))
+            else:
+                st.caption(watched_words(one))
 
 
 def tail(log: Path, lines: int = 8) -> str:
@@ -154,7 +179,7 @@ def _stopped_buttons(run: Run) -> None:
         actions.ask_delete(run.path)
 
 
-def _figures(running: list[Run], everything: list[Run]) -> None:
+def _figures(running: Sequence[Comparable], everything: list[Run]) -> None:
     """Curves of what trains beside chosen runs, and their layer responses."""
     others = [run for run in everything if run.status.epoch and run.state != "running"]
     if not others and not running:
@@ -165,7 +190,7 @@ def _figures(running: list[Run], everything: list[Run]) -> None:
         _("Beside them"), list(by_id), format_func=lambda i: names.get(i, i),
         key="train_beside", bind=state.URL, placeholder=_("Choose runs to compare with"),
     )  # fmt: skip
-    picked = running + [by_id[i] for i in chosen if i in by_id]
+    picked = [*running, *(by_id[i] for i in chosen if i in by_id)]
     if not picked:
         st.caption(_("Finished runs are on the Compare page; choose some here to see them."))
         return
@@ -180,17 +205,22 @@ def _figures(running: list[Run], everything: list[Run]) -> None:
         shown.figure(*drawn[0], "train_errors", reading)
     with responses:
         reading = _("In closed form from the BN parameters, after each run's last whole epoch.")
+        if not any(isinstance(run, Run) for run in picked):
+            reading = _("As measured by each program's last probe.")
         shown.figure(*drawn[1], "train_responses", reading)
 
 
-def _drawn(runs: list[Run]) -> list:
+def _drawn(runs: Sequence[Comparable]) -> list:
     """Both figures with their tables; those of the last time unless a table changed."""
     stamp = [(run.id, run.stamp()[1:]) for run in runs]
     before = st.session_state.get("train_drawn")
     if before and before[0] == stamp:
         return before[1]
-    # Closed form only: a run that trains has nothing else, and like is compared with like.
-    curves, layers = figures.error_curves_info(runs), figures.responses_info(runs, "closed_form")
+    # Closed form only: a run that trains has nothing else, and like is compared with like. What
+    # other programs train has measured ones only.
+    curves = figures.error_curves_info(runs)
+    source = "closed_form" if any(isinstance(run, Run) for run in runs) else "auto"
+    layers = figures.responses_info(runs, source)
     drawn = [
         (figures.plot_error_curves(curves), curves),
         (figures.plot_responses(layers), layers),
