@@ -78,7 +78,49 @@ REFINEMENT = (
     Column("n_images", "int64", "", "images measured"),
 )
 
-SCHEMAS = {"history": HISTORY, "responses": RESPONSES, "refinement": REFINEMENT}
+PROBES = (
+    Column("epoch", "int64", "", "complete epochs"),
+    Column("iteration", "int64", "", "optimiser updates done"),
+    Column("layer", "str", "", "path of the convolution: stage1.block3.conv2"),
+    Column("order", "int64", "", "position on the main path from 1"),
+    Column("stage", "int64", "", "from 1; 0 is the stem"),
+    Column("block", "int64", "", "in its stage, from 1; 0 is the stem"),
+    Column("conv", "int64", "", "in its block, from 1; 0 is a projection shortcut"),
+    Column("kernel", "int64", "pixels", "of the convolution"),
+    Column("std", "float64", "", "standard deviation of the BN output over all its elements"),
+    Column("mean", "float64", "", "mean of the BN output over all its elements"),
+    Column("zeros", "float64", "", "share of zeros after the ReLU that follows; NaN: there is none"),
+    Column("grad_norm", "float64", "", "of the layer's weight, last batch; NaN at iteration 0"),
+    Column("weight_norm", "float64", "", "of the layer's weight"),
+    Column("n_images", "int64", "", "images of the probe"),
+)
+
+PROBE_BLOCKS = (
+    Column("epoch", "int64", "", "complete epochs"),
+    Column("iteration", "int64", "", "optimiser updates done"),
+    Column("block_name", "str", "", "path of the block: stage1.block3"),
+    Column("order", "int64", "", "position among the blocks, from 1"),
+    Column("stage", "int64", "", "from 1"),
+    Column("block", "int64", "", "in its stage, from 1"),
+    Column("rms_x", "float64", "", "root mean square of the shortcut's output"),
+    Column("rms_f", "float64", "", "root mean square of the residual function F"),
+    Column("ratio", "float64", "", "median over images of rms(F) / rms(x)"),
+    Column("ratio_low", "float64", "", "5 % of the images are below"),
+    Column("ratio_high", "float64", "", "5 % of the images are above"),
+    Column("cosine", "float64", "", "median over images of cos(x, x + F)"),
+    Column("cosine_low", "float64", "", "5 % of the images are below"),
+    Column("cosine_high", "float64", "", "5 % of the images are above"),
+    Column("drift", "float64", "", "median over images of cos(x of the stage's first block, x)"),
+    Column("n_images", "int64", "", "images of the probe"),
+)
+
+SCHEMAS = {
+    "history": HISTORY,
+    "responses": RESPONSES,
+    "refinement": REFINEMENT,
+    "probes": PROBES,
+    "probe_blocks": PROBE_BLOCKS,
+}
 SOURCES = ("measured", "closed_form")
 
 

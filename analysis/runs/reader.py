@@ -136,6 +136,14 @@ class Run:
         """A row a block and epoch; empty for plain nets. Raises RunDamaged."""
         return self._table("refinement")
 
+    def probes(self) -> pd.DataFrame:
+        """A row a layer and probe during training; empty where none was recorded."""
+        return self._table("probes")
+
+    def probe_blocks(self) -> pd.DataFrame:
+        """A row a block and probe during training; empty for plain nets and without probes."""
+        return self._table("probe_blocks")
+
     def stamp(self) -> tuple[int, ...]:
         """Changes when any of the run's tables or its status changes: a key for caches."""
         names = [files.STATUS, *(files.table_file(table) for table in tables.SCHEMAS)]
