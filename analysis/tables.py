@@ -89,7 +89,7 @@ PROBES = (
     Column("kernel", "int64", "pixels", "of the convolution"),
     Column("std", "float64", "", "standard deviation of the BN output over all its elements"),
     Column("mean", "float64", "", "mean of the BN output over all its elements"),
-    Column("zeros", "float64", "", "share of zeros after the ReLU that follows; NaN: there is none"),
+    Column("zeros", "float64", "", "share of zeros after its ReLU; NaN: there is none"),
     Column("grad_norm", "float64", "", "of the layer's weight, last batch; NaN at iteration 0"),
     Column("weight_norm", "float64", "", "of the layer's weight"),
     Column("n_images", "int64", "", "images of the probe"),

@@ -8,7 +8,7 @@ the claims themselves. No torch.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Literal
 
@@ -39,6 +39,21 @@ class Verdict:
     """Ids of the runs behind it."""
     one_seed: bool = False
     """Whether some net behind it has one seed only, so that chance is not ruled out."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim in the paper's terms; words are functions, since the language may change."""
+
+    id: str
+    section: str
+    words: Callable[[], str]
+    paper: Callable[[], str]
+    """The paper's own figures."""
+    rule: Callable[[], str]
+    judge: Callable[[Nets], Verdict] = field(repr=False)
+    page: str = "compare"
+    """Which page shows the evidence."""
 
 
 @dataclass(frozen=True)

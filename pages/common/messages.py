@@ -50,6 +50,8 @@ def only_readable(runs: Sequence[Entry]) -> list[Entry]:
     for run in runs:
         try:
             run.history(), run.responses()
+            if isinstance(run, Run):
+                run.refinement(), run.probes(), run.probe_blocks()
         except LensError as error:
             st.error(_("{run} is left out: {reason}").format(run=run.id, reason=error))
         else:
