@@ -40,8 +40,8 @@ class Recorder:
         self._net = net
         self._layers = described_layers(net)
         self.moments = {layer.bn: Moments(layer.module.num_features) for layer in self._layers}
-        residual = refinement and isinstance(net, Net) and net.spec.kind == "residual"
-        self._blocks = [_BlockSums(info) for info in plan.blocks(net.spec)] if residual else []
+        infos = plan.blocks(net.spec) if refinement and isinstance(net, Net) else []
+        self._blocks = [_BlockSums(info) for info in infos if info.x]
         self._handles: list[RemovableHandle] = []
         self.n_images = 0
 
@@ -52,9 +52,8 @@ class Recorder:
             for layer in self._layers:
                 self._on_response(layer.module, self.moments[layer.bn].update)
             for sums in self._blocks:
-                block = modules[sums.info.name]
-                self._on_output(modules[f"{sums.info.name}.bn{block.depth}"], sums.take_f)
-                self._on_output(modules[f"{sums.info.name}.shortcut"], sums.take_x)
+                self._on_output(modules[sums.info.f], sums.take_f)
+                self._on_output(modules[sums.info.x], sums.take_x)
         except BaseException:
             self._remove()
             raise

@@ -37,9 +37,11 @@ def described_layers(net: nn.Module) -> list[DescribedLayer]:
     if isinstance(net, Net):
         modules = dict(net.named_modules())
         return [
-            DescribedLayer(i.bn, modules[i.bn], i.name, i.order, i.stage, i.block, i.conv, i.kernel)
+            DescribedLayer(
+                i.response, modules[i.response], i.name, i.order, i.stage, i.block, i.conv, i.kernel
+            )
             for i in layers(net)
-            if i.bn
+            if i.response
         ]
     found = _registered(net)
     if not found:
