@@ -1,14 +1,21 @@
-"""The one schema of what a training records: columns, units, meaning.
+"""The one schema of what a training records: columns, units, ranges, meaning.
 
-Three tidy tables go from training to figures: `history` (a row an epoch), `responses` (a row a
-layer, epoch and source) and `refinement` (a row a block and epoch). Errors are percent top-1
-wrong, counted over images. Writers and readers take the header from here, so a file's columns
-never shift.
+Tidy tables go from training to figures, each with an entry in `SCHEMAS`: `history` (one row per
+epoch), `responses` (one row per layer, epoch and source), `refinement` (one row per block and
+epoch). Errors are percent top-1 wrong, counted over images. Writers and readers take the header
+from here, so a file's columns never shift.
+
+Tables grow. A new column says with which version of its table it came (`since`) and what rows of
+older files get (`default`); nothing else is to be done. A column that is renamed, or that changes
+its unit, gets a new name, and the table a patch: `Table(columns, {1: patch_1_to_2})`. Which
+version a file has is told by its columns: the newest one of which it has any.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import pandas as pd
@@ -16,17 +23,65 @@ import pandas as pd
 from analysis.errors import RunDamaged
 
 Dtype = Literal["int64", "float64", "str"]
+Patch = Callable[[pd.DataFrame], pd.DataFrame]
+"""Turns the rows of a version into those of the next; changes no frame in place."""
+
+COUNT = 10**12
+"""No number of epochs, updates or images is larger."""
+_RANGES = {"%": (0.0, 100.0), "s": (0.0, math.inf), "1/s": (0.0, math.inf)}
+"""By unit."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its name in files, its dtype, its unit and what it means."""
+    """One column: its name in files, its dtype, its unit, what it means and what it may hold."""
 
     name: str
     dtype: Dtype
     unit: str
     meaning: str
+    low: float | None = None
+    """Least value; None: as the unit says, and no count is below 0."""
+    since: int = 1
+    """The version of its table with which it came."""
+    default: float | str | None = None
+    """What rows of older files get; None: NaN, or nothing where there can be no NaN."""
+    values: tuple[str, ...] = ()
+    """All values that a text may have; any where there are none."""
 
+    @property
+    def range(self) -> tuple[float, float]:
+        """Least and largest value."""
+        if self.dtype == "int64":
+            return self.low or 0, COUNT
+        low, high = _RANGES.get(self.unit, (-math.inf, math.inf))
+        return low if self.low is None else self.low, high
+
+    @property
+    def filler(self) -> float | str | None:
+        """What stands where there is no value; None: there has to be one."""
+        return math.nan if self.default is None and self.dtype == "float64" else self.default
+
+
+@dataclass(frozen=True)
+class Table:
+    """The columns of a table and how older files of it are read."""
+
+    columns: tuple[Column, ...]
+    patches: Mapping[int, Patch] = field(default_factory=dict)
+    """By the version that they start from."""
+    at_the_end: Callable[[pd.DataFrame], pd.Series] | None = None
+    """Which rows a training measures anew when it ends, so that resuming drops them."""
+    increasing: bool = False
+    """Whether there is one row per epoch, in order."""
+
+    @property
+    def version(self) -> int:
+        """The newest."""
+        return max(column.since for column in self.columns)
+
+
+SOURCES = ("measured", "closed_form")
 
 HISTORY = (
     Column("epoch", "int64", "", "passes over the training images that are complete; 0: untrained"),
@@ -47,6 +102,17 @@ HISTORY = (
     ),
 )
 
+MEASURED_OVER = tuple(
+    Column(name, "str", "", meaning, since=2, default="")
+    for name, meaning in (
+        ("fingerprint", "of the data set that the images are from, as in config.json; or unknown"),
+        ("normalization", "of the input: `own` is the training images' mean; or unknown"),
+        ("version", "of Residual Lens that measured; or unknown"),
+    )
+)
+"""What tells one measurement from another, beside `epoch` and `n_images`; empty: not known."""
+MEASUREMENT = ["epoch", "n_images", *(column.name for column in MEASURED_OVER)]
+
 RESPONSES = (
     Column("epoch", "int64", "", "as in history"),
     Column("layer", "str", "", "path of the convolution: stage1.block3.conv2"),
@@ -58,11 +124,16 @@ RESPONSES = (
     Column("conv", "int64", "", "in its block, from 1; 0 is a projection shortcut"),
     Column("kernel", "int64", "pixels", "of the convolution; Fig. 7 shows the 3x3 layers"),
     Column(
-        "source", "str", "", "measured: hooks, evaluation mode; closed_form: from BN parameters"
+        "source",
+        "str",
+        "",
+        "measured: hooks, evaluation mode; closed_form: from BN parameters",
+        values=SOURCES,
     ),
-    Column("std", "float64", "", "standard deviation of the BN output over all its elements"),
+    Column("std", "float64", "", "standard deviation of the BN output over all its elements", 0.0),
     Column("mean", "float64", "", "mean of the BN output over all its elements"),
     Column("n_images", "int64", "", "images measured; 0 for closed_form"),
+    *MEASURED_OVER,
 )
 
 REFINEMENT = (
@@ -71,11 +142,12 @@ REFINEMENT = (
     Column("order", "int64", "", "position among the blocks, from 1"),
     Column("stage", "int64", "", "from 1"),
     Column("block", "int64", "", "in its stage, from 1"),
-    Column("rms_x", "float64", "", "root mean square of the shortcut's output"),
-    Column("rms_f", "float64", "", "root mean square of the residual function F"),
-    Column("ratio", "float64", "", "rms_f / rms_x: how large the refinement is"),
+    Column("rms_x", "float64", "", "root mean square of the shortcut's output", 0.0),
+    Column("rms_f", "float64", "", "root mean square of the residual function F", 0.0),
+    Column("ratio", "float64", "", "rms_f / rms_x: how large the refinement is", 0.0),
     Column("cosine", "float64", "", "mean over images of cos(x, x + F)"),
     Column("n_images", "int64", "", "images measured"),
+    *MEASURED_OVER,
 )
 
 PROBES = (
@@ -114,24 +186,23 @@ PROBE_BLOCKS = (
     Column("n_images", "int64", "", "images of the probe"),
 )
 
-SCHEMAS = {
-    "history": HISTORY,
-    "responses": RESPONSES,
-    "refinement": REFINEMENT,
-    "probes": PROBES,
-    "probe_blocks": PROBE_BLOCKS,
+SCHEMAS: dict[str, Table] = {
+    "history": Table(HISTORY, increasing=True),
+    "responses": Table(RESPONSES, at_the_end=lambda rows: rows["source"] == "measured"),
+    "refinement": Table(REFINEMENT, at_the_end=lambda rows: rows["epoch"] >= 0),
+    "probes": Table(PROBES),
+    "probe_blocks": Table(PROBE_BLOCKS),
 }
-SOURCES = ("measured", "closed_form")
 
 
 def names(table: str) -> list[str]:
     """The column names of a table, in file order."""
-    return [column.name for column in SCHEMAS[table]]
+    return [column.name for column in SCHEMAS[table].columns]
 
 
 def units(table: str) -> dict[str, str]:
     """Unit by column name; an empty string where there is none."""
-    return {column.name: column.unit for column in SCHEMAS[table]}
+    return {column.name: column.unit for column in SCHEMAS[table].columns}
 
 
 def empty(table: str) -> pd.DataFrame:
@@ -139,25 +210,90 @@ def empty(table: str) -> pd.DataFrame:
     return conform(pd.DataFrame(columns=names(table)), table)
 
 
+def version_of(frame: pd.DataFrame, table: str) -> int:
+    """The version of its table that a frame was written by: the newest of which it has a column."""
+    since = [c.since for c in SCHEMAS[table].columns if c.name in frame.columns]
+    return max(since, default=1)
+
+
+def first_measurement(frame: pd.DataFrame) -> pd.DataFrame:
+    """Without the measurements that stand beside the first one of the same epoch.
+
+    Args:
+        frame: `responses` or `refinement`; rows of source `closed_form` all stay.
+    """
+    found = measurements(frame)
+    beside = found[found.duplicated("epoch")]
+    if beside.empty:
+        return frame
+    keys = pd.MultiIndex.from_frame(frame[MEASUREMENT])
+    return frame[~keys.isin(pd.MultiIndex.from_frame(beside))]
+
+
+def measurements(frame: pd.DataFrame) -> pd.DataFrame:
+    """What each measurement in `responses` or `refinement` is of: one row each, columns
+    `MEASUREMENT`, in the order in which they were made."""
+    return frame.loc[frame["n_images"] > 0, MEASUREMENT].drop_duplicates(ignore_index=True)
+
+
 def conform(frame: pd.DataFrame, table: str, where: str = "") -> pd.DataFrame:
     """`frame` with the schema's columns first and their dtypes; columns it does not know stay.
 
     Args:
-        frame: rows with at least the schema's columns.
-        table: `history`, `responses` or `refinement`.
+        frame: rows of any version of the table.
+        table: a name in `SCHEMAS`.
         where: the file, for the message.
 
     Raises:
-        RunDamaged: a column is missing or holds something that is not of its type.
+        RunDamaged: a column of the frame's own version is missing, or a value is not of its
+            column's type and range.
     """
-    missing = [name for name in names(table) if name not in frame.columns]
-    if missing:
+    where, schema, version = where or table, SCHEMAS[table], version_of(frame, table)
+    for older in range(version, schema.version):
+        frame = schema.patches.get(older, lambda same: same)(frame)
+    missing = [c for c in schema.columns if c.name not in frame.columns]
+    lost = [c.name for c in missing if c.since <= version]
+    if lost:
+        raise RunDamaged("{table}: no column {missing}", table=where, missing=", ".join(lost))
+    typed = {c.name: _typed(frame, c, where) for c in schema.columns}
+    if schema.increasing and (typed["epoch"].diff() <= 0).any():
+        raise RunDamaged("{table}: its epochs are not in order", table=where)
+    extra = {name: frame[name] for name in frame.columns if name not in typed}
+    return pd.DataFrame({**typed, **extra}, index=frame.index)
+
+
+def _typed(frame: pd.DataFrame, column: Column, where: str) -> pd.Series:
+    """A column with its dtype, every value in its range. Raises RunDamaged."""
+    if column.name not in frame.columns:
+        return pd.Series(column.filler, index=frame.index, dtype=column.dtype)
+    found = frame[column.name]
+    if column.dtype == "str":
+        typed = found.astype(object).where(found.notna(), column.filler).astype("str")
+        wrong = typed.isna() | (~typed.isin(column.values) if column.values else False)
+    else:
+        typed = _numbers(found)
+        wrong = ~typed.between(*column.range)
+        wrong = wrong | (typed % 1 != 0) if column.dtype == "int64" else wrong & found.notna()
+    if wrong.any():
+        row = int(wrong.to_numpy().argmax())
         raise RunDamaged(
-            "{table}: no column {missing}", table=where or table, missing=", ".join(missing)
-        )
-    extra = [name for name in frame.columns if name not in names(table)]
-    try:
-        typed = frame.astype({column.name: column.dtype for column in SCHEMAS[table]})
-    except (ValueError, TypeError) as error:
-        raise RunDamaged("{table}: {error}", table=where or table, error=error) from error
-    return typed[names(table) + extra]
+            "{table}: {column} is {value} in row {row}", table=where, column=column.name,
+            value=_short(found.iloc[row]), row=row + 1,
+        )  # fmt: skip
+    return typed.astype(column.dtype)
+
+
+def _numbers(found: pd.Series) -> pd.Series:
+    """Its values as numbers; NaN for what is none."""
+    if found.dtype.kind in "iuf":
+        return found
+    if found.dtype.kind == "b":
+        return pd.Series(math.nan, index=found.index)
+    return pd.to_numeric(found, errors="coerce").astype("float64")
+
+
+def _short(value: object) -> str:
+    if isinstance(value, float) and math.isnan(value):
+        return "empty"
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= 40 else text[:37] + "..."

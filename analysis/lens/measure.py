@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 
+from analysis import tables
 from analysis.data import load_images
 from analysis.errors import DataError
 from analysis.responses import Recording
-from analysis.runs import Run, files, open_writer
+from analysis.runs import Run, open_writer
+from analysis.runs.writer import measured_over
 from analysis.spec import DataSpec
-from analysis.tables import names
 from analysis.training.finish import measure
 from analysis.weights import load_net
 
@@ -30,12 +33,21 @@ def measure_run(run: Run, images: int = 10_000, data: str = "") -> Recording:
     if spec is None:
         raise DataError("{run} names no data set; say which with --data folder:PATH", run=run.id)
     net, normalizer = load_net(run)
-    test = load_images(spec).subset(test=images).test
-    return measure(net, test, normalizer, run.status.epoch)
+    whole = load_images(spec)
+    test = whole.subset(test=images).test
+    found = measure(net, test, normalizer, run.status.epoch)
+    over = measured_over(run.config, whole.fingerprint)
+    return replace(
+        found,
+        responses=found.responses.assign(**over),
+        refinement=found.refinement.assign(**over),
+    )
 
 
-def store_measurement(run: Run, recording: Recording) -> None:
-    """Put measured rows in place of those that the run has of the same epoch.
+def store_measurement(run: Run, recording: Recording, in_place: bool = False) -> None:
+    """Put a measurement beside those that the run has, or in place of all of the same epoch.
+
+    The same one (images, normalization, version) is never there twice: a second one replaces it.
 
     Raises:
         RunInUse: it is being trained.
@@ -45,11 +57,14 @@ def store_measurement(run: Run, recording: Recording) -> None:
         for table, found in (
             ("responses", recording.responses), ("refinement", recording.refinement),
         ):  # fmt: skip
-            old = getattr(run, table)()
-            same = old["epoch"] == run.status.epoch
-            if "source" in old:
-                same &= old["source"] == "measured"
-            whole = pd.concat([old[~same], found], ignore_index=True).reindex(columns=names(table))
-            if len(whole):
-                path = writer.path / files.table_file(table)
-                files.write_whole(path, lambda file, w=whole: w.to_csv(file, index=False))
+            if found.empty:
+                continue
+            found = tables.conform(found, table)
+            old = run.table(table)
+            if in_place:
+                same = (old["epoch"] == run.status.epoch) & (old["n_images"] > 0)
+            else:
+                keys = pd.MultiIndex.from_frame(old[tables.MEASUREMENT])
+                same = keys.isin(pd.MultiIndex.from_frame(found[tables.MEASUREMENT]))
+            whole = pd.concat([old[~same], found], ignore_index=True)
+            writer.replace_table(table, whole)

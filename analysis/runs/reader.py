@@ -125,31 +125,35 @@ class Run:
         return Recipe.from_dict(values) if isinstance(values, dict) else None
 
     def history(self) -> pd.DataFrame:
-        """A row an epoch; empty where there is none. Raises RunDamaged."""
-        return self._table("history")
+        """One row per epoch; empty where there is none. Raises RunDamaged."""
+        return self.table("history")
 
     def responses(self) -> pd.DataFrame:
-        """A row a layer, epoch and source; empty where there is none. Raises RunDamaged."""
-        return self._table("responses")
+        """One row per layer, epoch and source; empty where there is none. Raises RunDamaged.
+
+        Of an epoch that was measured several times, the first measurement: `table` has all.
+        """
+        return tables.first_measurement(self.table("responses"))
 
     def refinement(self) -> pd.DataFrame:
-        """A row a block and epoch; empty for plain nets. Raises RunDamaged."""
-        return self._table("refinement")
+        """One row per block and epoch, else as `responses`; empty for plain nets."""
+        return tables.first_measurement(self.table("refinement"))
 
     def probes(self) -> pd.DataFrame:
         """A row a layer and probe during training; empty where none was recorded."""
-        return self._table("probes")
+        return self.table("probes")
 
     def probe_blocks(self) -> pd.DataFrame:
         """A row a block and probe during training; empty for plain nets and without probes."""
-        return self._table("probe_blocks")
+        return self.table("probe_blocks")
 
     def stamp(self) -> tuple[int, ...]:
         """Changes when any of the run's tables or its status changes: a key for caches."""
         names = [files.STATUS, *(files.table_file(table) for table in tables.SCHEMAS)]
         return tuple(_mtime(self.path / name) for name in names)
 
-    def _table(self, table: str) -> pd.DataFrame:
+    def table(self, table: str) -> pd.DataFrame:
+        """Any table of `analysis.tables`; empty where the run has none. Raises RunDamaged."""
         try:
             return read_table(self.path / files.table_file(table), table)
         except RunDamaged as error:
@@ -259,8 +263,10 @@ def read_table(path: Path, table: str) -> pd.DataFrame:
         return tables.empty(table)
     try:
         frame = pd.read_csv(StringIO(whole))
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise RunDamaged("{file} is not a table: {error}", file=path.name, error=error) from error
+    if not isinstance(frame.index, pd.RangeIndex):
+        raise RunDamaged("{file} has rows that are longer than its header", file=path.name)
     return tables.conform(frame, table, path.name)
 
 

@@ -82,10 +82,11 @@ class SavedRecording:
         return tables.empty("history")
 
     def responses(self) -> pd.DataFrame:
-        """A row a layer and source. Raises RunDamaged."""
-        return self._table("responses")
+        """One row per layer and source. Raises RunDamaged."""
+        return self.table("responses")
 
-    def _table(self, table: str) -> pd.DataFrame:
+    def table(self, table: str) -> pd.DataFrame:
+        """Any table of `analysis.tables`; empty where there is none. Raises RunDamaged."""
         return read_table(self.path / files.table_file(table), table)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 from filelock import FileLock
 
-from analysis import tables
+from analysis import __version__, tables
 from analysis.errors import RunError
 from analysis.runs import files
 from analysis.runs.format import RunConfig, RunStatus, new_run_id, now
@@ -42,25 +42,57 @@ class RunWriter:
         self._lock.release()
 
     def append(self, table: str, rows: pd.DataFrame | list[Mapping[str, Any]]) -> None:
-        """Add rows to `history`, `responses` or `refinement`. Raises RunError on a full disk."""
-        frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(rows)
-        path = self.path / files.table_file(table)
-        header = not path.exists()
-        text = frame.reindex(columns=tables.names(table)).to_csv(index=False, header=header)
-        files.append_text(path, text)
+        """Add rows to a table of `analysis.tables`, begun by this version or an older one.
 
-    def cut_tables(self, epoch: int) -> None:
-        """Drop what a kill may have left: rows after an epoch, measurements of the end."""
-        for table in tables.SCHEMAS:
+        Measured rows get what they were measured over, unless they say so themselves: the run's
+        own images.
+
+        Raises:
+            RunError: no space, no permission.
+            RunDamaged: the rows are not of that table.
+        """
+        frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(rows)
+        frame = self._told(tables.conform(frame.reindex(columns=tables.names(table)), table))
+        path = self.path / files.table_file(table)
+        text = frame.to_csv(index=False, header=False)
+        if _columns(path) == tables.names(table):
+            files.append_text(path, text)
+        elif path.exists() and path.stat().st_size:
+            self.replace_table(table, pd.concat([read_table(path, table), frame]))
+        else:
+            files.append_text(path, ",".join(tables.names(table)) + "\n" + text)
+
+    def _told(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """With what they were measured over in the rows that don't say it."""
+        if "version" in frame:
+            unsaid = (frame["n_images"] > 0) & (frame["version"] == "")
+            for name, value in measured_over(self.config).items():
+                frame[name] = frame[name].mask(unsaid, value)
+        return frame
+
+    def replace_table(self, table: str, frame: pd.DataFrame) -> None:
+        """Put other rows in the place of a table's, whole or not at all; raises as `append`."""
+        path = self.path / files.table_file(table)
+        files.write_whole(path, lambda temporary: frame.to_csv(temporary, index=False))
+
+    def cut_tables(self, epoch: int, iteration: int | None = None) -> None:
+        """Drop what a kill may have left: rows after an epoch, measurements of the end.
+
+        Args:
+            epoch: complete epochs from which the training resumes.
+            iteration: updates done by then; later rows of the same epoch go too.
+        """
+        for table, schema in tables.SCHEMAS.items():
             path = self.path / files.table_file(table)
-            if path.exists():
-                frame = read_table(path, table)
-                kept = frame[frame["epoch"] <= epoch]
-                if table == "responses":
-                    kept = kept[kept["source"] != "measured"]
-                elif table == "refinement":
-                    kept = kept.iloc[:0]
-                files.write_whole(path, lambda temporary, f=kept: f.to_csv(temporary, index=False))
+            if not path.exists():
+                continue
+            frame = read_table(path, table)
+            dropped = frame["epoch"] > epoch
+            if iteration is not None and "iteration" in frame:
+                dropped |= frame["iteration"] > iteration
+            if schema.at_the_end:
+                dropped |= schema.at_the_end(frame)
+            self.replace_table(table, frame[~dropped])
 
     def save_tensors(self, name: str, tensors: dict[str, Any], metadata: dict[str, str]) -> None:
         """Write a dictionary of torch tensors as a safetensors file, whole or not at all."""
@@ -100,6 +132,30 @@ class RunWriter:
     def remove(self, name: str) -> None:
         """Delete a file of the run that is needed no more."""
         (self.path / name).unlink(missing_ok=True)
+
+
+def measured_over(config: RunConfig, fingerprint: str | None = None) -> dict[str, str]:
+    """The columns `tables.MEASURED_OVER` of what is measured now with a run's own normalization.
+
+    Args:
+        config: of the run.
+        fingerprint: of the data set; the run's own by default.
+    """
+    own = config.images.fingerprint if config.images else ""
+    return {
+        "fingerprint": own if fingerprint is None else fingerprint,
+        "normalization": str(config.normalization.get("name") or "own"),
+        "version": __version__,
+    }
+
+
+def _columns(path: Path) -> list[str]:
+    """The header of a table's file; nothing where there is none."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.readline().rstrip("\n").split(",")
+    except (OSError, ValueError):
+        return []
 
 
 def create_run(folder: Path | str, config: RunConfig, run_id: str | None = None) -> Path:

@@ -46,7 +46,8 @@ class _CachedTables:
 
     path: Path
 
-    def _table(self, table: str) -> pd.DataFrame:
+    def table(self, table: str) -> pd.DataFrame:
+        """As of the run, read once."""
         path = self.path / table_file(table)
         return _read_table(str(path), table, _stamp(path))
 
