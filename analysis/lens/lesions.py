@@ -125,6 +125,9 @@ class Laboratory:
             return _batched(block, x)
         if not info.x:
             return x
+        if not strength and not info.projects_activated:
+            shortcut = _batched(net_module(self.net, info.x), x)
+            return net_module(self.net, info.last_relu)(shortcut) if info.last_relu else shortcut
 
         def weaken(_module: nn.Module, _inputs: object, f: Tensor) -> Tensor:
             return f * strength if strength else torch.zeros_like(f)
