@@ -6,7 +6,7 @@ Knows the errors, not how a block is removed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,14 +18,11 @@ from analysis.refining import block_rows
 from analysis.runs import Run
 from analysis.text import _
 
-if TYPE_CHECKING:
-    from analysis.lens.lesions import Lesions
-
 COLUMNS = ("block_name", "stage", "block", "place", "error", "intact", "ratio", "n_images")
 """Of `single_info`, after the columns that say which run it is."""
 
 
-def single_info(runs: Sequence[Run], found: Mapping[str, Lesions]) -> pd.DataFrame:
+def single_info(runs: Sequence[Run], found: Mapping[str, Any]) -> pd.DataFrame:
     """One row per run and block that can be removed: the test error without it, and its ratio.
 
     Columns: run, net, kind, label, variant (how it is drawn); block_name, stage, block, place (as
@@ -34,7 +31,7 @@ def single_info(runs: Sequence[Run], found: Mapping[str, Lesions]) -> pd.DataFra
 
     Args:
         runs: any number.
-        found: their lesions by id; runs without any have no rows.
+        found: their `lens.lesions.Lesions` by id; runs without any have no rows.
 
     Raises:
         RunDamaged: a table of a run is not whole.
@@ -46,7 +43,7 @@ def single_info(runs: Sequence[Run], found: Mapping[str, Lesions]) -> pd.DataFra
     return theme.stack(parts, COLUMNS)
 
 
-def _columns(run: Run, lesions: Lesions) -> dict[str, Any]:
+def _columns(run: Run, lesions: Any) -> dict[str, Any]:
     rows = pd.DataFrame({"block_name": lesions.names, "error": lesions.single})
     places = [name.removeprefix("stage").split(".block") for name in lesions.names]
     rows["stage"], rows["block"] = (np.array(column, int) for column in zip(*places, strict=True))
@@ -131,7 +128,7 @@ SEVERAL = ("how", "count", "low", "median", "high")
 """Columns of `several_info`, after those that say which run it is."""
 
 
-def several_info(runs: Sequence[Run], found: Mapping[str, Lesions]) -> pd.DataFrame:
+def several_info(runs: Sequence[Run], found: Mapping[str, Any]) -> pd.DataFrame:
     """One row per run and number of blocks removed at random; and one for swaps, with count 0.
 
     Columns: run, net, kind, label, variant; how (removed, swapped), count, and of the test error

@@ -266,9 +266,9 @@ def _random_swaps(infos: Sequence[BlockInfo]) -> list[tuple[int, int]]:
     return [pairs[i] for i in sorted(chosen)]
 
 
-def read_lesions(run: Run) -> Lesions | None:
-    """The run's lesions, where they were tried: on all test images, else on the probe."""
-    for n in (None, PROBE):
+def read_lesions(run: Run, whole: bool = False) -> Lesions | None:
+    """The run's lesions, where they were tried: on all test images, else (unless whole) a probe."""
+    for n in (None,) if whole else (None, PROBE):
         found = store.read(run, _entry(n), _stamp(run, n))
         if found:
             return Lesions.from_arrays(found)
@@ -279,9 +279,9 @@ def make_lesions(
     run: Run,
     net: Net,
     normalizer: Normalizer,
-    n: int | None = PROBE,
     progress: Progress | None = None,
     source: tuple[Images, Origin] | None = None,
+    whole: bool = False,
 ) -> Lesions:
     """Try lesions of a run's net, and keep the result.
 
@@ -289,15 +289,16 @@ def make_lesions(
         run: any run with weights.
         net: its net.
         normalizer: its net's.
-        n: test images at most; None: all.
         progress: called after each lesion.
         source: from `images_of`; None: the run's own.
+        whole: over all test images, not over a probe of them.
 
     Raises:
         DataError: as `images_of`.
         RunError: it can be kept nowhere.
     """
     images, origin = source or images_of(run)
+    n = None if whole else PROBE
     wanted = images.subset(test=n)
     found = try_lesions(net, wanted.test, wanted.test_labels, normalizer, progress)
     made = replace(found, origin=origin)

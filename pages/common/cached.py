@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from analysis.nets import Net
 
 Stamp = tuple[int, int]
-Lesson = Literal["survey", "readouts"]
+Lesson = Literal["survey", "readouts", "lesions"]
 """What a pass over a data set teaches of a run."""
 
 
@@ -162,7 +162,8 @@ def learned(run: Run, lesson: Lesson) -> Any:
     """A run's Survey or Readouts; None where they were not made yet."""
     from analysis.lens import store
 
-    stamps = tuple(_stamp(place) for place in store.places(run, lesson))
+    names = ("lesions_all", "lesions") if lesson == "lesions" else (lesson,)
+    stamps = tuple(_stamp(place) for name in names for place in store.places(run, name))
     if not any(stamp[0] for stamp in stamps):
         return None
     return _learned(str(run.path), lesson, _stamp(run.weights_path), stamps)
@@ -170,11 +171,30 @@ def learned(run: Run, lesson: Lesson) -> Any:
 
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _learned(path: str, lesson: Lesson, weights: Stamp, stamps: tuple[Stamp, ...]) -> Any:
+    from analysis.lens.lesions import read_lesions
     from analysis.lens.readout import read_readouts
     from analysis.lens.survey import read_survey
 
-    run = load_run(Path(path))
-    return read_survey(run) if lesson == "survey" else read_readouts(run)
+    read = {"survey": read_survey, "readouts": read_readouts, "lesions": read_lesions}
+    return read[lesson](load_run(Path(path)))
+
+
+def laboratory_of(run: Run) -> Any:
+    """(a `lens.lesions.Laboratory` on the run's probe, its labels): made once, for all sessions.
+
+    Raises:
+        DataError: the run's images can't be had.
+    """
+    return _laboratory(str(run.path), _stamp(run.weights_path), run)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _laboratory(path: str, stamp: Stamp, _run: Run) -> Any:
+    from analysis.lens.lesions import PROBE, Laboratory
+
+    net, normalizer = net_of(_run)
+    images = images_of(_run).subset(test=PROBE)
+    return Laboratory(net, normalizer.apply(images.test)), images.test_labels
 
 
 def surveyed_images(found: Survey) -> Tensor:

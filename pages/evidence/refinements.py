@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from analysis.text import _
-from pages.common import cached, messages, pickers
-from pages.evidence.panels import refinement
+from pages.common import cached, messages, pickers, state
+from pages.evidence.panels import lesions, refinement
 
 st.title(_("Small refinements"))
 st.markdown(
@@ -38,4 +38,16 @@ st.header(_("Which direction is kept"))
 refinement.directions(picked, highlight)
 st.header(_("Over training"))
 refinement.over_training(picked)
+st.header(_("Take a block away"))
+lesions.kept(picked, highlight)
 messages.list_damaged(damaged)
+st.header(_("Try it on a picture"))
+if st.toggle(_("Open the laboratory"), key="refinements_laboratory", bind=state.URL):
+    from pages.evidence.panels import picture
+    from pages.lens.panels import chooser
+
+    loadable = messages.only_loadable(picked)
+    if loadable:
+        subject = chooser.choose(loadable)
+        picture.maps(loadable, subject)
+        lesions.laboratory(loadable, subject)

@@ -143,11 +143,11 @@ def test_lesions_are_kept_with_the_run(tiny_trained, monkeypatch):
     source = images.subset(test=12), origin
     assert lesions.read_lesions(tiny_trained) is None
     loaded = load_net(tiny_trained)
-    made = lesions.make_lesions(tiny_trained, *loaded, n=lesions.PROBE, source=source)
+    made = lesions.make_lesions(tiny_trained, *loaded, source=source)
     kept = lesions.read_lesions(tiny_trained)
     assert kept.origin.is_own(tiny_trained)
     assert kept.names == made.names
     np.testing.assert_array_equal(kept.single, made.single)
     source = images.subset(test=14), origin
-    lesions.make_lesions(tiny_trained, *loaded, n=None, source=source)
+    lesions.make_lesions(tiny_trained, *loaded, source=source, whole=True)
     assert lesions.read_lesions(tiny_trained).n_images == 14

@@ -9,6 +9,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from analysis.runs import load_run
+from analysis.spec import Compute, DataSpec, NetSpec, Recipe
+from analysis.training import prepare_run, train_run
 from pages.common.pickers import default_depths
 from tests.probed import write_probed
 from tests.tiny import write_run
@@ -95,3 +97,40 @@ def test_by_default_depths_of_one_recipe(tmp_path: Path):
     runs.append(load_run(write_probed(tmp_path, "resnet-56")))
     assert [run.net for run in default_depths(runs)] == ["resnet-20", "resnet-56"]
     assert default_depths([]) == []
+
+
+@pytest.fixture
+def trained(folder: Path) -> Path:
+    """A plain and a residual net, trained for seconds on 128 digits."""
+    recipe = Recipe.parse("quick", epochs=1, train_images=128, test_images=64)
+    for name in ("plain-8-w4", "resnet-14-w4"):
+        compute = Compute(device="cpu", compile=False)
+        spec = NetSpec.parse(name)
+        train_run(prepare_run(folder, spec, recipe, DataSpec.parse("digits"), compute=compute))
+    return folder
+
+
+def test_the_laboratory_answers_for_a_trained_net(page: AppTest, trained: Path):
+    """With no branch weakened nothing changes; removed ones are counted, on the picture too."""
+    page.run()
+    page.toggle(key="refinements_laboratory").set_value(True).run()
+    assert not page.exception, page.exception[0].message
+
+    def said() -> str:
+        return next(text.value for text in page.markdown if "branches at" in text.value)
+
+    assert "another prediction for 0.0 %. This picture: " in said()
+    page.segmented_control(key="refinements_preset").set_value("other").run()
+    assert said().startswith("**resnet-14-w4 with 3 of 6 branches at 0 %**")
+    assert any("changes this picture by" in text.value for text in page.markdown)
+
+
+def test_taking_blocks_away_is_asked_for(page: AppTest, trained: Path, monkeypatch):
+    """Nothing is computed at opening; the button does it, and the result is kept and drawn."""
+    monkeypatch.setattr("analysis.lens.lesions.PROBE", 16)
+    monkeypatch.setattr("analysis.lens.lesions.DRAWS", 2)
+    page.run()
+    assert charts(page)["One block removed"]["data"] == []
+    page.button(key="image_make_lesions").click().run()
+    assert drawn(charts(page)["One block removed"]) == ["resnet-14-w4"]
+    assert any("without one block" in text.value for text in page.markdown)
