@@ -22,6 +22,7 @@ Again = Annotated[bool, typer.Option("--again", help="Recompute existing results
 def register(app: typer.Typer) -> None:
     """Add this module's subcommands."""
     app.command()(lesions)
+    app.command()(similarity)
 
 
 def lesions(
@@ -63,3 +64,32 @@ def lesions(
             say(f"{one.id}: {made.intact:.2f} % wrong over {made.n_images} images; without")
             for name, error in zip(made.names, made.single, strict=True):
                 say(f"  {name:16} {'-' if error != error else f'{error:.2f} %'}")
+
+
+def similarity(
+    run: Annotated[str, typer.Argument(help="A run: its id, its path, or its net.")],
+    other: Annotated[str, typer.Argument(help="Another, or the same.")],
+    data: Data = "",
+    again: Again = False,
+    runs: RunsFolder = None,
+) -> None:
+    """Compare all layers of two nets over test images: linear CKA, minibatch-unbiased.
+
+    The result is kept with the first run, as lesions are; the page Small refinements shows it.
+    """
+    from analysis.figures.similarity import similarity_info, similarity_words
+    from analysis.lens import similarity as lens
+    from analysis.lens.own_images import images_of
+    from analysis.runs import find_run
+    from analysis.spec import DataSpec
+    from analysis.weights import load_net
+
+    first, second = (find_run(name, folders(runs)) for name in (run, other))
+    found = None if again else lens.read_similarity(first, second)
+    if found is None:
+        source = images_of(first, DataSpec.parse(data) if data else None)
+        one = load_net(first)
+        nets = one, one if first.path == second.path else load_net(second)
+        with progress_bar() as (bar, _say):
+            found = lens.make_similarity(first, second, nets, bar("similarity"), source)
+    print(similarity_words(similarity_info(found), first.net, second.net))

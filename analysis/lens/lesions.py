@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from math import ceil
+from typing import Any
 
 import numpy as np
 import torch
@@ -185,12 +186,13 @@ class Lesions:
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> Lesions:
         """What `arrays` gave."""
-        return cls(**{
+        fields: dict[str, Any] = {
             **arrays,
             "names": tuple(str(name) for name in arrays["names"]),
             "intact": float(arrays["intact"]), "n_images": int(arrays["n_images"]),
             "origin": Origin.parse(str(arrays["origin"])),
-        })  # type: ignore[arg-type]  # fmt: skip
+        }  # fmt: skip
+        return cls(**fields)
 
 
 def try_lesions(

@@ -179,6 +179,25 @@ def _learned(path: str, lesson: Lesson, weights: Stamp, stamps: tuple[Stamp, ...
     return read[lesson](load_run(Path(path)))
 
 
+def similarity_of(first: Run, second: Run) -> Any:
+    """The `lens.similarity.Similarity` of two runs; None where nobody has compared them."""
+    from analysis.lens import store
+    from analysis.lens.similarity import entry_of
+
+    stamps = [_stamp(run.weights_path) for run in (first, second)]
+    kept = [_stamp(place) for place in store.places(first, entry_of(second))]
+    if not any(stamp[0] for stamp in kept):
+        return None
+    return _similarity(str(first.path), str(second.path), (*stamps, *kept))
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _similarity(first: str, second: str, stamps: tuple[Stamp, ...]) -> Any:
+    from analysis.lens.similarity import read_similarity
+
+    return read_similarity(load_run(Path(first)), load_run(Path(second)))
+
+
 def laboratory_of(run: Run) -> Any:
     """(a `lens.lesions.Laboratory` on the run's probe, its labels): made once, for all sessions.
 

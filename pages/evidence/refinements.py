@@ -6,7 +6,7 @@ import streamlit as st
 
 from analysis.text import _
 from pages.common import cached, messages, pickers, state
-from pages.evidence.panels import lesions, refinement
+from pages.evidence.panels import lesions, refinement, similarity
 
 st.title(_("Small refinements"))
 st.markdown(
@@ -40,6 +40,8 @@ st.header(_("Over training"))
 refinement.over_training(picked)
 st.header(_("Take a block away"))
 lesions.kept(picked, highlight)
+st.header(_("What depth bought"))
+similarity.compare(picked, highlight)
 messages.list_damaged(damaged)
 st.header(_("Try it on a picture"))
 if st.toggle(_("Open the laboratory"), key="refinements_laboratory", bind=state.URL):

@@ -134,3 +134,14 @@ def test_taking_blocks_away_is_asked_for(page: AppTest, trained: Path, monkeypat
     page.button(key="image_make_lesions").click().run()
     assert drawn(charts(page)["One block removed"]) == ["resnet-14-w4"]
     assert any("without one block" in text.value for text in page.markdown)
+
+
+def test_layers_are_compared_on_request(page: AppTest, trained: Path, monkeypatch):
+    """Two of the runs, over few images here; kept and drawn from then on."""
+    monkeypatch.setattr("analysis.lens.similarity.IMAGES", 16)
+    page.run()
+    title = "Similarity of layers: resnet-14-w4 and resnet-14-w4"
+    assert charts(page)[title]["data"] == []
+    page.button(key="refinements_make").click().run()
+    assert len(charts(page)[title]["data"][0]["y"]) > 0
+    assert any("a layer of resnet-14-w4 and the next one" in text.value for text in page.markdown)
