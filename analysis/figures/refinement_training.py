@@ -118,11 +118,12 @@ def _frame(
         ticks = [t for t in ticks if low - 0.02 <= np.log10(t) <= high + 0.02]
         bar |= {"tickvals": np.log10(ticks), "ticktext": [f"{tick:g}" for tick in ticks]}
     subtitle = _("One column per probe: updates of the first epoch, then the end of each epoch.")
-    layout = theme.layout(title, subtitle, [], 90 + 270 * rows, hovermode="closest")
+    layout = theme.layout(title, subtitle, [], 140 + 260 * rows, hovermode="closest")
     layout["coloraxis"] = {
         "colorscale": images.colour_scale("positive"), "cmin": low, "cmax": high, "colorbar": bar,
     }  # fmt: skip
     layout["annotations"] = []
+    layout["margin"]["t"] += 22  # the panels' headings
     return layout
 
 
