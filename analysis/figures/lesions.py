@@ -56,20 +56,24 @@ def _columns(run: Run, lesions: Any) -> dict[str, Any]:
 
 
 def plot_single(info: pd.DataFrame, highlight: str | None = None) -> go.Figure:
-    """Error when one block alone is removed (bars), over the size of its refinement."""
+    """Error when one block alone is removed, over the size of its refinement.
+
+    Bars of the one net, or of the highlighted one; lines where there are several.
+    """
     title = _("One block removed")
     if info.empty:
         return theme.empty_figure(_("Nobody has removed blocks of these nets yet."), title)
     traces: list[dict[str, Any]] = []
+    runs = list(dict.fromkeys(info["run"]))
+    barred = highlight if highlight in runs or len(runs) > 1 else runs[0]
     for style, rows, shared in theme.looks(info, highlight):
         common = {**shared, "x": rows["place"], "customdata": rows[["block_name", "intact"]],
                   "name": style.label}  # fmt: skip
-        sizes = rows.groupby("stage")["block"].transform("max")
+        words = style.label + _(" without %{customdata[0]}: <b>%{y:.2f} %</b>, whole "
+                                "%{customdata[1]:.2f} %") + "<extra></extra>"  # fmt: skip
         traces.append(
-            {**common, "type": "bar", "y": rows["error"] - rows["intact"], "base": rows["intact"],
-             "width": 0.8 / sizes, "marker": {"color": style.colour, "opacity": 0.75},
-             "showlegend": True, "hovertemplate": style.label + _(" without %{customdata[0]}: "
-             "<b>%{y:.2f} %</b>, whole %{customdata[1]:.2f} %") + "<extra></extra>"}
+            {**common, "showlegend": True, "hovertemplate": words,
+             **(_bars(style, rows) if style.run == barred else _marks(style, rows))}
         )  # fmt: skip
         if rows["ratio"].notna().any():
             traces.append(
@@ -79,7 +83,7 @@ def plot_single(info: pd.DataFrame, highlight: str | None = None) -> go.Figure:
                  "hovertemplate": "%{customdata[0]}: <b>%{y:.3f}</b><extra></extra>"}
             )  # fmt: skip
     stages = range(1, int(info["stage"].max()) + 1)
-    words = _("Bars begin at the whole net's error; {n} test images.")
+    words = _("Without the block below; bars begin at the whole net's error. {n} test images.")
     layout = theme.layout(
         title, words.format(n=int(info["n_images"].min())),
         [style.label for style in theme.styles_of(info)], 480, hovermode="closest",
@@ -96,6 +100,27 @@ def plot_single(info: pd.DataFrame, highlight: str | None = None) -> go.Figure:
     return go.Figure({"data": traces, "layout": layout})
 
 
+def _bars(style: theme.RunStyle, rows: pd.DataFrame) -> dict[str, Any]:
+    """From the whole net's error to that without the block: of one net alone they don't overlap."""
+    sizes = rows.groupby("stage")["block"].transform("max")
+    words = _(" without %{customdata[0]}: <b>%{customdata[2]:.2f} %</b>, whole "
+              "%{customdata[1]:.2f} %")  # fmt: skip
+    return {
+        "type": "bar", "y": rows["error"] - rows["intact"], "base": rows["intact"],
+        "width": 0.8 / sizes, "marker": {"color": style.colour, "opacity": 0.75},
+        "customdata": rows[["block_name", "intact", "error"]],
+        "hovertemplate": style.label + words + "<extra></extra>",
+    }  # fmt: skip
+
+
+def _marks(style: theme.RunStyle, rows: pd.DataFrame) -> dict[str, Any]:
+    return {
+        "type": "scatter", "mode": "lines+markers", "y": rows["error"],
+        "line": {"color": style.colour, "dash": style.dash, "width": 1.5},
+        "marker": {"color": style.colour, "symbol": style.symbol, "size": 7},
+    }  # fmt: skip
+
+
 def rank_correlation(rows: pd.DataFrame) -> float:
     """Spearman's, of the error without a block and its ratio; NaN where there are too few."""
     known = rows[["error", "ratio"]].dropna().rank()
@@ -104,8 +129,8 @@ def rank_correlation(rows: pd.DataFrame) -> float:
     return float(np.corrcoef(known["error"], known["ratio"])[0, 1])
 
 
-def single_words(info: pd.DataFrame) -> str:
-    """What is to be seen, from the numbers: the median cost of a block, the worst, the rank."""
+def single_words(info: pd.DataFrame) -> list[str]:
+    """What is to be seen, from the numbers: a sentence a net with the median, worst and rank."""
     words = _(
         "{net} ({intact:.1f} % wrong) without one block: {median:.1f} % in the median, "
         "{most:.1f} % without {worst}"
@@ -121,7 +146,7 @@ def single_words(info: pd.DataFrame) -> str:
         )  # fmt: skip
         rho = rank_correlation(rows)
         lines.append(line + ("" if np.isnan(rho) else with_rank.format(rho=rho)) + ".")
-    return " ".join(lines)
+    return lines
 
 
 SEVERAL = ("how", "count", "low", "median", "high")

@@ -29,7 +29,9 @@ COLUMNS = (
 )  # fmt: skip
 """Of an info table, after the columns that say which run it is."""
 
-TICKS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50]
+TICKS = [0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7,
+         1, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 50]  # fmt: skip
+"""Of logarithmic axes of a factor of 2 to 1000."""
 
 
 def moments(runs: Sequence[Run]) -> list[Moment]:
@@ -177,6 +179,8 @@ def _axis(measure: Measure) -> dict[str, Any]:
 def _line(look: theme.Look, x: str, measure: Measure) -> dict[str, Any]:
     style, rows, shared = look
     rows = rows.sort_values(x)
+    if measure == "drift":
+        rows = _apart(rows)
     return {
         **shared,
         "type": "scatter",
@@ -195,15 +199,23 @@ def _line(look: theme.Look, x: str, measure: Measure) -> dict[str, Any]:
         "hovertemplate": style.label
         + " %{customdata[0]}: <b>%{y:.3f}</b>"
         + (_(" (initialisation: {value})").format(value="%{customdata[1]:.3f}")
-           if rows[f"initial_{measure}"].notna().all() else "")
+           if rows[f"initial_{measure}"].notna().any() else "")
         + "<extra></extra>",
     }  # fmt: skip
+
+
+def _apart(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with a gap after each stage: its end and the next one's beginning are unrelated."""
+    gap = rows[:1].assign(**dict.fromkeys(("drift", "initial_drift"), np.nan))
+    return pd.concat([part for _stage, stage in rows.groupby("stage") for part in (stage, gap)])
 
 
 def _initial(look: theme.Look, measure: Measure) -> list[dict[str, Any]]:
     style, rows, shared = look
     if rows[f"initial_{measure}"].isna().all():
         return []
+    if measure == "drift":
+        rows = _apart(rows)
     line = {"color": style.colour, "dash": "4px,4px", "width": 1.2}
     return [
         {**shared, "type": "scatter", "mode": "lines", "x": rows["place"],

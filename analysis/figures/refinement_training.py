@@ -74,7 +74,7 @@ def plot_training(info: pd.DataFrame, measure: Measure) -> go.Figure:
         place = str(at + 1) if at else ""
         rows = info[info["run"] == style.run]
         traces.append(_heatmap(rows, maps[style.run], times, place, measure))
-        _place_panel(layout, at, len(styles), style.label, times)
+        _place_panel(layout, at, len(styles), style.label, times, len(maps[style.run]))
     return go.Figure({"data": traces, "layout": layout})
 
 
@@ -128,7 +128,12 @@ def _frame(
 
 
 def _place_panel(
-    layout: dict[str, Any], at: int, panels: int, label: str, times: list[Moment]
+    layout: dict[str, Any],
+    at: int,
+    panels: int,
+    label: str,
+    times: list[Moment],
+    positions: int,
 ) -> None:
     row, column = divmod(at, _PER_ROW)
     rows, columns = ceil(panels / _PER_ROW), min(panels, _PER_ROW)
@@ -143,7 +148,7 @@ def _place_panel(
     top = 1 - row * high
     layout[f"yaxis{place}"] = {
         "domain": [top - 0.82 * high if rows > 1 else 0, top], "anchor": f"x{place}",
-        "showgrid": False,
+        "showgrid": False, "tick0": 1, "dtick": ceil(positions / 6),
         "title": {"text": _("Position (from the input)") if column == 0 else "", "standoff": 4},
     }  # fmt: skip
     layout["annotations"].append(theme.panel_head(label, place, "left"))

@@ -34,18 +34,24 @@ def test_a_row_a_block_that_can_be_removed(pair):
     assert list(residual["place"]) == [0.25, 0.75, 1.25, 1.75, 2.25, 2.75]
     assert residual["ratio"].notna().all()
     figure = lesions.plot_single(info)
-    assert [trace.type for trace in figure.data] == ["bar", "bar", "scatter"]
-    assert list(figure.data[1].base) == [10.0] * 6
-    assert list(figure.data[1].y) == [20, 1, 15, 2, 18, 3]
+    assert [trace.type for trace in figure.data] == ["scatter"] * 3
+    assert list(figure.data[1].y) == [30, 11, 25, 12, 28, 13]
+    alone = lesions.plot_single(info, residual["run"].iloc[0]).data  # drawn last: bars, ratios
+    assert [trace.type for trace in alone] == ["scatter", "bar", "scatter"]
+    assert list(alone[1].base) == [10.0] * 6
+    assert list(alone[1].y) == [20, 1, 15, 2, 18, 3]
 
 
 def test_the_words_are_from_the_numbers(pair):
     """Median, worst block, and the rank correlation: here every larger ratio costs more."""
     words = lesions.single_words(lesions.single_info(*pair))
-    assert words.startswith(
+    assert words[0] == (
         "plain-14 (10.0 % wrong) without one block: 82.5 % in the median, 90.0 % without "
-        "stage3.block2. resnet-14 (10.0 % wrong) without one block: 19.0 % in the median, 30.0 % "
-        "without stage1.block1; the larger its ratio, the worse: rank correlation 0."
+        "stage3.block2."
+    )
+    assert words[1].startswith(
+        "resnet-14 (10.0 % wrong) without one block: 19.0 % in the median, 30.0 % without "
+        "stage1.block1; the larger its ratio, the worse: rank correlation 0."
     )
 
 

@@ -24,7 +24,8 @@ def kept(runs: Sequence[Run], highlight: str | None) -> None:
     single = lesions.single_info(runs, found)
     several = lesions.several_info(runs, found)
     if len(single):
-        st.markdown(f"**{lesions.single_words(single)}** {lesions.swap_words(several)}")
+        lines = [*lesions.single_words(single), lesions.swap_words(several)]
+        st.markdown("\n".join(f"- {line}" for line in lines if line))
     left, right = st.columns([3, 2], gap="medium")
     with left:
         reading = _(
@@ -68,7 +69,7 @@ def laboratory(runs: Sequence[Run], subject: Subject) -> None:
     with drawn:
         words = _("{net} with {count} of {all} branches at {percent:.0f} %").format(
             net=run_styles([run])[0].label, count=len(chosen), all=len(names),
-            percent=100 * strength,
+            percent=100 * strength if chosen else 100,
         )  # fmt: skip
         one = Laboratory(net, cached.input_of(run, subject.pixels))
         _answer(run, words, _probe_words(run, lesion), one.intact[0], one.logits(lesion)[0])

@@ -44,13 +44,13 @@ def maps(runs: Sequence[Run], subject: Subject) -> None:
     ratios = parts.ratio_map
     with drawn:
         words = _(
-            "{block} of {net} changes this picture by {percent:.0f} %; most, by {most:.0f} %, at "
-            "row {row} of {height}, column {column} of {width}."
+            "{block} of {net} changes this picture by {percent:.0f} %; most at row {row} of "
+            "{height}, column {column} of {width}."
         )
         row, column = np.unravel_index(int(np.nanargmax(ratios)), ratios.shape)
         st.markdown(
             "**" + words.format(
-                block=name, net=run.net, percent=100 * parts.ratio, most=100 * np.nanmax(ratios),
+                block=name, net=run.net, percent=100 * parts.ratio,
                 row=row + 1, column=column + 1, height=ratios.shape[0], width=ratios.shape[1],
             ) + "**"
         )  # fmt: skip
@@ -59,8 +59,9 @@ def maps(runs: Sequence[Run], subject: Subject) -> None:
         for (title, values), place in zip(shown.items(), columns[:3], strict=True):
             tiles = images.tile(values, limit, scale, least=240)
             place.image(tiles.pixels, caption=title, alt=title, output_format="PNG")
-        over = images.overlaid(subject.pixels, ratios, 0.75, "positive")
-        title = _("Ratio by position: bright {limit:.2g}").format(limit=np.nanmax(ratios))
+        bright = max(float(np.nanquantile(ratios, 0.95)), 1e-12)  # x is all but zero at some
+        over = images.overlaid(subject.pixels, ratios, 0.75, "positive", bright)
+        title = _("Ratio by position: bright {limit:.2g} and more").format(limit=bright)
         pixels = images.enlarged(over, max(320 // len(over), 1))
         columns[3].image(pixels, caption=title, alt=title, output_format="PNG")
         st.caption(_("The three maps have one scale: every channel of x, of F(x), of their sum."))
