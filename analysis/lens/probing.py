@@ -36,13 +36,13 @@ def probe_run(run: Run, source: tuple[Images, Origin] | None = None) -> dict[str
     whole = images.subset(test=recipe.test_images if recipe else None)
     chosen = probe_images(whole.test, whole.test_labels)
     net, normalizer = load_net(run)
-    known = set(run.probes()["iteration"])
+    known = set(run.probes()[["epoch", "iteration"]].itertuples(index=False, name=None))
     found = []
-    if run.from_scratch and 0 not in known:
+    if run.from_scratch and (0, 0) not in known:
         fresh = build(run.config.net, run.config.seed)
         found.append(probe(fresh, chosen, normalizer, 0, 0, batch_statistics=True))
-    if run.status.iteration not in known:
-        at = run.status.epoch, run.status.iteration
+    at = run.status.epoch, run.status.iteration
+    if at not in known:
         found.append(probe(net, chosen, normalizer, *at))
     return {
         name: pd.concat([part[name] for part in found if name in part], ignore_index=True)
