@@ -249,7 +249,7 @@ def _subtitle(info: pd.DataFrame, measure: Measure) -> str:
 
 def _without(measure: Measure) -> str:
     if measure == "drift":
-        return _("None of these runs recorded it: it needs a probe (python -m analysis probe).")
+        return _("None of these runs has probes:<br>python -m analysis probe RUN")
     return _("None of these runs has recorded blocks with shortcuts for this choice.")
 
 

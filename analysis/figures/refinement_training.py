@@ -63,7 +63,7 @@ def plot_training(info: pd.DataFrame, measure: Measure) -> go.Figure:
     """Nets side by side on one colour scale: along the net (up) and over training (right)."""
     title = _("Over training: {measure}").format(measure=measures()[measure])
     if info.empty:
-        reason = _("None of these runs recorded it: it needs probes (python -m analysis probe).")
+        reason = _("None of these runs has probes:<br>python -m analysis probe RUN")
         return theme.empty_figure(reason, title)
     info = info.assign(moment=moments_of(info))
     times: list[Moment] = sorted(set(info["moment"]))

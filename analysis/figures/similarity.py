@@ -34,7 +34,7 @@ def similarity_info(found: Any) -> pd.DataFrame:
 
 def plot_similarity(info: pd.DataFrame, first: str, second: str) -> go.Figure:
     """A heat map: the layers of `first` upwards, those of `second` to the right."""
-    title = _("Similarity of layers: {first} and {second}").format(first=first, second=second)
+    title = _("Layers of {first} and {second}").format(first=first, second=second)
     if info.empty:
         return theme.empty_figure(_("Nobody has compared these two yet."), title, 420)
     grid = info.pivot(index="i", columns="j", values="cka")
@@ -126,7 +126,7 @@ def plot_readouts(info: pd.DataFrame, highlight: str | None = None) -> go.Figure
         for style, rows, shared in theme.looks(info, highlight)
     ]  # fmt: skip
     layout = theme.layout(
-        title, _("Accuracy of a linear readout of the channel means after each block."),
+        title, _("Accuracy of a linear readout<br>of the channel means after each block."),
         [style.label for style in theme.styles_of(info)], 520, hovermode="closest",
         xaxis={"title": {"text": _("Fraction of the blocks passed")}, "tickformat": ".0%"},
         yaxis={"title": {"text": _("Accuracy (%)")}},

@@ -140,7 +140,7 @@ def test_layers_are_compared_on_request(page: AppTest, trained: Path, monkeypatc
     """Two of the runs, over few images here; kept and drawn from then on."""
     monkeypatch.setattr("analysis.lens.similarity.IMAGES", 16)
     page.run()
-    title = "Similarity of layers: resnet-14-w4 and resnet-14-w4"
+    title = "Layers of resnet-14-w4 and resnet-14-w4"
     assert charts(page)[title]["data"] == []
     page.button(key="refinements_make").click().run()
     assert len(charts(page)[title]["data"][0]["y"]) > 0
