@@ -248,9 +248,8 @@ def _subtitle(info: pd.DataFrame, measure: Measure) -> str:
 
 
 def _without(measure: Measure) -> str:
-    if measure == "drift":
-        return _("None of these runs has probes:<br>python -m analysis probe RUN")
-    return _("None of these runs has recorded blocks with shortcuts for this choice.")
+    words = _("None of these runs has probes:<br>python -m analysis probe RUN")
+    return words if measure == "drift" else _("None of these runs has recorded its blocks.")
 
 
 def median_words(info: pd.DataFrame) -> str:

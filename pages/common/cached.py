@@ -199,7 +199,7 @@ def _similarity(first: str, second: str, stamps: tuple[Stamp, ...]) -> Any:
 
 
 def laboratory_of(run: Run) -> Any:
-    """(a `lens.lesions.Laboratory` on the run's probe, its labels): made once, for all sessions.
+    """(a `lens.laboratory.Laboratory` on the run's probe, its labels): made once, for all sessions.
 
     Raises:
         DataError: the run's images can't be had.
@@ -209,7 +209,8 @@ def laboratory_of(run: Run) -> Any:
 
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _laboratory(path: str, stamp: Stamp, _run: Run) -> Any:
-    from analysis.lens.lesions import PROBE, Laboratory
+    from analysis.lens.laboratory import Laboratory
+    from analysis.lens.lesions import PROBE
 
     net, normalizer = net_of(_run)
     images = images_of(_run).subset(test=PROBE)

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from analysis.data import Normalizer
-from analysis.lens import lesions
+from analysis.lens import laboratory, lesions
 from analysis.lens.construction import deepen, inserted_blocks
-from analysis.lens.lesions import Laboratory, Lesion
+from analysis.lens.laboratory import Laboratory, Lesion
 from analysis.plan import blocks
 from tests.lens.nets import NAMES, image, net
 
@@ -21,11 +21,11 @@ EVERY = [*NAMES, "preresnet-8-w4"]
 def test_strength_1_changes_no_bit(name):
     """All branches whole: the logits of the net itself, and of a lesion that names them."""
     made, x = net(name), image(n=5)
-    laboratory = Laboratory(made, x)
+    bench = Laboratory(made, x)
     with torch.inference_mode():
-        assert torch.equal(laboratory.intact, made(x))
+        assert torch.equal(bench.intact, made(x))
     whole = Lesion({info.name: 1.0 for info in blocks(made.spec)})
-    assert torch.equal(laboratory.logits(whole), laboratory.intact)
+    assert torch.equal(bench.logits(whole), bench.intact)
 
 
 @pytest.mark.parametrize("name", [n for n in EVERY if not n.startswith("plain")])
@@ -54,14 +54,14 @@ def test_a_removed_block_hands_on_its_input():
 def test_a_plain_block_is_removed_whole_or_not_at_all():
     """Only where its shapes allow; there is no half of it."""
     made, x = net("plain-14-w4"), image(n=3)
-    assert lesions.removable(made) == [
+    assert laboratory.removable(made) == [
         "stage1.block1", "stage1.block2", "stage2.block2", "stage3.block2",
     ]  # fmt: skip
-    laboratory = Laboratory(made, x)
+    bench = Laboratory(made, x)
     for wrong in ({"stage2.block1": 0.0}, {"stage1.block1": 0.5}):
         with pytest.raises(ValueError, match="no shortcut"):
-            laboratory.logits(Lesion(wrong))
-    found = laboratory.logits(Lesion({"stage3.block2": 0.0}))
+            bench.logits(Lesion(wrong))
+    found = bench.logits(Lesion({"stage3.block2": 0.0}))
     made.get_submodule("stage3").block2 = nn.Identity()
     with torch.inference_mode():
         assert torch.equal(found, made(x))
@@ -72,10 +72,10 @@ def test_the_inserted_layers_of_a_constructed_net_can_all_be_removed(kind):
     """They are the identity (section 1): not one bit of the logits changes."""
     shallow, x = net(f"{kind}-8-w4"), image(n=3)
     built = deepen(shallow, 20).eval()
-    laboratory = Laboratory(built, x)
+    bench = Laboratory(built, x)
     inserted = [info.name for info in inserted_blocks(shallow.spec, built.spec)]
     assert len(inserted) == 6
-    assert torch.equal(laboratory.logits(Lesion(dict.fromkeys(inserted, 0.0))), laboratory.intact)
+    assert torch.equal(bench.logits(Lesion(dict.fromkeys(inserted, 0.0))), bench.intact)
 
 
 def test_what_is_kept_of_the_way_changes_nothing(monkeypatch):
@@ -83,7 +83,7 @@ def test_what_is_kept_of_the_way_changes_nothing(monkeypatch):
     made, x = net("resnet-14-w4"), image(n=3)
     lesion = Lesion({"stage2.block2": 0.0, "stage3.block1": 0.5})
     many = Laboratory(made, x).logits(lesion)
-    monkeypatch.setattr(lesions, "KEPT_BYTES", 1)
+    monkeypatch.setattr(laboratory, "KEPT_BYTES", 1)
     few = Laboratory(made, x)
     assert len(few._inputs) == 1
     assert torch.equal(few.logits(lesion), many)
@@ -92,14 +92,14 @@ def test_what_is_kept_of_the_way_changes_nothing(monkeypatch):
 def test_swapped_blocks_change_places():
     """As in a net with the modules swapped; blocks of other shapes can't be."""
     made, x = net("resnet-20-w4"), image(n=3)
-    laboratory = Laboratory(made, x)
-    found = laboratory.logits(Lesion(swapped=("stage1.block1", "stage1.block3")))
+    bench = Laboratory(made, x)
+    found = bench.logits(Lesion(swapped=("stage1.block1", "stage1.block3")))
     stage = made.get_submodule("stage1")
     stage.block1, stage.block3 = stage.block3, stage.block1
     with torch.inference_mode():
         assert torch.equal(found, made(x))
     with pytest.raises(ValueError, match="different shapes"):
-        laboratory.logits(Lesion(swapped=("stage1.block1", "stage2.block2")))
+        bench.logits(Lesion(swapped=("stage1.block1", "stage2.block2")))
 
 
 def test_looking_leaves_the_net_as_it_was():

@@ -47,7 +47,7 @@ def kept(runs: Sequence[Run], highlight: str | None) -> None:
 @st.fragment
 def laboratory(runs: Sequence[Run], subject: Subject) -> None:
     """Weaken or remove blocks of one net, by a slider: errors on the probe, and the picture."""
-    from analysis.lens.lesions import Laboratory, Lesion, removable
+    from analysis.lens.laboratory import Laboratory, Lesion, removable
 
     drawn = st.container()
     run = pick_run(runs, "refinements_patient")
