@@ -283,15 +283,12 @@ def trained_words(info: pd.DataFrame) -> str:
     for style, rows, _shared in theme.looks(known, None):
         count = int((rows["ratio"] < rows["initial_ratio"]).sum())
         lines.append(words.format(count=count, all=len(rows), net=style.label))
-    if lines:
-        lines.append(
-            _(
-                "Dashed, the architecture's part: with BN each branch begins with a mean square of "
-                "about 1, so block l of a stage begins near 1/sqrt(v + l - 1), v the mean square "
-                "that enters the stage (De and Smith, 2020)."
-            )
-        )
-    return " ".join(lines)
+    law = _(
+        "Dashed, the architecture's part: with BN each branch begins with a mean square of about "
+        "1, so block l of a stage begins near 1/sqrt(v + l - 1), v the mean square that enters the "
+        "stage (De and Smith, 2020)."
+    )
+    return " ".join([*lines, law]) if lines else ""
 
 
 def without_probe(runs: Sequence[Run]) -> list[str]:
