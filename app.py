@@ -30,6 +30,7 @@ def list_pages() -> dict[str, list[st.Page]]:
     return {
         _("Evidence"): [
             page("evidence/compare.py", _("Compare"), "compare_arrows", default=True),
+            page("evidence/refinements.py", _("Small refinements"), "layers"),
             page("evidence/argument.py", _("The argument"), "balance"),
             page("evidence/complexity.py", _("Complexity"), "speed"),
             page("evidence/glossary.py", _("Glossary"), "translate"),

@@ -8,39 +8,25 @@ the rules share. No torch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
 from math import prod
 
 import numpy as np
 
-from analysis import plan
+from analysis import plan, refining
 from analysis.runs import Run
-from analysis.spec import Kind, NetSpec
+from analysis.spec import NetSpec
 from analysis.text import _
-from analysis.verdicts import Nets, Verdict, decide, judge_depth, judge_pairs, over_seeds, pairs
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One claim in the paper's terms; words are functions, since the language may change."""
-
-    id: str
-    section: str
-    words: Callable[[], str]
-    paper: Callable[[], str]
-    """The paper's own figures."""
-    rule: Callable[[], str]
-    judge: Callable[[Nets], Verdict] = field(repr=False)
-    page: str = "compare"
-    """Which page shows the evidence."""
-    kinds: tuple[Kind, ...] = ("plain", "residual")
-    """The kinds of net that it is about; others are named beside its verdict."""
-
-    def verdict(self, nets: Nets) -> Verdict:
-        """What the nets say of it, and which of them it does not concern."""
-        beside = tuple(net for net in nets if net.kind not in self.kinds)
-        return replace(self.judge(nets), beside=beside)
+from analysis.verdicts import (
+    Claim,
+    Nets,
+    Verdict,
+    decide,
+    judge_depth,
+    judge_pairs,
+    over_seeds,
+    pairs,
+)
 
 
 def groups(runs: Sequence[Run]) -> dict[tuple[str, str], list[Run]]:
@@ -267,6 +253,7 @@ CLAIMS = (
                   "more."),
         _deeper_smaller,
     ),
+    refining.CLAIM,
     Claim(
         "no-extra-cost", "3.3",
         lambda: _("Option A costs no extra parameters and no extra multiply-adds."),

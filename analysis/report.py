@@ -14,7 +14,9 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis import figures
-from analysis.runs import Comparable, SavedRecording
+from analysis.figures import refinement
+from analysis.figures.refinement_training import plot_training, training_info
+from analysis.runs import Comparable, Run, SavedRecording
 from analysis.runs.files import write_whole
 from analysis.runs.format import now
 from analysis.text import _
@@ -58,7 +60,7 @@ def report(
     Args:
         runs: one or more.
         title: the heading; by default the nets.
-        drawn: its figures; by default error curves and layer responses.
+        drawn: its figures; by default error curves, layer responses and what is known of blocks.
         tables: (heading, table of words) before the summary.
         notes: before those on comparability.
     """
@@ -68,6 +70,7 @@ def report(
             figures.error_curves_info(runs), without=figures.without_history(runs)
         ),
         figures.plot_responses(figures.responses_info(runs)),
+        *refinement_figures(runs),
     ]
     parts = [
         f"<h1>{html.escape(title)}</h1>",
@@ -85,6 +88,22 @@ def report(
         '<meta name="viewport" content="width=device-width">'
         f"<title>{html.escape(title)}</title><style>{_STYLE}</style>" + "\n".join(parts) + "</html>"
     )
+
+
+def refinement_figures(runs: Sequence[Comparable]) -> list[go.Figure]:
+    """How small the blocks' refinements are, as far as the runs recorded it; none where none did.
+
+    Raises:
+        RunDamaged: a table of a run is not whole.
+    """
+    ours = [run for run in runs if isinstance(run, Run)]
+    info = refinement.refinement_info(ours)
+    if info.empty:
+        return []
+    drawn = [refinement.plot_by_block(info), refinement.plot_sorted(info)]
+    drawn.append(refinement.plot_by_block(info, "cosine"))
+    course = training_info(ours, "ratio")
+    return drawn if course.empty else [*drawn, plot_training(course, "ratio")]
 
 
 def _figure(figure: go.Figure, first: bool) -> str:

@@ -16,9 +16,10 @@ import plotly.graph_objects as go
 from analysis import figures
 from analysis.errors import SpecError
 from analysis.figures.depth import depth_info, plot_depth
+from analysis.figures.refinement_depth import by_depth_info, plot_by_depth
 from analysis.figures.table6 import table6_info, table6_words
 from analysis.jobs import Request
-from analysis.report import write_report
+from analysis.report import refinement_figures, write_report
 from analysis.runs import Run
 from analysis.runs.resuming import is_resumable
 from analysis.text import _
@@ -35,19 +36,24 @@ class Experiment:
     """Where in the paper."""
     title: Callable[[], str]
     nets: tuple[str, ...]
-    draw: Callable[[Sequence[Run]], go.Figure]
+    draw: Callable[[Sequence[Run]], list[go.Figure]]
 
 
-def _figure_6(runs: Sequence[Run]) -> go.Figure:
-    return figures.plot_error_curves(figures.error_curves_info(runs), arrangement="panels")
+def _figure_6(runs: Sequence[Run]) -> list[go.Figure]:
+    return [figures.plot_error_curves(figures.error_curves_info(runs), arrangement="panels")]
 
 
-def _figure_7(runs: Sequence[Run]) -> go.Figure:
-    return figures.plot_responses(figures.responses_info(runs))
+def _figure_7(runs: Sequence[Run]) -> list[go.Figure]:
+    return [figures.plot_responses(figures.responses_info(runs))]
 
 
-def _table_6(runs: Sequence[Run]) -> go.Figure:
-    return plot_depth(depth_info(runs))
+def _table_6(runs: Sequence[Run]) -> list[go.Figure]:
+    return [plot_depth(depth_info(runs))]
+
+
+def _refinement(runs: Sequence[Run]) -> list[go.Figure]:
+    depths = by_depth_info(runs)
+    return [*refinement_figures(runs), plot_by_depth(depths, "ratio")]
 
 
 EXPERIMENTS = {
@@ -75,13 +81,20 @@ EXPERIMENTS = {
             ("resnet-20", "resnet-32", "resnet-44", "resnet-56", "resnet-110"),
             _table_6,
         ),
+        Experiment(
+            "refinement",
+            "Section 4.2",
+            lambda: _("Small refinements: how much each block changes its input"),
+            ("resnet-20", "resnet-56", "resnet-110"),
+            _refinement,
+        ),
     )
 }  # fmt: skip
 """ResNet-1202 of Fig. 6 and Table 6 is left to whoever asks for it: 11 times ResNet-110's cost."""
 
 
 def experiment(name: str) -> Experiment:
-    """By its name: fig6, fig7, table6. Raises SpecError with the names there are."""
+    """By its name: fig6, fig7, table6, refinement. Raises SpecError with the names there are."""
     found = EXPERIMENTS.get(name.lower())
     if found is None:
         raise SpecError(
@@ -192,7 +205,7 @@ def write_figure(experiment: Experiment, runs: Sequence[Run], path: Path | str) 
     if experiment.name == "table6":
         tables.append((experiment.source, table6_words(table6_info(runs))))
     write_report(
-        runs, path, title=title, drawn=[experiment.draw(runs)], tables=tables,
+        runs, path, title=title, drawn=experiment.draw(runs), tables=tables,
         notes=_missing(experiment, runs),
     )  # fmt: skip
 

@@ -8,7 +8,7 @@ the claims themselves. No torch.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Literal
 
@@ -48,6 +48,28 @@ class Verdict:
             return ""
         words = _("Not about {nets}: He et al. 2016 compare plain and residual nets.")
         return words.format(nets=", ".join(map(str, self.beside)))
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim in the paper's terms; words are functions, since the language may change."""
+
+    id: str
+    section: str
+    words: Callable[[], str]
+    paper: Callable[[], str]
+    """The paper's own figures."""
+    rule: Callable[[], str]
+    judge: Callable[[Nets], Verdict] = field(repr=False)
+    page: str = "compare"
+    """Which page shows the evidence."""
+    kinds: tuple[Kind, ...] = ("plain", "residual")
+    """The kinds of net that it is about; others are named beside its verdict."""
+
+    def verdict(self, nets: Nets) -> Verdict:
+        """What the nets say of it, and which of them it does not concern."""
+        beside = tuple(net for net in nets if net.kind not in self.kinds)
+        return replace(self.judge(nets), beside=beside)
 
 
 @dataclass(frozen=True)

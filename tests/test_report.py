@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from analysis.report import write_report
+from analysis.reproduce import experiment, write_figure
 from analysis.runs import load_run
+from tests.probed import write_probed
 from tests.tiny import write_run
 
 
@@ -30,3 +32,22 @@ def test_runs_that_can_not_be_compared_are_marked(tmp_path: Path):
     text = (tmp_path / "compare.html").read_text(encoding="utf-8")
 
     assert f"{other.id} is not directly comparable with {one.id}: " in text
+
+
+def test_small_refinements_are_in_the_report(tmp_path: Path):
+    """Of runs with probes: by block, sorted, cosine and over training, after the usual two."""
+    run = load_run(write_probed(tmp_path, "resnet-8"))
+    write_report([run], tmp_path / "compare.html")
+    text = (tmp_path / "compare.html").read_text(encoding="utf-8")
+
+    assert text.count('class="plotly-graph-div"') == 2 + 4
+
+
+def test_refinement_is_reproduced_from_runs(tmp_path: Path):
+    """The page's figures and the medians against depth, in one file; absent nets are named."""
+    runs = [load_run(write_probed(tmp_path, net)) for net in ("resnet-20", "resnet-56")]
+    write_figure(experiment("refinement"), runs, tmp_path / "refinement.html")
+    text = (tmp_path / "refinement.html").read_text(encoding="utf-8")
+
+    assert text.count('class="plotly-graph-div"') == 5
+    assert "not in the figure: resnet-110." in text

@@ -13,7 +13,7 @@ import sys
 
 import typer
 
-from analysis.cli import argument, exchange, jobs, reproduce, runs, survey, train
+from analysis.cli import argument, exchange, jobs, lens, reproduce, runs, survey, train
 from analysis.errors import LensError
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ argument.register(app)
 jobs.register(app)
 exchange.register(app)
 survey.register(app)
+lens.register(app)
 reproduce.register(app)
 
 

@@ -35,7 +35,9 @@ def register(app: typer.Typer) -> None:
 
 def reproduce(
     context: typer.Context,
-    figure: Annotated[str, typer.Argument(help="fig6, fig7 or table6.", metavar="FIGURE")],
+    figure: Annotated[
+        str, typer.Argument(help="fig6, fig7, table6 or refinement.", metavar="FIGURE")
+    ],
     data: DataName = "cifar10",
     recipe: Annotated[
         str, typer.Option(help="paper: 64k iterations; short: 30 epochs; quick: a minute a net.")

@@ -57,7 +57,7 @@ def survey(
 
     found = [find_run(name, folders(runs)) for name in run]
     spec = DataSpec.parse(data, resize=resize) if data else None
-    with _bar() as (bar, say):
+    with progress_bar() as (bar, say):
         for one in found:
             _survey(one, spec, again, bar, say)
 
@@ -100,7 +100,7 @@ def _same(one: Origin | None, other: Origin) -> bool:
 
 
 @contextmanager
-def _bar() -> Generator[Any]:
+def progress_bar(unit: str = "images") -> Generator[Any]:
     """A bar with the time left on a terminal, none elsewhere: what begins one, what prints."""
     from rich.console import Console
     from rich.progress import (
@@ -114,7 +114,7 @@ def _bar() -> Generator[Any]:
     console = Console()
     columns = (
         TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(),
-        TextColumn("images,"), TimeRemainingColumn(compact=True), TextColumn("left"),
+        TextColumn(f"{unit},"), TimeRemainingColumn(compact=True), TextColumn("left"),
     )  # fmt: skip
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
 

@@ -8,10 +8,12 @@ from typing import TypeVar
 
 import streamlit as st
 
+from analysis.errors import LensError
 from analysis.figures import comparability, run_styles
 from analysis.runs import Comparable, DamagedRun, Run, SavedRecording
 from analysis.runs import only_readable as whole_ones
 from analysis.text import _
+from pages.common import cached
 from pages.common.words import state_word
 
 Entry = TypeVar("Entry", Run, Comparable)
@@ -50,6 +52,22 @@ def only_readable(runs: Sequence[Entry]) -> list[Entry]:
     for run in damaged:
         st.error(_("{run} is left out: {reason}").format(run=run.id, reason=run.reason))
     return readable
+
+
+def only_loadable(runs: list[Run]) -> list[Run]:
+    """The runs whose weights are whole; the others are named with what is wrong."""
+    whole = []
+    for run in runs:
+        try:
+            cached.net_of(run)
+        except LensError as error:
+            st.error(_("{run} is left out: {reason}").format(run=run.id, reason=error))
+        else:
+            whole.append(run)
+    sizes = {run.config.image_size for run in whole}
+    if len(sizes) > 1:
+        st.warning(_("Nets with inputs of different sizes: those like the first one are shown."))
+    return [run for run in whole if run.config.image_size == whole[0].config.image_size]
 
 
 def warn_not_comparable(runs: Sequence[Comparable]) -> None:

@@ -17,14 +17,16 @@ from pages.common.state import URL
 Entry = TypeVar("Entry", Run, Comparable)
 
 
-def pick_runs(runs: Sequence[Entry], key: str) -> list[Entry]:
-    """Any number of runs, in the order picked; at first the pair of `default_pair`."""
+def pick_runs(runs: Sequence[Entry], key: str, first: Sequence[Run] | None = None) -> list[Entry]:
+    """Any number of runs, in the order picked; at first `first` or the pair of `default_pair`."""
+    if first is None:
+        first = default_pair([run for run in runs if isinstance(run, Run)])
     names = run_names(runs)
     by_id = {run.id: run for run in runs}
     chosen = st.multiselect(
         _("Runs"),
         list(by_id),
-        default=[r.id for r in default_pair([r for r in runs if isinstance(r, Run)]) or runs[-1:]],
+        default=[run.id for run in first or runs[-1:]],
         format_func=lambda run_id: names.get(run_id, run_id),
         key=key,
         bind=URL,
@@ -80,6 +82,38 @@ def default_pair(runs: Sequence[Run]) -> list[Run]:
     if not pairs:
         return list(runs[-1:])
     return list(max(pairs, key=_rank))
+
+
+DEPTHS = (20, 56, 110)
+"""Of Fig. 7's residual nets."""
+
+
+def default_depths(runs: Sequence[Run]) -> list[Run]:
+    """Residual runs of three depths to begin with: 20, 56, 110, else the least, middle and deepest.
+
+    They differ in depth alone and have the same images and recipe: of several such sets the one
+    with more of Fig. 7's depths, then of more depths, then trained longer. Of each net the
+    newest run of the least seed.
+    """
+    sets: dict[tuple, dict[int, Run]] = {}
+    for run in sorted(runs, key=lambda run: (-run.config.seed, run.config.created)):
+        net = run.config.net
+        if net.kind != "plain" and run.status.epoch and run.from_scratch:
+            key = net.kind, net.family, net.width, net.shortcut, run.comparison_key
+            sets.setdefault(key, {})[net.depth] = run
+    if not sets:
+        return []
+    best = max(sets.values(), key=_rank_depths)
+    depths = sorted(best)
+    papers = [depth for depth in DEPTHS if depth in best]
+    chosen = papers if len(papers) > 1 else [depths[0], depths[len(depths) // 2], depths[-1]]
+    return [best[depth] for depth in dict.fromkeys(chosen)]
+
+
+def _rank_depths(found: dict[int, Run]) -> tuple:
+    finished = all(run.state == "finished" for run in found.values())
+    papers = sum(depth in found for depth in DEPTHS)
+    return finished, papers, len(found), min(run.status.epoch for run in found.values())
 
 
 def _rank(pair: tuple[Run, Run]) -> tuple:

@@ -22,7 +22,10 @@ _COLOURS: Mapping[State, str] = {
     "holds": "green", "fails": "red", "undecided": "orange", "missing": "gray",
 }  # fmt: skip
 _ICONS = {"holds": "check", "fails": "close", "undecided": "balance", "missing": "pending"}
-_PAGES = {name: Path(__file__).parents[1] / f"{name}.py" for name in ("compare", "complexity")}
+_PAGES = {
+    name: Path(__file__).parents[1] / f"{name}.py"
+    for name in ("compare", "complexity", "refinements")
+}
 
 
 def show_claims(group: Sequence[Run], everything: Sequence[Run]) -> None:
@@ -40,7 +43,7 @@ def show_claims(group: Sequence[Run], everything: Sequence[Run]) -> None:
     st.caption(_reading(group))
     names = pickers.run_names(everything)
     for claim, verdict in judged:
-        _row(claim, verdict, [names[run] for run in verdict.runs if run in names])
+        show_row(claim, verdict, [names[run] for run in verdict.runs if run in names])
     with st.expander(_("The claims as a table"), icon=":material/table:"):
         show.table(_table(judged), "argument_claims", _("One row a claim, for saving."))
     wanted = [net.name for _claim, verdict in judged for net in verdict.wanted]
@@ -63,7 +66,8 @@ def _reading(group: Sequence[Run]) -> str:
     return reading
 
 
-def _row(claim: Claim, verdict: Verdict, names: list[str]) -> None:
+def show_row(claim: Claim, verdict: Verdict, names: list[str]) -> None:
+    """One claim: verdict, words, evidence, rule, and a link to the view with the runs `names`."""
     with st.container(border=True):
         words, evidence, rule = st.columns(_WIDTHS, gap="medium")
     with words:
@@ -93,7 +97,7 @@ def _link(page: str, names: list[str]) -> None:
     if page == "complexity":
         st.page_link(_PAGES[page], label=_("Complexity"), icon=":material/speed:")
     elif names:
-        asked = {"compare_runs": names}
+        asked = {f"{page}_runs": names}
         if "lang" in st.query_params:
             asked["lang"] = [st.query_params["lang"]]
         st.page_link(

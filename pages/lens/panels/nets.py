@@ -39,10 +39,11 @@ def offer_to_learn(runs: Sequence[Run], lesson: cached.Lesson, label: str, why: 
         unnamed = _("no data set is named")
         lines = [words.format(run=run.net, data=_place(run) or unnamed) for run in away]
         why = _("The images of these nets are not on this machine ({nets}).")
-        say_how(away, why.format(nets="; ".join(lines)))
+        command = "lesions" if lesson == "lesions" else "survey"
+        say_how(away, why.format(nets="; ".join(lines)), command)
 
 
-def say_how(runs: Sequence[Run], why: str) -> None:
+def say_how(runs: Sequence[Run], why: str, command: str = "survey") -> None:
     """The command that passes images from elsewhere through nets, and why it is needed."""
     advice = _(
         "With a copy of them, or with other images of the same classes, this command makes what "
@@ -50,7 +51,7 @@ def say_how(runs: Sequence[Run], why: str) -> None:
     )
     st.info(f"{why} {advice}", icon=":material/database_off:")
     names = " ".join(run.id for run in runs)
-    st.code(f"python -m analysis survey {names} --data folder:PATH", "bash", wrap_lines=True)
+    st.code(f"python -m analysis {command} {names} --data folder:PATH", "bash", wrap_lines=True)
 
 
 def _place(run: Run) -> str:
@@ -71,18 +72,23 @@ def name_other_images(runs: Sequence[Run], lesson: cached.Lesson) -> None:
 
 
 def _learn(run: Run, lesson: cached.Lesson) -> None:
+    from analysis.lens.lesions import make_lesions
     from analysis.lens.readout import make_readouts
     from analysis.lens.survey import make_survey
 
     words = _("{run}: {done} of {total} images")
+    if lesson == "lesions":
+        words = _("{run}: {done} of {total} lesions")
     bar = st.progress(0.0, words.format(run=run.net, done=0, total="..."))
 
     def tell(done: int, total: int) -> None:
         bar.progress(min(done / total, 1.0), words.format(run=run.net, done=done, total=total))
 
-    make: Callable[..., Any] = make_survey if lesson == "survey" else make_readouts
+    makers: dict[cached.Lesson, Callable[..., Any]] = {
+        "survey": make_survey, "readouts": make_readouts, "lesions": make_lesions,
+    }  # fmt: skip
     try:
-        make(run, *cached.net_of(run), progress=tell)
+        makers[lesson](run, *cached.net_of(run), progress=tell)
     except LensError as error:
         st.error(str(error))
         st.stop()
