@@ -19,10 +19,7 @@ from pages.common.language import choose_language
 ROOT = Path(__file__).resolve().parent
 
 # Streamlit leaves six lines free above a page; the figures are what should be seen at once.
-STYLE = (
-    "<style>[data-testid=stMainBlockContainer]"
-    " {padding: 2.5rem clamp(1rem, 3vw, 2.5rem) 4rem}</style>"
-)
+STYLE = f"<style>{(ROOT / 'pages/common/assets/frame.css').read_text(encoding='utf-8')}</style>"
 
 
 def list_pages() -> dict[str, list[st.Page]]:

@@ -9,16 +9,28 @@ the rules share. No torch.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 
 import numpy as np
 
 from analysis import plan
+from analysis.caveats import response_by_source
+from analysis.presets import FIG_7
 from analysis.runs import Run
 from analysis.spec import NetSpec
 from analysis.text import _
-from analysis.verdicts import Nets, Verdict, decide, judge_depth, judge_pairs, over_seeds, pairs
+from analysis.verdicts import (
+    Measure,
+    Nets,
+    State,
+    Verdict,
+    decide,
+    judge_depth,
+    judge_pairs,
+    over_seeds,
+    pairs,
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +46,8 @@ class Claim:
     judge: Callable[[Nets], Verdict] = field(repr=False)
     page: str = "compare"
     """Which page shows the evidence."""
+    shown: tuple[str, ...] = ()
+    """Nets to show there, as in the paper's figure; empty: all that the verdict is of."""
 
 
 def groups(runs: Sequence[Run]) -> dict[tuple[str, str], list[Run]]:
@@ -61,6 +75,35 @@ def evaluate(runs: Sequence[Run]) -> list[tuple[Claim, Verdict]]:
     for run in next(iter(groups(runs).values()), []):
         nets.setdefault(run.config.net, []).append(run)
     return [(claim, claim.judge(nets)) for claim in CLAIMS]
+
+
+def state_words() -> dict[State, str]:
+    """What each state of a verdict is called."""
+    return {
+        "holds": _("holds"),
+        "fails": _("fails"),
+        "undecided": _("undecided"),
+        "missing": _("not enough runs"),
+    }
+
+
+def verdict_words(verdict: Verdict) -> str:
+    """The state in words; what speaks against trusting it is part of them."""
+    words = state_words()
+    if verdict.disputed:
+        return _("{state} as measured, {other} in closed form").format(
+            state=words[verdict.state], other=words[verdict.disputed]
+        )
+    if verdict.one_seed and verdict.state in ("holds", "fails"):
+        return _("{state}, single seed for some depths").format(state=words[verdict.state])
+    return words[verdict.state]
+
+
+def shown_runs(claim: Claim, verdict: Verdict, runs: Sequence[Run]) -> list[Run]:
+    """Which of the runs behind a verdict its figure begins with: the paper's choice of nets."""
+    behind = [run for run in runs if run.id in verdict.runs]
+    chosen = [run for run in behind if run.net in claim.shown]
+    return chosen if len({run.net for run in chosen}) > 1 else behind
 
 
 def comparable_with_paper(run: Run) -> bool:
@@ -91,6 +134,12 @@ def mean_response(run: Run) -> float:
     rows = rows[rows["epoch"] == rows["epoch"].max()]
     measured = rows[rows["source"] == "measured"]
     return float((measured if len(measured) else rows)["std"].mean())
+
+
+def closed_response(run: Run) -> float:
+    """The same in closed form; as measured where a run has not both."""
+    means = response_by_source(run)
+    return means["closed_form"] if means else mean_response(run)
 
 
 def early_error(run: Run) -> float:
@@ -130,13 +179,23 @@ def _gain(nets: Nets) -> Verdict:
 
 
 def _smaller(nets: Nets) -> Verdict:
-    return judge_pairs(nets, mean_response, _("mean response: {plain} {a}, {residual} {b}"), 3)
+    words = _("mean response: {plain} {a}, {residual} {b}")
+    return _both_ways(lambda of: judge_pairs(nets, of, words, 3))
 
 
 def _deeper_smaller(nets: Nets) -> Verdict:
-    return judge_depth(
-        nets, "residual", mean_response, _("{net}: mean response {value:.3f}"), -1, 3
-    )
+    words = _("{net}: mean response {value:.3f}")
+    return _both_ways(lambda of: judge_depth(nets, "residual", of, words, -1, 3))
+
+
+def _both_ways(judge: Callable[[Measure], Verdict]) -> Verdict:
+    """A verdict on measured responses, and whether the closed form says the same."""
+    measured, closed = judge(mean_response), judge(closed_response)
+    if measured.state == closed.state:
+        return measured
+    words = _("In closed form the same rule says: {state}. {numbers}")
+    line = words.format(state=state_words()[closed.state], numbers="; ".join(closed.evidence))
+    return replace(measured, evidence=(*measured.evidence, line), disputed=closed.state)
 
 
 def _free(nets: Nets) -> Verdict:
@@ -247,7 +306,7 @@ CLAIMS = (
         lambda: _("Fig. 7: ResNet-20, -56 and -110 below plain-20 and -56."),
         lambda: _("Mean response over the 3x3 layers: in some pair smaller in the residual net by "
                   "more than the spread between seeds, in no pair larger by more."),
-        _smaller,
+        _smaller, shown=FIG_7,
     ),
     Claim(
         "deeper-smaller", "4.2",
@@ -256,7 +315,7 @@ CLAIMS = (
         lambda: _("From the shallowest to the deepest the mean response over the 3x3 layers falls "
                   "by more than the spread between seeds, and from no depth to the next rises by "
                   "more."),
-        _deeper_smaller,
+        _deeper_smaller, shown=FIG_7,
     ),
     Claim(
         "no-extra-cost", "3.3",

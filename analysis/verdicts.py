@@ -14,6 +14,7 @@ from typing import Literal
 
 import numpy as np
 
+from analysis import formats
 from analysis.runs import Run
 from analysis.spec import NetSpec
 from analysis.text import _
@@ -38,7 +39,9 @@ class Verdict:
     runs: tuple[str, ...] = ()
     """Ids of the runs behind it."""
     one_seed: bool = False
-    """Whether some net behind it has one seed only, so that chance is not ruled out."""
+    """Whether some net behind it has one seed only, so that chance cannot be excluded."""
+    disputed: State | None = None
+    """What the same rule says of responses in closed form, where that is something else."""
 
 
 @dataclass(frozen=True)
@@ -52,14 +55,14 @@ class Seeds:
 
     def number(self, places: int, unit: str = "") -> str:
         """The mean with its unit, and `words`."""
-        return f"{self.mean:.{places}f}{unit}{self.words(places)}"
+        return f"{formats.number(self.mean, places)}{unit}{self.words(places)}"
 
     def words(self, places: int) -> str:
         """What follows a number in the evidence: nothing for one seed."""
         if self.n < 2:
             return ""
         words = _(" ({n} seeds, {spread} apart)")
-        return words.format(n=self.n, spread=f"{self.spread:.{places}f}")
+        return words.format(n=self.n, spread=formats.number(self.spread, places))
 
 
 def over_seeds(runs: Sequence[Run], of: Measure) -> Seeds:
@@ -114,7 +117,7 @@ def judge_depth(
     whole = sign * (values[-1].mean - values[0].mean)
     names = [f"{a} → {b}" for a, b in pairwise(rungs)]
     gap = _("{deep} minus {shallow}: {gap}").format(
-        deep=rungs[-1], shallow=rungs[0], gap=f"{sign * whole:+.{places}f}"
+        deep=rungs[-1], shallow=rungs[0], gap=formats.signed(sign * whole, places)
     )
     lone = [net for net, value in zip(rungs, values, strict=True) if value.n == 1]
     lines += [gap, *_exceptions(names, steps, spread, places), *_chance(lone)]
@@ -162,7 +165,7 @@ def _exceptions(
     level = [name for name, step in zip(names, steps, strict=True) if abs(step) <= spread]
     lines = []
     if against:
-        lines.append(_("Against it: {names}").format(names="; ".join(against)))
+        lines.append(_("Counterexample: {names}").format(names="; ".join(against)))
     if level:
         words = _("No larger than the spread between seeds ({spread}): {names}")
         lines.append(words.format(spread=f"{spread:.{places}f}", names="; ".join(level)))
@@ -172,7 +175,7 @@ def _exceptions(
 def _chance(lone: Sequence[NetSpec]) -> list[str]:
     if not lone:
         return []
-    words = _("One seed of {nets}: how much of this is chance is not known")
+    words = _("Single seed of {nets}: chance cannot be excluded")
     return [words.format(nets=", ".join(map(str, lone)))]
 
 

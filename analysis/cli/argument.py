@@ -222,7 +222,7 @@ def claims(
     runs: RunsFolder = None,
 ) -> None:
     """Judge the paper's claims over runs, those of each data set and recipe by themselves."""
-    from analysis.claims import evaluate, groups
+    from analysis.claims import evaluate, groups, verdict_words
     from analysis.runs import Run, find_run, list_runs
 
     everything = [r for r in list_runs(folders(runs)) if isinstance(r, Run)]
@@ -230,7 +230,7 @@ def claims(
     for own in groups(found).values() or [[]]:
         print(f"{own[0].data_title}, {own[0].recipe}: {len(own)} runs" if own else "No runs yet")
         for claim, verdict in evaluate(own):
-            state = {"missing": "not enough runs"}.get(verdict.state, verdict.state)
+            state = verdict_words(verdict)
             print(f"  {state:15} {claim.words()} (section {claim.section})")
             for line in verdict.evidence:
                 print(f"{'':18}{line}")

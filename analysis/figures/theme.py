@@ -1,7 +1,7 @@
 """How figures look: one colour a net on every page, one template, and figures that say why not.
 
-Plain nets are warm (amber, orange, red), residual nets cool (teal, blue, violet); within a family
-the hue runs with depth. The pairs that are compared most (equal depth) stay apart for
+Plain nets are warm, residual nets cool; within a palette lightness runs with depth, and markers
+have a shape for each depth. The pairs that are compared most (equal depth) stay apart for
 deuteranopes, protanopes and tritanopes, and every colour has a contrast of 3 to white and to the
 dark page, so that one palette serves both. All colours that are not a net's live in the template:
 a page, a report and a printed figure differ by their template only.
@@ -23,16 +23,20 @@ from analysis.text import _
 
 Mode = Literal["light", "dark", "print"]
 
-DEPTHS = (20, 34, 50, 56, 110)
+DEPTHS = (20, 32, 34, 44, 56, 110)
 """A net's shade is that of the first of these that is not below its depth; deeper: the last."""
 
-COLOURS: dict[Kind, tuple[str, ...]] = {
-    "plain": ("#c28800", "#dd6c02", "#dd410d", "#d9273b", "#c62468", "#96603d"),
-    "residual": ("#0ba493", "#0187df", "#069dc1", "#3762ea", "#7f4ce6", "#9842c4"),
+PALETTES: dict[str, tuple[str, ...]] = {
+    "warm": ("#c28800", "#c08751", "#cd6e88", "#e813b9", "#8c6348", "#a93b7a", "#935704"),
+    "cool": ("#0ba493", "#27a1b9", "#0187df", "#3775fa", "#0873a7", "#4547fe", "#1f6f78"),
+    "green": ("#529f8d", "#4aa46f", "#699948", "#549509", "#3e793e", "#2e7307", "#237157"),
 }
+"""Lighter for shallow nets, darker for deep ones; from a search for the largest least Delta E in
+a palette: 15 and more in normal, deuteranopic and protanopic sight, as the test computes."""
+COLOURS: dict[Kind, tuple[str, ...]] = {"plain": PALETTES["warm"], "residual": PALETTES["cool"]}
 RECORDED = "#7d848c"
 """Of modules that are no nets of ours; dashes tell them apart."""
-SYMBOLS = ("circle", "square", "triangle-up", "diamond", "star", "pentagon")
+SYMBOLS = ("circle", "triangle-up", "square", "diamond", "star", "triangle-down", "hexagon")
 """By shade, like the colour; plain nets have open markers, residual nets filled ones."""
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
@@ -41,10 +45,31 @@ DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 FADED = 0.25
 """Opacity of what is not highlighted."""
 
-_INK = {
-    "light": {"text": "#2f2d2b", "grid": "#e4e2df", "axis": "#8a857f", "paper": "rgba(0,0,0,0)"},
-    "dark": {"text": "#edebe8", "grid": "#3a3733", "axis": "#8f8a83", "paper": "rgba(0,0,0,0)"},
-    "print": {"text": "#1a1a1a", "grid": "#e4e4e4", "axis": "#444444", "paper": "#ffffff"},
+_INK = {  # page: what lies under a transparent figure; veil: under words that lines may cross
+    "light": {
+        "text": "#2f2d2b",
+        "grid": "#e4e2df",
+        "axis": "#8a857f",
+        "paper": "rgba(0,0,0,0)",
+        "veil": "rgba(255,255,255,0.75)",
+        "page": "#ffffff",
+    },
+    "dark": {
+        "text": "#edebe8",
+        "grid": "#3a3733",
+        "axis": "#8f8a83",
+        "paper": "rgba(0,0,0,0)",
+        "veil": "rgba(23,22,20,0.75)",
+        "page": "#171614",
+    },
+    "print": {
+        "text": "#1a1a1a",
+        "grid": "#e4e4e4",
+        "axis": "#444444",
+        "paper": "#ffffff",
+        "veil": "rgba(255,255,255,0.75)",
+        "page": "#ffffff",
+    },
 }
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
@@ -92,6 +117,11 @@ def net_colour(net: str) -> str:
     """The colour of a net by its short name, the same everywhere."""
     spec = NetSpec.parse(net)
     return COLOURS[spec.kind][_shade(spec)]
+
+
+def kind_colour(kind: Kind) -> str:
+    """Of all nets of a kind together: that of its 34-layer net."""
+    return COLOURS[kind][DEPTHS.index(34)]
 
 
 def _shade(spec: NetSpec) -> int:
@@ -216,7 +246,12 @@ def template(mode: Mode) -> go.layout.Template:
     return go.layout.Template(
         layout={
             "font": {"family": _FONT, "size": 13, "color": ink["text"]},
-            "title": {"x": 0, "xanchor": "left", "font": {"size": 16}},
+            "title": {"x": 0, "xanchor": "left", "font": {"size": 16, "weight": 600}},
+            "modebar": {
+                "bgcolor": "rgba(0,0,0,0)",
+                "color": ink["axis"],
+                "activecolor": ink["text"],
+            },
             "paper_bgcolor": ink["paper"],
             "plot_bgcolor": ink["paper"],
             "xaxis": {**axis, "showgrid": False},
@@ -224,10 +259,14 @@ def template(mode: Mode) -> go.layout.Template:
             "hoverlabel": {
                 "bgcolor": "#26241f" if mode == "dark" else "#ffffff",
                 "bordercolor": ink["axis"],
-                "font": {"color": ink["text"]},
+                "font": {"color": ink["text"], "family": _FONT, "size": 12},
                 "namelength": -1,
             },
-            "annotationdefaults": {"font": {"size": 12}, "showarrow": False},
+            "annotationdefaults": {
+                "font": {"size": 12},
+                "showarrow": False,
+                "bgcolor": ink["veil"],
+            },
         }
     )
 
@@ -264,13 +303,38 @@ def layout(
                   "yanchor": "top", "pad": {"t": 8}},
         "height": height + legend,
         "margin": {"t": top, "r": 12, "b": 50 + legend, "l": 8, "pad": 0},
-        "hovermode": "x unified",
+        "hovermode": "x",
         "hoverdistance": -1,
         "legend": {"orientation": "h", "x": 0, "xanchor": "left", "xref": "container",
                    "y": 0, "yanchor": "bottom", "yref": "container",
                    "itemdoubleclick": "toggleothers"},
         **rest,
     }  # fmt: skip
+
+
+_SIGNATURE = 18
+"""Pixels that a line of conditions takes under a figure."""
+
+
+def sign(figure: go.Figure, conditions: str) -> go.Figure:
+    """The figure with a line under it that goes with it when it is saved: data, recipe, warnings.
+
+    Args:
+        figure: changed in place, and returned.
+        conditions: as `summary.conditions` words them; empty: nothing is added.
+    """
+    if not conditions:
+        return figure
+    room = _SIGNATURE * (1 + conditions.count("<br>"))
+    below = figure.layout.margin.b or 0
+    figure.update_layout(height=figure.layout.height + room, margin_b=below + room)
+    if figure.layout.legend.yref == "container":
+        figure.update_layout(legend_y=room / figure.layout.height)
+    figure.add_annotation(
+        text=conditions, name="conditions", xref="paper", yref="paper", x=0, y=0,
+        yshift=-(below + room), xanchor="left", yanchor="bottom", align="left", font_size=11,
+    )  # fmt: skip
+    return figure
 
 
 def panel_head(text: str, place: str, align: Literal["left", "center"]) -> dict[str, Any]:

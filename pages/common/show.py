@@ -27,11 +27,30 @@ _picture = st.components.v2.component(
     js=(_FILES / "picture.js").read_text(encoding="utf-8"),
 )
 
+_link = st.components.v2.component(
+    "residual_lens_link",
+    html='<button type="button"></button>',
+    css=(_FILES / "link.css").read_text(encoding="utf-8"),
+    js=(_FILES / "link.js").read_text(encoding="utf-8"),
+)
+
 WIDTH = 900
 """Of a downloaded picture, in CSS pixels; PNG has twice as many real ones."""
 
 
-def figure(drawn: go.Figure, table: pd.DataFrame, key: str, reading: str) -> None:
+def mode() -> theme.Mode:
+    """The page's theme, which its figures are drawn in."""
+    return "dark" if st.context.theme.type == "dark" else "light"
+
+
+def figure(
+    drawn: go.Figure,
+    table: pd.DataFrame,
+    key: str,
+    reading: str,
+    said: str = "",
+    conditions: str = "",
+) -> None:
     """A figure, a sentence on how to read it, and its downloads.
 
     Args:
@@ -39,13 +58,19 @@ def figure(drawn: go.Figure, table: pd.DataFrame, key: str, reading: str) -> Non
         table: the numbers in it, for CSV.
         key: names the chart and the files.
         reading: what to look at, and where the paper does.
+        said: a sentence above it, from its numbers.
+        conditions: data and recipe, and who is not comparable: a line that is saved with it.
     """
+    theme.sign(drawn, conditions)
     config = {
         "displaylogo": False,
         "modeBarButtonsToRemove": ["autoScale2d", "zoomIn2d", "zoomOut2d"],
         "toImageButtonOptions": {"filename": key, "scale": 2},
     }
-    st.plotly_chart(drawn, key=key, config=config, alt=drawn.layout.title.text)
+    if said:
+        with st.container(key=f"{key}_said"):
+            st.markdown(said)
+    chart(drawn, key, config=config, alt=" ".join([drawn.layout.title.text or "", said]).strip())
     st.caption(reading)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         _picture(
@@ -62,6 +87,23 @@ def figure(drawn: go.Figure, table: pd.DataFrame, key: str, reading: str) -> Non
             height="content",
         )
         _csv(table, key, "CSV")
+
+
+def chart(drawn: go.Figure, key: str, **options: Any) -> Any:
+    """A figure alone, in the page's colours: our own, so that its text has contrast."""
+    return st.plotly_chart(
+        drawn.update_layout(template=theme.TEMPLATES[mode()]), key=key, theme=None, **options
+    )
+
+
+def copy_link(key: str) -> None:
+    """A button that copies the address of the view."""
+    words = {
+        "button": _("Copy link"),
+        "help": _("The address of this view: runs, axes and all"),
+        "done": _("Copied"),
+    }
+    _link(key=key, data={"words": words}, width="content", height="content")
 
 
 def table(shown: pd.DataFrame, key: str, reading: str) -> None:
@@ -105,7 +147,7 @@ _TABLE_STYLE = f"<style>{(_FILES / 'table.css').read_text(encoding='utf-8')}</st
 
 
 def _is_number(texts: pd.Series) -> bool:
-    return bool(texts.str.fullmatch(r"[\d.]+( M)?|\u2013").all())
+    return bool(texts.str.fullmatch(r"[\d.]+( M)?( \([\d. ]+\D+[\d.]+\))?|\u2013").all())
 
 
 def _cell(tag: str, text: str, number: bool) -> str:

@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, FloatRect, Locator, Page, expect
 
+from analysis.presets import first_choice
 from analysis.runs import BUNDLED, Run, list_runs
-from pages.common.pickers import default_pair
 from tests.browser.serve import app_server, chromium, chromium_path, open_page, watch_requests
 from tests.tiny import write_run
 
@@ -91,7 +91,7 @@ def test_the_first_request_to_a_server_is_a_deep_link(address: str, page: Page):
     expect(page.get_by_text("Page not found")).to_have_count(0)
     deep = _side_links(page)
     page.goto(address)
-    expect(page.get_by_role("heading", level=1)).to_have_text("Plain nets beside residual nets")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Plain vs residual nets")
     assert deep == _side_links(page)
     assert any("Compare" in link for link in deep)
     assert not [link for link in deep if re.search(r"app|cached|show|pickers|state", link)]
@@ -101,7 +101,7 @@ def test_the_first_request_to_a_server_is_a_deep_link(address: str, page: Page):
 def test_both_nets_are_drawn_and_another_run_is_picked(address: str, runs: Path, page: Page):
     """Curves and responses of the default pair; the third run joins in both and in the address."""
     found = [run for run in list_runs([BUNDLED, runs]) if isinstance(run, Run)]
-    pair = [run.net for run in default_pair(found)]
+    pair = list(dict.fromkeys(run.net for run in first_choice(found)))
     outside = watch_requests(page)
     page.goto(address)
     for chart in ("errors", "responses"):

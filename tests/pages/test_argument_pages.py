@@ -65,7 +65,7 @@ def test_the_argument_judges_the_runs_it_is_given(app):
     table = at.dataframe[0].value
     verdicts = dict(zip(table["Claim"], table["Verdict"], strict=True))
     assert verdicts["Deeper plain nets have a higher training error (degradation)."] == (
-        "holds, chance not ruled out"
+        "holds, single seed for some depths"
     )
     assert verdicts["ResNet-1202 overfits rather than fails to train."] == "not enough runs"
     assert any("plain-14 minus plain-8: +" in text.value for text in at.markdown)

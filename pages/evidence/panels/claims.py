@@ -68,7 +68,7 @@ def _row(claim: Claim, verdict: Verdict, names: list[str]) -> None:
         words, evidence, rule = st.columns(_WIDTHS, gap="medium")
     with words:
         st.badge(
-            _badge(verdict), icon=f":material/{_ICONS[verdict.state]}:",
+            claims.verdict_words(verdict), icon=f":material/{_ICONS[verdict.state]}:",
             color=_COLOURS[verdict.state],  # ty: ignore[invalid-argument-type]
         )  # fmt: skip
         section = _("section {section}").format(section=claim.section)
@@ -100,28 +100,12 @@ def _link(page: str, names: list[str]) -> None:
         )  # fmt: skip
 
 
-def _badge(verdict: Verdict) -> str:
-    """The state; where chance is not ruled out, the badge itself says so."""
-    words = _states()[verdict.state]
-    lone = verdict.one_seed and verdict.state in ("holds", "fails")
-    return _("{state}, chance not ruled out").format(state=words) if lone else words
-
-
-def _states() -> dict[State, str]:
-    return {
-        "holds": _("holds"),
-        "fails": _("fails"),
-        "undecided": _("undecided"),
-        "missing": _("not enough runs"),
-    }
-
-
 def _table(judged: Sequence[tuple[Claim, Verdict]]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             _("Claim"): [claim.words() for claim, _v in judged],
             _("Section"): [claim.section for claim, _v in judged],
-            _("Verdict"): [_badge(verdict) for _c, verdict in judged],
+            _("Verdict"): [claims.verdict_words(verdict) for _c, verdict in judged],
             _("Evidence"): ["; ".join(verdict.evidence) for _c, verdict in judged],
             _("In the paper"): [claim.paper() for claim, _v in judged],
             _("Rule"): [claim.rule() for claim, _v in judged],
