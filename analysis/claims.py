@@ -28,6 +28,7 @@ from analysis.verdicts import (
     decide,
     judge_depth,
     judge_pairs,
+    numbers_of,
     over_seeds,
     pairs,
 )
@@ -44,6 +45,8 @@ class Claim:
     """The paper's own figures."""
     rule: Callable[[], str]
     judge: Callable[[Nets], Verdict] = field(repr=False)
+    quantity: Callable[[], str] = lambda: ""
+    """What its numbers are, with the unit: the axis of its picture."""
     page: str = "compare"
     """Which page shows the evidence."""
     shown: tuple[str, ...] = ()
@@ -101,7 +104,8 @@ def verdict_words(verdict: Verdict) -> str:
 
 def shown_runs(claim: Claim, verdict: Verdict, runs: Sequence[Run]) -> list[Run]:
     """Which of the runs behind a verdict its figure begins with: the paper's choice of nets."""
-    behind = [run for run in runs if run.id in verdict.runs]
+    by_id = {run.id: run for run in runs}
+    behind = [by_id[run_id] for run_id in verdict.runs if run_id in by_id]
     chosen = [run for run in behind if run.net in claim.shown]
     return chosen if len({run.net for run in chosen}) > 1 else behind
 
@@ -245,7 +249,7 @@ def _options(nets: Nets) -> Verdict:
     lines.append(words.format(apart=apart, below=below))
     state = decide([below - apart], max(value.spread for value in values))
     ids = tuple(run.id for net in chosen for run in nets[net])
-    return Verdict(state, tuple(lines), runs=ids)
+    return Verdict(state, tuple(lines), runs=ids, numbers=numbers_of(nets, chosen, test_error))
 
 
 def _overfits(nets: Nets) -> Verdict:
@@ -269,7 +273,7 @@ def _overfits(nets: Nets) -> Verdict:
     if train[deep].mean > train[base].mean + 0.1:
         state = "fails"
     ids = tuple(run.id for net in (base, deep) for run in nets[net])
-    return Verdict(state, lines, runs=ids)
+    return Verdict(state, lines, runs=ids, numbers=numbers_of(nets, (base, deep), test_error))
 
 
 TABLE_6 = {20: 8.75, 32: 7.51, 44: 7.17, 56: 6.97, 110: 6.43, 1202: 7.93}
@@ -290,7 +294,7 @@ CLAIMS = (
         lambda: _("Fig. 1: plain-56 above plain-20 on CIFAR-10; Fig. 4: plain-34 above plain-18."),
         lambda: _("From the shallowest to the deepest the training error rises by more than the "
                   "spread between seeds, and from no depth to the next falls by more."),
-        _degradation,
+        _degradation, quantity=lambda: _("Training error (%)"),
     ),
     Claim(
         "depth-gain", "4.1, 4.2",
@@ -298,7 +302,7 @@ CLAIMS = (
         _table_6,
         lambda: _("From the shallowest to the deepest the test error falls by more than the spread "
                   "between seeds, and from no depth to the next rises by more."),
-        _gain,
+        _gain, quantity=lambda: _("Test error (%)"),
     ),
     Claim(
         "small-responses", "4.2",
@@ -306,7 +310,7 @@ CLAIMS = (
         lambda: _("Fig. 7: ResNet-20, -56 and -110 below plain-20 and -56."),
         lambda: _("Mean response over the 3x3 layers: in some pair smaller in the residual net by "
                   "more than the spread between seeds, in no pair larger by more."),
-        _smaller, shown=FIG_7,
+        _smaller, shown=FIG_7, quantity=lambda: _("Mean response (std)"),
     ),
     Claim(
         "deeper-smaller", "4.2",
@@ -315,7 +319,7 @@ CLAIMS = (
         lambda: _("From the shallowest to the deepest the mean response over the 3x3 layers falls "
                   "by more than the spread between seeds, and from no depth to the next rises by "
                   "more."),
-        _deeper_smaller, shown=FIG_7,
+        _deeper_smaller, shown=FIG_7, quantity=lambda: _("Mean response (std)"),
     ),
     Claim(
         "no-extra-cost", "3.3",
@@ -323,7 +327,7 @@ CLAIMS = (
         lambda: _("Fig. 3: 3.6 billion multiply-adds for both 34-layer nets."),
         lambda: _("Both counts are equal in every pair: parameters in the runs' weights, "
                   "multiply-adds from the layers."),
-        _free, "complexity",
+        _free, page="complexity",
     ),
     Claim(
         "early-convergence", "4.1",
@@ -332,7 +336,7 @@ CLAIMS = (
         lambda: _("Running training error, averaged over the first quarter of the epochs: in "
                   "some pair lower in the residual net by more than the spread between seeds, in "
                   "no pair higher by more."),
-        _faster,
+        _faster, quantity=lambda: _("Early training error (%)"),
     ),
     Claim(
         "options", "4.1",
@@ -340,7 +344,7 @@ CLAIMS = (
         lambda: _("Table 3 (ImageNet, top-1): plain-34 28.54, A 25.03, B 24.52, C 24.19 %."),
         lambda: _("The test errors of A, B and C lie closer together than the worst of them lies "
                   "below the plain net's, by more than the spread between seeds."),
-        _options,
+        _options, quantity=lambda: _("Test error (%)"),
     ),
     Claim(
         "overfits", "4.2",
@@ -348,6 +352,6 @@ CLAIMS = (
         lambda: _("Training error below 0.1 %; test error 7.93 %, ResNet-110's 6.43 %."),
         lambda: _("Its training error is at most 0.1 points above ResNet-110's, its test error "
                   "is higher by more than the spread between seeds."),
-        _overfits,
+        _overfits, quantity=lambda: _("Test error (%)"),
     ),
 )  # fmt: skip

@@ -28,6 +28,17 @@ Measure = Callable[[Run], float]
 
 
 @dataclass(frozen=True)
+class Number:
+    """One net's number over its seeds, as a verdict compares it."""
+
+    net: NetSpec
+    mean: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What the runs say of one claim."""
 
@@ -40,6 +51,10 @@ class Verdict:
     """Ids of the runs behind it."""
     one_seed: bool = False
     """Whether some net behind it has one seed only, so that chance cannot be excluded."""
+    numbers: tuple[Number, ...] = ()
+    """What was compared: one of each net, for a picture and a table."""
+    places: int = 2
+    """Decimals of the numbers."""
     disputed: State | None = None
     """What the same rule says of responses in closed form, where that is something else."""
 
@@ -69,6 +84,16 @@ def over_seeds(runs: Sequence[Run], of: Measure) -> Seeds:
     """Mean and spread of a number over runs of one net."""
     values = [of(run) for run in runs]
     return Seeds(float(np.mean(values)), max(values) - min(values), len(values))
+
+
+def numbers_of(nets: Nets, chosen: Sequence[NetSpec], of: Measure) -> tuple[Number, ...]:
+    """The numbers of some nets, each with the least and the largest of its seeds."""
+    found = []
+    for net in dict.fromkeys(chosen):
+        values = [of(run) for run in nets[net]]
+        mean = float(np.mean(values))
+        found.append(Number(net, mean, min(values), max(values), len(values)))
+    return tuple(found)
 
 
 def decide(steps: Sequence[float], spread: float, whole: float | None = None) -> State:
@@ -122,7 +147,10 @@ def judge_depth(
     lone = [net for net, value in zip(rungs, values, strict=True) if value.n == 1]
     lines += [gap, *_exceptions(names, steps, spread, places), *_chance(lone)]
     state = decide(steps, spread, whole)
-    return Verdict(state, tuple(lines), runs=_ids(nets, rungs), one_seed=bool(lone))
+    return Verdict(
+        state, tuple(lines), runs=_ids(nets, rungs), one_seed=bool(lone),
+        numbers=numbers_of(nets, rungs, of), places=places,
+    )  # fmt: skip
 
 
 def judge_pairs(nets: Nets, of: Measure, words: str, places: int = 2, unit: str = "") -> Verdict:
@@ -146,7 +174,10 @@ def judge_pairs(nets: Nets, of: Measure, words: str, places: int = 2, unit: str 
     lone = [net for net, value in zip(both, values, strict=True) if value.n == 1]
     lines += [*_exceptions(names, steps, spread, places), *_chance(lone)]
     state = decide(steps, spread)
-    return Verdict(state, tuple(lines), runs=_ids(nets, both), one_seed=bool(lone))
+    return Verdict(
+        state, tuple(lines), runs=_ids(nets, both), one_seed=bool(lone),
+        numbers=numbers_of(nets, both, of), places=places,
+    )  # fmt: skip
 
 
 def _missing_half(nets: Nets) -> tuple[NetSpec, ...]:

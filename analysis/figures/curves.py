@@ -208,7 +208,7 @@ def _name_ends(
     """Name the lines at their ends, and make room for the names beside the panels."""
     needed = labels.room([end.text for own in ends.values() for end in own])
     if len(ends) > 1:  # panels: a share of the figure, which may be as narrow as a phone's
-        share = min(needed / 620, 0.2)
+        share = min(needed / 340, 0.22)
         layout["xaxis"]["domain"] = [0, 0.5 - share]
         layout["xaxis2"]["domain"] = [0.515, 1.015 - share]
     else:

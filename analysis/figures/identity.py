@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from analysis.figures import theme
 from analysis.text import _
 
-COLOURS = {"plain": theme.COLOURS["plain"][0], "residual": theme.COLOURS["residual"][0]}
+COLOURS = {"plain": theme.kind_colour("plain"), "residual": theme.kind_colour("residual")}
 
 
 def plot_losses(losses: pd.DataFrame, floor: float, steps: int) -> go.Figure:

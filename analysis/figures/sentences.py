@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -23,10 +24,9 @@ def of_curves(info: pd.DataFrame) -> str:
     lines = []
     for shallow, deep in found:
         a, b = shallow["train_error"], deep["train_error"]
-        words = (
-            _("Training error of {deep} {b}, of {shallow} {a}: deeper is **worse**.")
-            if b > a
-            else _("Training error of {deep} {b}, of {shallow} {a}: deeper is no worse.")
+        words = _("Training error of {deep} {b}, of {shallow} {a}: {verdict}.").format(
+            verdict=_verdict(b - a, max(_spread(shallow), _spread(deep))),
+            **{name: f"{{{name}}}" for name in ("deep", "shallow", "a", "b")},
         )
         lines.append(_pair(words, shallow, deep, formats.percent(a, 1), formats.percent(b, 1)))
     for plain, residual in [] if found else _twins(last):
@@ -34,6 +34,17 @@ def of_curves(info: pd.DataFrame) -> str:
         a, b = (formats.percent(row["train_error"], 1) for row in (plain, residual))
         lines.append(_pair(words, plain, residual, a, b))
     return " ".join(lines[:MOST])
+
+
+def _verdict(gap: float, spread: float) -> str:
+    """Of a deeper net beside a shallower one; a gap within the seeds' range decides nothing."""
+    if abs(gap) <= max(spread, 0.05):
+        return _("no clear difference")
+    return _("deeper is **worse**") if gap > 0 else _("deeper is better")
+
+
+def _spread(row: Mapping[str, Any]) -> float:
+    return row.get("train_error_high", 0.0) - row.get("train_error_low", 0.0)
 
 
 def of_responses(info: pd.DataFrame) -> str:

@@ -9,6 +9,7 @@ a page, a report and a printed figure differ by their template only.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -122,6 +123,11 @@ def net_colour(net: str) -> str:
 def kind_colour(kind: Kind) -> str:
     """Of all nets of a kind together: that of its 34-layer net."""
     return COLOURS[kind][DEPTHS.index(34)]
+
+
+def kind_title(kind: Kind) -> str:
+    """What nets of a kind are called at the end of a line."""
+    return _("plain") if kind == "plain" else _("residual")
 
 
 def _shade(spec: NetSpec) -> int:
@@ -295,7 +301,8 @@ def layout(
         height: pixels, without the legend.
         rest: more of plotly's layout; wins over what is set here.
     """
-    legend = _LEGEND_LINE * _legend_lines(labels)
+    legend = _LEGEND_LINE * _legend_lines(labels) if labels else 0
+    subtitle = wrapped(subtitle)
     top = 64 + 16 * subtitle.count("<br>")
     return {
         "template": TEMPLATES["light"],
@@ -335,6 +342,16 @@ def sign(figure: go.Figure, conditions: str) -> go.Figure:
         yshift=-(below + room), xanchor="left", yanchor="bottom", align="left", font_size=11,
     )  # fmt: skip
     return figure
+
+
+SUBTITLE = 60
+"""Letters of a line of a subtitle: what a phone has room for."""
+
+
+def wrapped(text: str, letters: int = SUBTITLE) -> str:
+    """A text in lines that are no longer, joined by `<br>`; its own line breaks stay."""
+    lines = [textwrap.wrap(line, letters) or [""] for line in text.split("<br>")]
+    return "<br>".join(line for parts in lines for line in parts)
 
 
 def panel_head(text: str, place: str, align: Literal["left", "center"]) -> dict[str, Any]:

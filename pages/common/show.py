@@ -127,20 +127,27 @@ def static_table(
         key: names the files.
         reading: what to look at.
     """
+    words_table(words, colours)
+    st.caption(reading)
+    _csv(whole, key, _("Save as CSV"))
+
+
+def words_table(words: pd.DataFrame, colours: Sequence[str] = ()) -> None:
+    """A small table of text alone; the first column names the row, after a line in its colour."""
     numbers = [_is_number(words[name]) for name in words]
     head = "".join(_cell("th", name, n) for name, n in zip(words, numbers, strict=True))
     rows = "".join(
         f"<tr style='--run: {escape(colour)}'>"
         + "".join(_cell("td", text, n) for text, n in zip(row, numbers, strict=True))
         + "</tr>"
-        for colour, row in zip(colours, words.itertuples(index=False), strict=True)
+        for colour, row in zip(
+            colours or ["transparent"] * len(words), words.itertuples(index=False), strict=True
+        )
     )
     st.html(
-        f"{_TABLE_STYLE}<div class='words'><table><thead><tr>{head}</tr></thead>"
-        f"<tbody>{rows}</tbody></table></div>"
+        f"{_TABLE_STYLE}<div class='words{'' if colours else ' bare'}'><table><thead><tr>{head}"
+        f"</tr></thead><tbody>{rows}</tbody></table></div>"
     )
-    st.caption(reading)
-    _csv(whole, key, _("Save as CSV"))
 
 
 _TABLE_STYLE = f"<style>{(_FILES / 'table.css').read_text(encoding='utf-8')}</style>"
