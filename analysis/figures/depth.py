@@ -128,6 +128,7 @@ def plot_depth(info: pd.DataFrame) -> go.Figure:
         "xaxis": {
             "title": {"text": _("Depth (weighted layers)")},
             "tickvals": sorted(set(info["depth"])),
+            "tickangle": 0,
             "range": labels.span(info["depth"]),
         },
         "yaxis": {"title": {"text": _("Error (%)")}, **axis.layout()},

@@ -11,7 +11,7 @@ from analysis.figures.labels import End
 from analysis.text import _
 from analysis.verdicts import Verdict
 
-HEIGHT = 160
+HEIGHT = 140
 """Pixels: it stands on a card."""
 
 
@@ -67,6 +67,8 @@ def plot_numbers(info: pd.DataFrame, quantity: str) -> go.Figure:
     if not outlying and info["mean"].min() > 0.5 * info["mean"].max():  # differences, not heights
         room = 0.4 * (max(values) - min(values)) or 1.0
         axis = labels.Axis("linear", max(min(values) - room, 0.0), max(values) + room)
+    depths = sorted(set(info["depth"]))  # evenly spaced: a card has no room for true distances
+    info = info.assign(place=info["depth"].map(depths.index))
     traces, ends = [], []
     for _series, rows in info.groupby("series", sort=False):
         kind, option = rows["kind"].iloc[0], rows["option"].iloc[0]
@@ -74,7 +76,7 @@ def plot_numbers(info: pd.DataFrame, quantity: str) -> go.Figure:
         colour = theme.kind_colour(kind)
         traces.append(
             {
-                "type": "scatter", "mode": "lines+markers", "x": rows["depth"], "y": rows["mean"],
+                "type": "scatter", "mode": "lines+markers", "x": rows["place"], "y": rows["mean"],
                 "line": {"color": colour, "width": 2},
                 "marker": {"size": 8, "color": colour,
                            "symbol": "circle-open" if kind == "plain" else "circle"},
@@ -87,16 +89,17 @@ def plot_numbers(info: pd.DataFrame, quantity: str) -> go.Figure:
             }
         )  # fmt: skip
         name = theme.kind_title(kind) + (f" {option}" if option not in ("", "A") else "")
-        ends.append(End(style, rows["depth"].iloc[-1], rows["mean"].iloc[-1], name))
+        ends.append(End(style, rows["place"].iloc[-1], rows["mean"].iloc[-1], name))
     layout = theme.layout(
         "", "", [], HEIGHT, hovermode="closest", showlegend=False,
-        xaxis={"title": {"text": _("Depth (weighted layers)"), "font": {"size": 11}},
-               "tickvals": sorted(set(info["depth"])), "range": labels.span(info["depth"])},
-        yaxis={"title": {"text": quantity, "font": {"size": 11}}, "nticks": 4, **axis.layout(),
-               **({"dtick": 1} if outlying else {})},
+        xaxis={"title": {"text": _("Depth (layers)"), "font": {"size": 11}, "standoff": 2},
+               "tickvals": list(range(len(depths))), "ticktext": [str(d) for d in depths],
+               "tickangle": 0, "range": labels.span(info["place"]), "tickfont": {"size": 11}},
+        yaxis={"title": {"text": quantity, "font": {"size": 11}, "standoff": 4}, "nticks": 4,
+               **axis.layout(), **({"dtick": 1} if outlying else {})},
     )  # fmt: skip
-    layout["margin"] |= {"t": 8, "b": 40, "r": labels.room([end.text for end in ends])}
-    notes = labels.end_labels(ends, axis, HEIGHT - 48)
+    layout["margin"] |= {"t": 8, "b": 34, "r": labels.room([end.text for end in ends])}
+    notes = labels.end_labels(ends, axis, HEIGHT - 42)
     for note, end in zip(notes, sorted(ends, key=lambda e: axis.share(e.y)), strict=True):
         note["text"] = end.text
     layout["annotations"] = notes

@@ -40,14 +40,11 @@ def depth_figure(runs: list[Run]) -> None:
     said = sentences.of_depth(info)
     figure = depth.plot_depth(info)
     show.figure(figure, info, "argument_depth", reading, said, figures.conditions(runs))
-    gaps = depth.gap_words(depth.gap_info(info))
-    if gaps:
-        with st.expander(_("From each depth to the next"), icon=":material/stairs_2:"):
-            st.markdown("\n".join(f"- {line}" for line in gaps))
     missing = depth.missing_nets(info)
     seeds = [net for net in dict.fromkeys(info["net"]) if net not in missing]
-    title = _("Train more depths or seeds")
-    queueing.offer([*missing, *seeds], runs, "argument_depth_missing", title)
+    title = _("From each depth to the next; train more depths or seeds")
+    gaps = depth.gap_words(depth.gap_info(info))
+    queueing.offer([*missing, *seeds], runs, "argument_depth_missing", title, gaps)
 
 
 st.title(_("The paper's argument"))

@@ -46,8 +46,8 @@ def show_claims(group: Sequence[Run], everything: Sequence[Run]) -> None:
             shown = [run.id for run in claims.shown_runs(claim, verdict, group)]
             with place, st.container(border=True, height="stretch", gap="small"):
                 _card(claim, verdict, [names[run] for run in shown if run in names])
-    st.caption(_reading(group))
-    with st.expander(_("The claims as a table"), icon=":material/table:"):
+    with st.expander(_("How the verdicts are made, and all of them"), icon=":material/table:"):
+        st.caption(_reading(group))
         show.table(_table(judged), "argument_claims", _("One row per claim, for saving."))
     wanted = [net.name for _claim, verdict in judged for net in verdict.wanted]
     if wanted:
@@ -76,8 +76,9 @@ def _card(claim: Claim, verdict: Verdict, names: list[str]) -> None:
         color="orange" if verdict.disputed else _COLOURS[verdict.state],  # ty: ignore[invalid-argument-type]
     )  # fmt: skip
     section = _("section {section}").format(section=claim.section)
-    said = "" if whole == short else f"  \n{whole[0].upper()}{whole[1:]}."
-    st.markdown(f"**{claim.words()}** ({section}){said}")
+    st.markdown(f"**{claim.words()}**")
+    if whole != short:
+        st.caption(f"{whole[0].upper()}{whole[1:]}.")
     if verdict.numbers:
         drawn = verdicts.plot_numbers(verdicts.numbers_info(verdict), claim.quantity())
         show.chart(drawn, f"argument_card_{claim.id}", config={"displayModeBar": False},
@@ -88,7 +89,9 @@ def _card(claim: Claim, verdict: Verdict, names: list[str]) -> None:
         if verdict.numbers:
             show.words_table(verdicts.numbers_words(verdict))
         st.markdown("\n".join(f"- {line}" for line in _beyond_the_table(verdict)))
-        st.caption(_("In the paper: {words}").format(words=claim.paper()))
+        st.caption(
+            _("In the paper, {section}: {words}").format(section=section, words=claim.paper())
+        )
         st.caption(_("Rule: {words}").format(words=claim.rule()))
         _link(claim.page, names)
 
