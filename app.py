@@ -28,6 +28,7 @@ def list_pages() -> dict[str, list[st.Page]]:
         _("Evidence"): [
             page("evidence/compare.py", _("Compare"), "compare_arrows", default=True),
             page("evidence/argument.py", _("The argument"), "balance"),
+            page("evidence/runs.py", _("Runs"), "table_rows"),
             page("evidence/complexity.py", _("Complexity"), "speed"),
             page("evidence/glossary.py", _("Glossary"), "translate"),
             page("evidence/about.py", _("Reading guide"), "menu_book"),

@@ -22,16 +22,27 @@ def register(app: typer.Typer) -> None:
 def list_command(
     runs: RunsFolder = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array, for programs.")] = False,
+    where: Annotated[
+        str,
+        typer.Option(
+            help="Only runs that meet a rule: 'test_error < 20 and kind = plain and tags ~ good'."
+        ),
+    ] = "",
+    search: Annotated[str, typer.Option(help="Only runs with these words in them.")] = "",
 ) -> None:
     """List the bundled runs and yours, and recordings; damaged ones with the reason."""
     from analysis.runs import Run, SavedRecording, list_recordings, list_runs
+    from analysis.runs.labels import labels_of
 
     found = [*list_runs(folders(runs)), *list_recordings(folders(runs))]
+    if where or search:
+        found = _asked_for([run for run in found if isinstance(run, Run)], where, search)
     if as_json:
         print(json.dumps([_summary(run) for run in found], indent=1, ensure_ascii=False))
         return
     if not found:
-        print("No runs yet: `python -m analysis train --net resnet-20 --data digits` makes one.")
+        none = "No runs yet: `python -m analysis train --net resnet-20 --data digits` makes one."
+        print("No run is like this." if where or search else none)
     else:
         print("Run, state, epochs, training error (running), test error:")
     width = max((len(run.id) for run in found), default=0)
@@ -43,11 +54,24 @@ def list_command(
             about = f"{run.state:11} {epochs:9} {errors}"
             if run.has_no_history:
                 about += f"  ({run.recipe}: no training history)"
+            labels = labels_of(run)
+            about += "".join(f"  #{tag}" for tag in labels.tags)
+            about += f"  {labels.note}" if labels.note else ""
         elif isinstance(run, SavedRecording):
             about = f"recording   of layer responses of {run.net}: no net, no history"
         else:
             about = f"damaged: {run.reason}"
         print(f"{run.id:{width}}  {about}")
+
+
+def _asked_for(runs, where: str, search: str) -> list:
+    from analysis import catalog
+
+    by_id = {run.id: run for run in runs}
+    table = catalog.catalog(runs)
+    if where:
+        table = catalog.where(table, where)
+    return [by_id[run_id] for run_id in catalog.search(table, search)["run"]]
 
 
 def _percent(value: float | None) -> str:
@@ -61,7 +85,10 @@ def _summary(run) -> dict[str, Any]:
         return _recording(run)
     if isinstance(run, DamagedRun):
         return {"id": run.id, "path": str(run.path), "state": "damaged", "reason": str(run.reason)}
-    status = run.status
+    from analysis.caveats import caveats
+    from analysis.runs.labels import labels_of
+
+    status, labels = run.status, labels_of(run)
     return {
         "id": run.id,
         "path": str(run.path),
@@ -78,6 +105,10 @@ def _summary(run) -> dict[str, Any]:
         "test_error": status.test_error,
         "parameters": run.parameters,
         "multiply_adds": run.multiply_adds,
+        "name": labels.name,
+        "tags": list(labels.tags),
+        "note": labels.note,
+        "caveats": caveats(run),
     }
 
 
@@ -117,7 +148,9 @@ def show(run: RunName, runs: RunsFolder = None) -> None:
     found = find_comparable(run, folders(runs))
     summary = _whole_story(found)
     for name, value in summary.items():
-        if value not in (None, "", {}):
+        if value not in (None, "", {}, []):
+            if isinstance(value, list):
+                value = "; ".join(value)
             if isinstance(value, dict):
                 value = ", ".join(f"{k} {v}" for k, v in value.items())
             large = name in ("parameters", "multiply_adds")

@@ -13,6 +13,7 @@ import pandas as pd
 from analysis.figures import theme
 from analysis.figures.theme import RunStyle
 from analysis.runs import Comparable, Run
+from analysis.runs.labels import labels_of
 
 OPACITY = 0.18
 """Of a band."""
@@ -28,7 +29,7 @@ def groups(runs: Sequence[Comparable]) -> list[list[Comparable]]:
         if not isinstance(run, Run) or run.state != "finished" or run.has_no_history:
             key: tuple = ("alone", run.id)
         else:
-            own = (run.config.net, run.comparison_key, run.recipe)
+            own = (run.config.net, run.comparison_key, run.recipe, labels_of(run).name)
             seed = run.config.seed
             again = sum(
                 isinstance(o, Run) and o.config.seed == seed

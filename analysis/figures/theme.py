@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.runs import Comparable, SavedRecording
+from analysis.runs import Comparable, Run, SavedRecording
+from analysis.runs.labels import labels_of
 from analysis.spec import Kind, NetSpec
 from analysis.text import _
 
@@ -147,9 +148,12 @@ def run_styles(runs: Sequence[Comparable]) -> list[RunStyle]:
 
 
 def _labels(runs: Sequence[Comparable]) -> dict[str, str]:
-    """The net's name where that is enough; else with recipe, data, seed or id, whatever differs."""
+    """The run's own name; else the net's where that is enough, with recipe, data, seed or id."""
     labels = {}
     for run in runs:
+        if isinstance(run, Run) and (name := labels_of(run).name):
+            labels[run.id] = name
+            continue
         same = [other for other in runs if other.net == run.net]
         parts = [run.net]
         for words in (_recipe, _data, _seed):

@@ -86,7 +86,7 @@ def figure(
             width="content",
             height="content",
         )
-        _csv(table, key, "CSV")
+        csv(table, key, "CSV")
 
 
 def chart(drawn: go.Figure, key: str, **options: Any) -> Any:
@@ -108,9 +108,9 @@ def copy_link(key: str) -> None:
 
 def table(shown: pd.DataFrame, key: str, reading: str) -> None:
     """A table, a sentence on how to read it, and its download."""
-    st.dataframe(shown, hide_index=True, column_config=_columns(shown), key=key)
+    st.dataframe(shown, hide_index=True, column_config=columns(shown), key=key)
     st.caption(reading)
-    _csv(shown, key, _("Save as CSV"))
+    csv(shown, key, _("Save as CSV"))
 
 
 def static_table(
@@ -129,7 +129,7 @@ def static_table(
     """
     words_table(words, colours)
     st.caption(reading)
-    _csv(whole, key, _("Save as CSV"))
+    csv(whole, key, _("Save as CSV"))
 
 
 def words_table(words: pd.DataFrame, colours: Sequence[str] = ()) -> None:
@@ -161,7 +161,7 @@ def _cell(tag: str, text: str, number: bool) -> str:
     return f"<{tag}{' class=number' if number else ''}>{escape(text)}</{tag}>"
 
 
-def _columns(shown: pd.DataFrame) -> dict[str, Any]:
+def columns(shown: pd.DataFrame) -> dict[str, Any]:
     """Errors and responses to two or three places, counts as 1.3M."""
     config: dict[str, Any] = {}
     for name in shown.select_dtypes("number"):
@@ -171,7 +171,7 @@ def _columns(shown: pd.DataFrame) -> dict[str, Any]:
     return config
 
 
-def _csv(table: pd.DataFrame, key: str, label: str) -> None:
+def csv(table: pd.DataFrame, key: str, label: str) -> None:
     """Written only when asked for."""
     st.download_button(
         label,
