@@ -14,7 +14,7 @@ from pathlib import Path
 import streamlit as st
 
 from analysis.text import _
-from pages.common.language import choose_language
+from pages.common.language import choose_language, frame
 
 ROOT = Path(__file__).resolve().parent
 
@@ -54,12 +54,12 @@ def page(file: str, title: str, icon: str, default: bool = False) -> st.Page:
 def show() -> None:
     """The frame, and in it the page that was asked for."""
     # An emoji, not an icon name: Streamlit would fetch that from the network for the browser tab.
-    st.set_page_config(
-        page_title="Residual Lens", page_icon="🔎", layout="wide", initial_sidebar_state=240
-    )
+    st.set_page_config(page_icon="🔎", layout="wide", initial_sidebar_state=240)
     st.html(STYLE)
     choose_language()
     asked = st.navigation(list_pages())
+    st.set_page_config(page_title=f"{asked.title} · Residual Lens")
+    frame(asked.title)
     with st.sidebar:
         st.caption(
             _(

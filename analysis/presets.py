@@ -146,15 +146,19 @@ def _twin(runs: Sequence[Run]) -> list[Run]:
     if not own:
         return []
     latest = max(own, key=lambda run: run.config.created)
-    wanted = latest.config.net.counterpart()
-    twins = [
-        run for run in runs
-        if run.comparison_key == latest.comparison_key and run.status.epoch
-        and (run.config.net == wanted or run.config.net.counterpart() == latest.config.net)
+    return _ordered([latest, *twins(latest, runs)[:1]]) if twins(latest, runs) else []
+
+
+def twins(run: Run, runs: Sequence[Run]) -> list[Run]:
+    """What a run is best compared with: same layers, images and recipe; the same seed first."""
+    wanted = run.config.net.counterpart()
+    found = [
+        other for other in runs
+        if other.id != run.id and other.comparison_key == run.comparison_key and other.status.epoch
+        and (other.config.net == wanted or other.config.net.counterpart() == run.config.net)
     ]  # fmt: skip
-    twin = max(twins, key=lambda run: (run.config.seed == latest.config.seed, run.config.created),
-               default=None)  # fmt: skip
-    return _ordered([latest, twin]) if twin else []
+    same = lambda other: (other.config.seed == run.config.seed, other.config.created)  # noqa: E731
+    return sorted(found, key=same, reverse=True)
 
 
 def _ordered(runs: Iterable[Run]) -> list[Run]:

@@ -6,6 +6,7 @@ For sending to someone without the app. Plotly's script is inside, so it opens o
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis import figures
+from analysis import figures, formats
+from analysis.caveats import caveats
+from analysis.figures import theme
 from analysis.runs import Comparable, SavedRecording
 from analysis.runs.files import write_whole
 from analysis.runs.format import now
@@ -23,8 +26,8 @@ _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2rem auto; padding: 0 1rem;
   color: #222; background: #fff }
 table { border-collapse: collapse; font-size: 13px } .wide { overflow-x: auto }
-th, td { border-bottom: 1px solid #ddd; padding: .3rem .6rem; text-align: right;
-  white-space: nowrap }
+th, td { border-bottom: 1px solid #ddd; padding: .3rem .6rem; text-align: right }
+td:first-child { white-space: nowrap }
 th:first-child, td:first-child { text-align: left }
 .note { border-left: 4px solid #c60; padding: .3rem .8rem; background: #fff7ee }
 """
@@ -72,10 +75,13 @@ def report(
     parts = [
         f"<h1>{html.escape(title)}</h1>",
         *(f'<p class="note">{html.escape(note)}</p>' for note in [*notes, *_notes(runs)]),
-        *(_figure(figure, first=index == 0) for index, figure in enumerate(drawn)),
+        *(
+            _figure(theme.sign(figure, figures.conditions(runs)), first=index == 0)
+            for index, figure in enumerate(drawn)
+        ),
         *(f"<h2>{html.escape(heading)}</h2>{_table(table)}" for heading, table in tables),
         f"<h2>{html.escape(_('Summary'))}</h2>",
-        _table(figures.summary_table(figures.summary_info(runs))),
+        _table(figures.summary_words(figures.summary_info(runs))),
         f"<h2>{html.escape(_('How the runs were made'))}</h2>",
         *(_origin(run) for run in runs),
         f"<p><small>Residual Lens, {now()}</small></p>",
@@ -102,7 +108,7 @@ def _notes(runs: Sequence[Comparable]) -> list[str]:
 
 
 def _table(table: pd.DataFrame) -> str:
-    text = table.to_html(index=False, border=0, float_format=lambda v: f"{v:.3g}", na_rep="")
+    text = table.to_html(index=False, border=0, na_rep=formats.NONE)
     return f'<div class="wide">{text}</div>'
 
 
@@ -111,5 +117,14 @@ def _origin(run: Comparable) -> str:
         words = _("a recording of layer responses: no net, no history")
         return f"<p>{html.escape(run.id)}<br>{html.escape(words)}</p>"
     machine = ", ".join(str(value) for value in run.status.machine.values())
-    facts = [run.id, run.config.command, machine]
+    facts = [run.id, _without_paths(run.config.command), machine, *caveats(run)]
     return "<p>" + "<br>".join(html.escape(fact) for fact in facts if fact) + "</p>"
+
+
+def _without_paths(command: str) -> str:
+    """A command line without the places of one machine: who gets the report has others."""
+    return _PATH.sub(r"\1", command)
+
+
+_PATH = re.compile(r"(?<![\w.])(?:[A-Za-z]:)?[/\\](?:[^\s'\"]*[/\\])+([^\s'\"]*)")
+"""An absolute path, on any system; its last part is a group."""

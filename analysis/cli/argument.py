@@ -241,10 +241,10 @@ def claims(
 def _commands(wanted: Sequence[NetSpec], runs: Sequence[Run]) -> list[str]:
     """The command lines that make nets as comparable runs."""
     from analysis.errors import LensError
-    from analysis.missing import requests_like
+    from analysis.missing import commands_elsewhere, requests_like
 
     names = [net.name for net in wanted]
     try:
         return [request.command() for request in requests_like(names, runs[0] if runs else None)]
     except LensError:  # the images are elsewhere
-        return [f"python -m analysis train --net {name} --data folder:PATH" for name in names]
+        return commands_elsewhere(names, runs[0] if runs else None)

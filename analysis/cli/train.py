@@ -55,7 +55,7 @@ def train(
     ] = "short",
     seed: Annotated[int, typer.Option(help="Of initialisation, data order and augmentation.")] = 0,
     epochs: Epochs = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images an update.", min=1)] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images per update.", min=1)] = None,
     lr: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
     weight_decay: Annotated[float | None, typer.Option(help="Of SGD.")] = None,
     validation: Annotated[

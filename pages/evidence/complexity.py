@@ -36,7 +36,7 @@ def counts() -> None:
             _("Parameters"): info["parameters"],
             _("Multiply-adds (billion)"): info["multiply_adds"] / 1e9,
             _("Of VGG-19 (%)"): 100 * info["vgg19_share"],
-            _("Activations (MiB an image)"): info["activation_bytes"] / 2**20,
+            _("Activations (MiB per image)"): info["activation_bytes"] / 2**20,
         }
     )
     reading = _(

@@ -42,6 +42,7 @@ def test_all_runs_are_listed_and_searched(opened: AppTest):
     assert shown(opened) == ["resnet-14"]
     opened.text_input(key="runs_rule").set_value("deep > 8").run()
     assert "is no rule" in opened.error[0].value
+    opened.text_input(key="runs_rule").set_value("")
     opened.text_input(key="runs_search").set_value("nothing like this").run()
     assert opened.info[0].value == "No run is like this."
 

@@ -10,7 +10,7 @@ import streamlit as st
 
 from analysis import estimate, jobs
 from analysis.errors import LensError
-from analysis.missing import requests_like
+from analysis.missing import commands_elsewhere, requests_like
 from analysis.runs import Run, default_folder
 from analysis.text import _
 from pages.common import cached, state
@@ -46,7 +46,9 @@ def offer(
         except LensError as error:
             words = _("These can't be queued here: {reason}")
             st.info(words.format(reason=error), icon=":material/info:")
-            st.code("\n".join(_elsewhere(net, int(seed)) for net in chosen), "bash")
+            st.code(
+                "\n".join(commands_elsewhere(chosen, runs[0] if runs else None, int(seed))), "bash"
+            )
             return
         requests = _not_there(requests, runs)
         if not requests:
@@ -74,11 +76,6 @@ def _not_there(requests: Sequence[jobs.Request], runs: Sequence[Run]) -> list[jo
         else:
             found.append(request)
     return found
-
-
-def _elsewhere(net: str, seed: int) -> str:
-    command = f"python -m analysis train --net {net} --data folder:PATH"
-    return f"{command} --seed {seed}" if seed else command
 
 
 def _queue(requests: list[jobs.Request]) -> None:
