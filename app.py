@@ -59,7 +59,6 @@ def show() -> None:
     choose_language()
     asked = st.navigation(list_pages())
     st.set_page_config(page_title=f"{asked.title} · Residual Lens")
-    frame(asked.title)
     with st.sidebar:
         st.caption(
             _(
@@ -68,6 +67,7 @@ def show() -> None:
                 "CVPR 2016."
             )
         )
+        frame(asked.title)
     asked.run()
 
 

@@ -20,14 +20,24 @@ _SELECTION = "selection"
 """In the session: ids of the runs chosen last, which go with the user from page to page."""
 
 
-def pick_runs(runs: Sequence[Entry], key: str, first: Sequence[Entry] = ()) -> list[Entry]:
+def pick_runs(
+    runs: Sequence[Entry], key: str, first: Sequence[Entry] = (), one_seed: bool = False
+) -> list[Entry]:
     """Any number of runs, in the order picked.
 
     At first those chosen on the page before; else `first`, or what `first_choice` has.
+
+    Args:
+        runs: what there is.
+        key: of the control.
+        first: to begin with.
+        one_seed: of those chosen before only one run of each net, where each takes much room.
     """
     names = run_names(runs)
     by_id = {run.id: run for run in runs}
     carried = [run_id for run_id in st.session_state.get(_SELECTION, ()) if run_id in by_id]
+    if one_seed:
+        carried = [group[0].id for group in seeds.groups([by_id[run_id] for run_id in carried])]
     if carried and key not in st.session_state and key not in st.query_params:
         st.session_state[key] = carried  # not as the default: the address has to name them
     _note_missing(key, set(names.values()))

@@ -162,11 +162,11 @@ def _cell(tag: str, text: str, number: bool) -> str:
 
 
 def columns(shown: pd.DataFrame) -> dict[str, Any]:
-    """Errors and responses to two or three places, counts as 1.3M."""
+    """Errors and responses to two or three places, counts as 36,864."""
     config: dict[str, Any] = {}
     for name in shown.select_dtypes("number"):
-        places = "%.2f" if "%" in name else "%.3f"
-        style = places if shown[name].dtype.kind == "f" else "compact"
+        places = "%.2f" if "%" in name or "million" in name else "%.3f"
+        style = places if shown[name].dtype.kind == "f" else "localized"
         config[name] = st.column_config.NumberColumn(format=style)
     return config
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from analysis.errors import LensError
+from analysis.presets import default_pair
 from analysis.runs import Run
 from analysis.text import _
 from pages.common import cached, messages, pickers, state
@@ -39,7 +40,9 @@ st.title(_("One image through the nets"))
 everything, damaged = cached.list_runs()
 everything = [run for run in everything if run.weights_path.exists()]
 messages.stop_without_runs(everything, damaged)
-runs = loadable(pickers.pick_runs(everything, "image_runs"))
+runs = loadable(
+    pickers.pick_runs(everything, "image_runs", default_pair(everything), one_seed=True)
+)
 if not runs:
     st.info(_("Choose a run above."))
     st.stop()
