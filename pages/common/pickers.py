@@ -50,6 +50,8 @@ def pick_runs(
         key=key,
         bind=URL,
         wrap=True,
+        select_all=False,
+        filter_mode="contains",
         on_change=_forget_missing,
         args=(key,),
         placeholder=_("Choose any number of runs"),

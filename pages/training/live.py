@@ -194,7 +194,8 @@ def _figures(running: list[Run], everything: list[Run]) -> None:
     names, by_id = pickers.run_names(others), {run.id: run for run in others}
     chosen = st.multiselect(
         _("Compare with"), list(by_id), format_func=lambda i: names.get(i, i),
-        key="train_beside", bind=state.URL, placeholder=_("Choose runs to compare with"),
+        key="train_beside", bind=state.URL, select_all=False, filter_mode="contains",
+        placeholder=_("Choose runs to compare with"),
     )  # fmt: skip
     picked = running + [by_id[i] for i in chosen if i in by_id]
     if not picked:
