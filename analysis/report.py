@@ -81,7 +81,7 @@ def report(
         *(_figure(theme.sign(figure, figures.conditions(runs))) for figure in drawn),
         *(f"<h2>{html.escape(heading)}</h2>{_table(table)}" for heading, table in tables),
         f"<h2>{html.escape(_('Summary'))}</h2>",
-        _table(figures.summary_words(figures.summary_info(runs))),
+        _table(_summary(runs)),
         f"<h2>{html.escape(_('How the runs were made'))}</h2>",
         *(_origin(run) for run in runs),
         f"<p><small>Residual Lens, {now()}</small></p>",
@@ -137,6 +137,16 @@ def _notes(runs: Sequence[Comparable]) -> list[str]:
 def _table(table: pd.DataFrame) -> str:
     text = table.to_html(index=False, border=0, na_rep=formats.NONE)
     return f'<div class="wide">{text}</div>'
+
+
+def _summary(runs: Sequence[Comparable]) -> pd.DataFrame:
+    """The summary without what is the same of all runs or in their names: it has to fit a page."""
+    words = figures.summary_words(figures.summary_info(runs))
+    headings = figures.summary_titles()
+    plain = [headings[name] for name in ("depth", "shortcut")]
+    same = [headings[name] for name in ("state", "recipe", "data")
+            if words[headings[name]].nunique() == 1]  # fmt: skip
+    return words.drop(columns=[*plain, *same])
 
 
 def _origin(run: Comparable) -> str:

@@ -14,6 +14,7 @@ from analysis.figures.summary import (
     summary_table,
     summary_words,
 )
+from analysis.figures.summary import titles as summary_titles
 from analysis.figures.theme import RunStyle, empty_figure, restyle, run_styles
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "run_styles",
     "summary_info",
     "summary_table",
+    "summary_titles",
     "summary_words",
     "without_history",
 ]

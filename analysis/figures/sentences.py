@@ -33,6 +33,14 @@ def of_curves(info: pd.DataFrame) -> str:
         words = _("Training error at the end: {shallow} {a}, {deep} {b}.")
         a, b = (formats.percent(row["train_error"], 1) for row in (plain, residual))
         lines.append(_pair(words, plain, residual, a, b))
+    if not lines:
+        words = _("Training error at the end: {errors}.")
+        named = last.head(2 * MOST)
+        errors = [
+            f"{label} {formats.percent(error, 1)}"
+            for label, error in zip(named["label"], named["train_error"], strict=True)
+        ]
+        lines.append(words.format(errors=", ".join(errors)))
     return " ".join(lines[:MOST])
 
 

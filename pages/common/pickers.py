@@ -62,6 +62,17 @@ def pick_runs(
     return [by_id[run_id] for run_id in chosen if run_id in by_id]
 
 
+def count_chosen(runs: Sequence[Comparable], key: str, usual: Sequence[Comparable]) -> int:
+    """How many runs `pick_runs` will give, before it is drawn."""
+    if key in st.session_state:
+        return len(st.session_state[key])
+    known = set(run_names(runs).values())
+    asked = [name for name in st.query_params.get_all(key) if name in known]
+    ids = {run.id for run in runs}
+    carried = [run_id for run_id in st.session_state.get(_SELECTION, ()) if run_id in ids]
+    return len(asked or carried or usual)
+
+
 def _note_missing(key: str, known: set[str]) -> None:
     """Keep the names in the address that no run here has, until the choice is changed."""
     absent = [name for name in st.query_params.get_all(key) if name not in known]

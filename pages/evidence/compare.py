@@ -82,7 +82,7 @@ messages.stop_without_runs(everything, damaged)
 usual = first_choice([run for run in everything if isinstance(run, Run)])
 with state.row():
     pickers.pick_preset(everything, "compare_runs")
-    count = len(st.session_state.get("compare_runs") or usual)
+    count = pickers.count_chosen(everything, "compare_runs", usual)
     with st.popover(_("Runs ({count})").format(count=count), icon=":material/checklist:"):
         picked = messages.only_readable(pickers.pick_runs(everything, "compare_runs"))
         lines = {"band": _("One line for all seeds"), "single": _("Each run a line")}

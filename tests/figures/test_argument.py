@@ -90,8 +90,11 @@ def test_a_verdicts_picture_and_table_have_its_numbers(tmp_path):
         ["plain-8", "5.00", "4.00 to 6.00", "2"],
         ["plain-14", "8.00", "–", "1"],
     ]
-    (line,) = plot_numbers(numbers_info(verdict), "Training error (%)").data
-    assert (list(line.x), list(line.y)) == ([8, 14], [5.0, 8.0])
+    figure = plot_numbers(numbers_info(verdict), "Training error (%)")
+    (line,) = figure.data
+    assert list(line.y) == [5.0, 8.0]
+    assert figure.layout.xaxis.ticktext == ("8", "14")
+    assert [note.text for note in figure.layout.annotations] == ["plain"]
 
 
 def test_a_gap_within_the_spread_says_so(tmp_path):
