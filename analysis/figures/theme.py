@@ -331,10 +331,10 @@ def sign(figure: go.Figure, conditions: str) -> go.Figure:
     """The figure with a line under it that goes with it when it is saved: data, recipe, warnings.
 
     Args:
-        figure: changed in place, and returned.
+        figure: changed in place, and returned; one that is signed stays as it is.
         conditions: as `summary.conditions` words them; empty: nothing is added.
     """
-    if not conditions:
+    if not conditions or any(note.name == "conditions" for note in figure.layout.annotations):
         return figure
     room = _SIGNATURE * (1 + conditions.count("<br>"))
     below = figure.layout.margin.b or 0

@@ -26,7 +26,10 @@ def pick_group(runs: list[Run]) -> list[Run]:
         for key, own in groups.items()
     }
     keys = sorted(groups, key=lambda key: -len(groups[key]))
-    chosen = st.selectbox(_("Data and recipe"), keys, format_func=names.__getitem__, width=480)
+    chosen = st.selectbox(
+        _("Data and recipe"), keys, format_func=names.__getitem__, width=480,
+        label_visibility="collapsed",
+    )  # fmt: skip
     return messages.only_readable(groups[chosen])
 
 

@@ -18,7 +18,7 @@ def error_curves(runs: list[Comparable], highlight: str | None, single: bool) ->
     """Fig. 6 with its controls."""
     panels = curves.arrangements(runs)
     place = st.container()
-    with st.popover(_("Axes, panels, smoothing"), icon=":material/tune:"):
+    with st.popover(_("Axes, panels, smoothing"), icon=":material/tune:", key="compare_axes"):
         arrangement = state.choose("compare_panels", _("Panels"), panels)
         x = state.choose("compare_x", _("Horizontal axis"), curves.x_axes())
         scale = state.choose("compare_scale", _("Error axis"), curves.scales())
@@ -43,7 +43,7 @@ def error_curves(runs: list[Comparable], highlight: str | None, single: bool) ->
 def layer_responses(runs: list[Comparable], highlight: str | None, single: bool) -> None:
     """Fig. 7 with its controls."""
     place = st.container()
-    with st.popover(_("Source, epoch, axis"), icon=":material/tune:"):
+    with st.popover(_("Source, epoch, axis"), icon=":material/tune:", key="compare_how"):
         source = state.choose("compare_source", _("Source"), responses.sources())
         epochs = responses.recorded_epochs(runs, source)
         epoch = state.choose_epoch("compare_epoch", _("After epoch"), epochs)
@@ -83,7 +83,8 @@ usual = first_choice([run for run in everything if isinstance(run, Run)])
 with state.row():
     pickers.pick_preset(everything, "compare_runs")
     count = pickers.count_chosen(everything, "compare_runs", usual)
-    with st.popover(_("Runs ({count})").format(count=count), icon=":material/checklist:"):
+    title = _("Runs ({count})").format(count=count)
+    with st.popover(title, icon=":material/checklist:", key="compare_choice"):
         picked = messages.only_readable(pickers.pick_runs(everything, "compare_runs"))
         lines = {"band": _("One line for all seeds"), "single": _("Each run a line")}
         single_runs = state.choose("compare_seeds", _("Seeds"), lines) == "single"

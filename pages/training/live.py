@@ -209,10 +209,10 @@ def _figures(running: list[Run], everything: list[Run]) -> None:
     errors, responses = st.columns(2, gap="medium")
     with errors:
         reading = _("Thick: training error. One point per epoch, as soon as it is complete.")
-        shown.figure(*drawn[0], "train_errors", reading)
+        shown.figure(*drawn[0], "train_errors", reading, conditions=drawn[2])
     with responses:
         reading = _("In closed form from the BN parameters, after each run's last whole epoch.")
-        shown.figure(*drawn[1], "train_responses", reading)
+        shown.figure(*drawn[1], "train_responses", reading, conditions=drawn[2])
 
 
 def _drawn(runs: list[Run]) -> list:
@@ -226,6 +226,7 @@ def _drawn(runs: list[Run]) -> list:
     drawn = [
         (figures.plot_error_curves(curves), curves),
         (figures.plot_responses(layers), layers),
+        figures.conditions(runs),
     ]
     st.session_state["train_drawn"] = (stamp, drawn)
     return drawn
