@@ -8,7 +8,7 @@ from analysis import formats
 
 
 def test_each_quantity_has_one_form():
-    """Two places and a space for percent, three for responses, a true minus sign, M for millions."""
+    """Two places and a space for percent, three for responses, a true minus, M for millions."""
     assert formats.percent(13.3666) == "13.37 %"
     assert formats.response(0.8434) == "0.843"
     assert formats.signed(-0.834) == "−0.83"

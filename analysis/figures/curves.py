@@ -35,19 +35,22 @@ def scales() -> dict[Scale, str]:
     return {"linear": _("Linear"), "log": _("Log")}
 
 
-def arrangements(runs: Sequence[Comparable] = ()) -> dict[Arrangement, str]:
-    """What each arrangement is called where one is chosen; the one that fits the runs first.
+def arrangements() -> dict[Arrangement | Literal["auto"], str]:
+    """What each arrangement is called where one is chosen."""
+    return {
+        "auto": _("Automatic"),
+        "overlay": _("Together"),
+        "panels": _("Plain | residual"),
+    }
 
-    Panels, as in Fig. 6, where there are plain and residual nets of two or more depths each.
-    """
-    words: dict[Arrangement, str] = {"overlay": _("Together"), "panels": _("Plain | residual")}
+
+def fitting_arrangement(runs: Sequence[Comparable]) -> Arrangement:
+    """`panels`, as in Fig. 6, where there are two or more depths of plain and of residual nets."""
     depths: dict[bool, set[int]] = {True: set(), False: set()}
     for run in runs:
         if isinstance(run, Run):
             depths[run.kind == "plain"].add(run.config.net.depth)
-    if min(map(len, depths.values())) >= 2:
-        return {name: words[name] for name in ("panels", "overlay")}
-    return words
+    return "panels" if min(map(len, depths.values())) >= 2 else "overlay"
 
 
 def error_curves_info(runs: Sequence[Comparable]) -> pd.DataFrame:

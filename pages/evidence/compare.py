@@ -16,10 +16,9 @@ from pages.common import cached, messages, pickers, show, state
 @st.fragment
 def error_curves(runs: list[Comparable], highlight: str | None, single: bool) -> None:
     """Fig. 6 with its controls."""
-    panels = curves.arrangements(runs)
     place = st.container()
     with st.popover(_("Axes, panels, smoothing"), icon=":material/tune:", key="compare_axes"):
-        arrangement = state.choose("compare_panels", _("Panels"), panels)
+        panels = state.choose("compare_panels", _("Panels"), curves.arrangements())
         x = state.choose("compare_x", _("Horizontal axis"), curves.x_axes())
         scale = state.choose("compare_scale", _("Error axis"), curves.scales())
         smoothing = st.slider(
@@ -27,6 +26,7 @@ def error_curves(runs: list[Comparable], highlight: str | None, single: bool) ->
         )
     info = figures.error_curves_info(runs)
     drawn = info if single else curves.over_seeds(info, runs)
+    arrangement = curves.fitting_arrangement(runs) if panels == "auto" else panels
     figure = figures.plot_error_curves(
         drawn, x, scale, smoothing, arrangement, highlight, figures.without_history(runs)
     )

@@ -11,7 +11,7 @@ import pytest
 
 from analysis.errors import RunDamaged
 from analysis.figures import error_curves_info, plot_error_curves
-from analysis.figures.curves import arrangements, over_seeds, smoothed
+from analysis.figures.curves import fitting_arrangement, over_seeds, smoothed
 from analysis.figures.theme import FADED
 from analysis.runs import Run, load_run
 from analysis.spec import NetSpec
@@ -160,9 +160,9 @@ def test_panels_put_plain_left_and_residual_right_on_one_error_axis(pair: list[R
 
 def test_panels_are_the_default_where_both_kinds_have_two_depths(pair: list[Run], tmp_path: Path):
     """As in Fig. 6; a pair of one depth is drawn together."""
-    assert next(iter(arrangements(pair))) == "overlay"
+    assert fitting_arrangement(pair) == "overlay"
     deeper = [load_run(write_run(tmp_path, net)) for net in ("plain-14", "resnet-14")]
-    assert next(iter(arrangements([*pair, *deeper]))) == "panels"
+    assert fitting_arrangement([*pair, *deeper]) == "panels"
 
 
 def test_seeds_are_one_line_with_a_band_from_least_to_largest(tmp_path: Path):
