@@ -53,3 +53,30 @@ def recipe_changes(recipe: Recipe) -> tuple[str, dict]:
             recipe=recipe.label,
         )
     return recipe.name, changes
+
+
+def commands_elsewhere(nets: Iterable[str], run: Run | None, seed: int = 0) -> list[str]:
+    """Command lines for a machine that has the images, by the run's recipe with all its changes.
+
+    Only the place of images in a folder is left to fill in: PATH. A recipe that can't be asked for
+    in full is named as far as it can be.
+    """
+    options, data = "", "folder:PATH"
+    if run is not None and run.config.data and run.config.data.name != "folder":
+        data = run.config.data.name
+    if run is not None and run.config.recipe is not None:
+        try:
+            name, changes = recipe_changes(run.config.recipe)
+        except RunError:
+            name, changes = run.config.recipe.name, {}
+        options = f" --recipe {name}" + "".join(
+            _option(field, value) for field, value in changes.items()
+        )
+    options += f" --seed {seed}" if seed else ""
+    return [f"python -m analysis train --net {net} --data {data}{options}" for net in nets]
+
+
+def _option(field: str, value: object) -> str:
+    if field == "augment":
+        return "" if value else " --no-augment"
+    return f" --{field.replace('_', '-')} {value}"

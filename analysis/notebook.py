@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 
 import pandas as pd
 import plotly.graph_objects as go
 
 from analysis import figures
+from analysis.figures.refinement import plot_by_block, refinement_info
 from analysis.runs import Comparable, find_comparable
 
 Named = Comparable | str | Path
@@ -65,8 +65,7 @@ def refinement(
     runs: Named | Iterable[Named], folders: Iterable[Path | str] | None = None
 ) -> go.Figure:
     """rms(F)/rms(x) by block of residual nets and of recordings; arguments and errors as above."""
-    drawing = import_module("analysis.figures.refinement")  # comes with the page
-    return drawing.plot_by_block(drawing.refinement_info(_found(runs, folders)))
+    return plot_by_block(refinement_info(_found(runs, folders)))
 
 
 def _found(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.runs import Run
+from analysis.runs import Comparable, Run
 from analysis.text import _
 from analysis.verdicts import Claim, Nets, Verdict, judge_depth
 
@@ -33,7 +33,7 @@ def last_rows(table: pd.DataFrame, moment: Moment | None = None) -> pd.DataFrame
     return table[np.array([each == last for each in found], dtype=bool)]
 
 
-def block_rows(run: Run, moment: Moment | None = None) -> pd.DataFrame:
+def block_rows(run: Comparable, moment: Moment | None = None) -> pd.DataFrame:
     """A row a block: of the run's last probe not after a moment, else of its last measurement.
 
     Raises:
@@ -67,5 +67,5 @@ CLAIM = Claim(
     lambda: _("From the shallowest to the deepest the median of rms(F) / rms(x) over the blocks "
               "falls by more than the spread between seeds, and from no depth to the next rises "
               "by more."),
-    _judge, "refinements",
+    _judge, page="refinements", quantity=lambda: _("Median ratio rms(F) / rms(x)"),
 )  # fmt: skip

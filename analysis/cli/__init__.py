@@ -13,7 +13,7 @@ import sys
 
 import typer
 
-from analysis.cli import argument, exchange, jobs, lens, reproduce, runs, survey, train
+from analysis.cli import argument, exchange, jobs, labels, lens, reproduce, runs, survey, train
 from analysis.errors import LensError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app = typer.Typer(
 )
 train.register(app)
 runs.register(app)
+labels.register(app)
 argument.register(app)
 jobs.register(app)
 exchange.register(app)

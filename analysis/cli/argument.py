@@ -225,7 +225,7 @@ def claims(
     runs: RunsFolder = None,
 ) -> None:
     """Judge the paper's claims over runs, those of each data set and recipe by themselves."""
-    from analysis.claims import evaluate, groups
+    from analysis.claims import evaluate, groups, verdict_words
     from analysis.runs import DamagedRun, find_run, list_runs, only_readable
 
     if run:
@@ -239,7 +239,7 @@ def claims(
     for own in groups(found).values() or [[]]:
         print(f"{own[0].data_title}, {own[0].recipe}: {len(own)} runs" if own else "No runs yet")
         for claim, verdict in evaluate(own):
-            state = {"missing": "not enough runs"}.get(verdict.state, verdict.state)
+            state = verdict_words(verdict)
             print(f"  {state:15} {claim.words()} (section {claim.section})")
             for line in verdict.evidence:
                 print(f"{'':18}{line}")
@@ -252,10 +252,10 @@ def claims(
 def _commands(wanted: Sequence[NetSpec], runs: Sequence[Run]) -> list[str]:
     """The command lines that make nets as comparable runs."""
     from analysis.errors import LensError
-    from analysis.missing import requests_like
+    from analysis.missing import commands_elsewhere, requests_like
 
     names = [net.name for net in wanted]
     try:
         return [request.command() for request in requests_like(names, runs[0] if runs else None)]
     except LensError:  # the images are elsewhere
-        return [f"python -m analysis train --net {name} --data folder:PATH" for name in names]
+        return commands_elsewhere(names, runs[0] if runs else None)

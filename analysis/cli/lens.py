@@ -23,7 +23,6 @@ def register(app: typer.Typer) -> None:
     """Add this module's subcommands."""
     app.command()(lesions)
     app.command()(similarity)
-    app.command()(probe)
 
 
 def lesions(
@@ -94,28 +93,3 @@ def similarity(
         with progress_bar() as (bar, _say):
             found = lens.make_similarity(first, second, nets, bar("similarity"), source)
     print(similarity_words(similarity_info(found), first.net, second.net))
-
-
-def probe(
-    run: Annotated[str, typer.Argument(help="A run: its id, its path, or its net.")],
-    data: Data = "",
-    runs: RunsFolder = None,
-) -> None:
-    """Add what a run's probes lack: its initialisation, which the seed gives back, and its end.
-
-    What lay between is known only where it was recorded in training. Nets that did not begin with
-    their seed's weights (imported, constructed) get their last state alone.
-    """
-    from analysis.lens.own_images import images_of
-    from analysis.lens.probing import probe_run, store_probes
-    from analysis.runs import find_run
-    from analysis.spec import DataSpec
-
-    found = find_run(run, folders(runs))
-    rows = probe_run(found, images_of(found, DataSpec.parse(data) if data else None))
-    if not rows:
-        print(f"{found.id}: its probes are complete")
-        return
-    store_probes(found, rows)
-    updates = ", ".join(str(update) for update in sorted(set(rows["probes"]["iteration"])))
-    print(f"{found.id}: probed at update {updates}")

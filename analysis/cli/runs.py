@@ -28,16 +28,27 @@ def register(app: typer.Typer) -> None:
 def list_command(
     runs: RunsFolder = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array, for programs.")] = False,
+    where: Annotated[
+        str,
+        typer.Option(
+            help="Only runs that meet a rule: 'test_error < 20 and kind = plain and tags ~ good'."
+        ),
+    ] = "",
+    search: Annotated[str, typer.Option(help="Only runs with these words in them.")] = "",
 ) -> None:
     """List the bundled runs and yours, and recordings; damaged ones with the reason."""
     from analysis.runs import Run, SavedRecording, list_recordings, list_runs
+    from analysis.runs.labels import labels_of
 
     found = [*list_runs(folders(runs)), *list_recordings(folders(runs))]
+    if where or search:
+        found = _asked_for([run for run in found if isinstance(run, Run)], where, search)
     if as_json:
         print(_as_json([_summary(run) for run in found]))
         return
     if not found:
-        print("No runs yet: `python -m analysis train --net resnet-20 --data digits` makes one.")
+        none = "No runs yet: `python -m analysis train --net resnet-20 --data digits` makes one."
+        print("No run is like this." if where or search else none)
     else:
         print("Run, state, epochs, training error (running), test error:")
     width = max((len(run.id) for run in found), default=0)
@@ -49,6 +60,9 @@ def list_command(
             about = f"{run.state:11} {epochs:9} {errors}"
             if run.has_no_history:
                 about += f"  ({run.recipe}: no training history)"
+            labels = labels_of(run)
+            about += "".join(f"  #{tag}" for tag in labels.tags)
+            about += f"  {labels.note}" if labels.note else ""
         elif isinstance(run, SavedRecording):
             about = f"recording   of layer responses of {run.net}: no net, no history"
             if run.status is not None:
@@ -71,6 +85,16 @@ def _as_json(rows: list[dict[str, Any]]) -> str:
     return json.dumps(kept, indent=1, ensure_ascii=False, allow_nan=False)
 
 
+def _asked_for(runs, where: str, search: str) -> list:
+    from analysis import catalog
+
+    by_id = {run.id: run for run in runs}
+    table = catalog.catalog(runs)
+    if where:
+        table = catalog.where(table, where)
+    return [by_id[run_id] for run_id in catalog.search(table, search)["run"]]
+
+
 def _percent(value: float | None) -> str:
     return f"{'':8}" if value is None else f"{value:6.2f} %"
 
@@ -85,7 +109,10 @@ def _summary(run) -> dict[str, Any]:
         run = damaged[0]
     if isinstance(run, DamagedRun):
         return {"id": run.id, "path": str(run.path), "state": "damaged", "reason": str(run.reason)}
-    status = run.status
+    from analysis.caveats import caveats
+    from analysis.runs.labels import labels_of
+
+    status, labels = run.status, labels_of(run)
     return {
         "id": run.id,
         "path": str(run.path),
@@ -103,6 +130,10 @@ def _summary(run) -> dict[str, Any]:
         "test_error": status.test_error,
         "parameters": run.parameters,
         "multiply_adds": run.multiply_adds,
+        "name": labels.name,
+        "tags": list(labels.tags),
+        "note": labels.note,
+        "caveats": caveats(run),
     }
 
 
@@ -148,7 +179,9 @@ def show(run: RunName, runs: RunsFolder = None) -> None:
     found = find_comparable(run, folders(runs))
     summary = _whole_story(found)
     for name, value in summary.items():
-        if value not in (None, "", {}):
+        if value not in (None, "", {}, []):
+            if isinstance(value, list):
+                value = "; ".join(value)
             if isinstance(value, dict):
                 value = ", ".join(f"{k} {v}" for k, v in value.items())
             large = name in ("parameters", "multiply_adds")
@@ -267,6 +300,7 @@ def probe(
             "--first-epoch", help="Train the first epoch again by the seed, for its first updates."
         ),
     ] = False,
+    data: Annotated[str, typer.Option(help="Other images than the run's own.")] = "",
     runs: RunsFolder = None,
 ) -> None:
     """Fill in the probes that a run lacks: responses, refinement and zeros on fixed test images.
@@ -278,8 +312,13 @@ def probe(
     from analysis.runs import find_run
     from analysis.training.probing import fill_in
 
-    found = find_run(run, folders(runs))
-    filled = fill_in(found, first_epoch)
+    found, images = find_run(run, folders(runs)), None
+    if data:
+        from analysis.lens.own_images import images_of
+        from analysis.spec import DataSpec
+
+        images = images_of(found, DataSpec.parse(data))[0]
+    filled = fill_in(found, first_epoch, images)
     epochs = ", ".join(str(epoch) for epoch in filled.epochs)
     print(f"New probes after epoch: {epochs}" if epochs else "Nothing to fill in.")
     if filled.difference is not None:

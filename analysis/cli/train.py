@@ -50,7 +50,7 @@ def train(
     ] = "short",
     seed: Annotated[int, typer.Option(help="Of initialisation, data order and augmentation.")] = 0,
     epochs: Epochs = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images an update.", min=1)] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images per update.", min=1)] = None,
     lr: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
     weight_decay: Annotated[float | None, typer.Option(help="Of SGD.")] = None,
     validation: Annotated[
@@ -90,8 +90,12 @@ def train(
     }  # fmt: skip
     given = {name: value for name, value in changes.items() if value is not None}
     compute = Compute(
-        device, precision, False if no_compile else None, threads=threads, keep_weights=keep_weights
-    )  # ty: ignore[invalid-argument-type]
+        device,
+        precision,  # ty: ignore[invalid-argument-type]
+        False if no_compile else None,
+        threads=threads,
+        keep_weights=keep_weights,
+    )
     request = requests_for([net], data_spec, recipe, given, seed, compute, name)[0]
     folder = runs or default_folder()
     if queue:

@@ -17,7 +17,7 @@ import plotly.graph_objects as go
 
 from analysis.figures import theme
 from analysis.refining import START, Moment, block_rows, last_rows, moments_of
-from analysis.runs import Run
+from analysis.runs import Comparable
 from analysis.text import _
 
 Measure = Literal["ratio", "cosine", "drift"]
@@ -34,7 +34,7 @@ TICKS = [0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7,
 """Of logarithmic axes of a factor of 2 to 1000."""
 
 
-def moments(runs: Sequence[Run]) -> list[Moment]:
+def moments(runs: Sequence[Comparable]) -> list[Moment]:
     """When the probes of any of these runs were taken, in the order of training."""
     tables = [run.probe_blocks() if _has_blocks(run) else run.probes() for run in runs]
     return sorted({moment for table in tables for moment in moments_of(table)})
@@ -48,7 +48,7 @@ def moment_words(moment: Moment) -> str:
     return _("update {update}").format(update=update) if update else _("initialisation")
 
 
-def refinement_info(runs: Sequence[Run], moment: Moment | None = None) -> pd.DataFrame:
+def refinement_info(runs: Sequence[Comparable], moment: Moment | None = None) -> pd.DataFrame:
     """A row a run and block, in forward order; nets without shortcuts have none.
 
     Columns: run, net, kind, label, variant (how it is drawn); epoch; block_name, order, stage,
@@ -75,11 +75,11 @@ def refinement_info(runs: Sequence[Run], moment: Moment | None = None) -> pd.Dat
     return theme.stack(parts, COLUMNS)
 
 
-def _has_blocks(run: Run) -> bool:
+def _has_blocks(run: Comparable) -> bool:
     return run.kind != "plain"
 
 
-def _columns(run: Run, moment: Moment | None) -> dict[str, Any]:
+def _columns(run: Comparable, moment: Moment | None) -> dict[str, Any]:
     rows = block_rows(run, moment)
     first = (
         last_rows(run.probe_blocks(), START)
@@ -291,7 +291,7 @@ def trained_words(info: pd.DataFrame) -> str:
     return " ".join([*lines, law]) if lines else ""
 
 
-def without_probe(runs: Sequence[Run]) -> list[str]:
+def without_probe(runs: Sequence[Comparable]) -> list[str]:
     """What figures call the residual runs that have no probe of their initialisation."""
     return [
         style.label

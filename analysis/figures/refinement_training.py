@@ -17,7 +17,7 @@ import plotly.graph_objects as go
 from analysis.figures import images, theme
 from analysis.figures.refinement import moment_words
 from analysis.refining import Moment, moments_of
-from analysis.runs import Run
+from analysis.runs import Comparable
 from analysis.text import _
 
 Measure = Literal["ratio", "std", "zeros", "grad_norm"]
@@ -39,7 +39,7 @@ def measures() -> dict[Measure, str]:
     }
 
 
-def training_info(runs: Sequence[Run], measure: Measure) -> pd.DataFrame:
+def training_info(runs: Sequence[Comparable], measure: Measure) -> pd.DataFrame:
     """A row a run, probe, and block (ratio) or layer of the main path (other measures).
 
     Columns: run, net, kind, label, variant (how it is drawn); epoch, iteration; name (module path),

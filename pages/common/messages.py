@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import streamlit as st
 
+from analysis.caveats import caveats
 from analysis.errors import LensError
 from analysis.figures import comparability, run_styles
 from analysis.runs import Comparable, DamagedRun, Run, SavedRecording
@@ -70,8 +71,14 @@ def only_loadable(runs: list[Run]) -> list[Run]:
     return [run for run in whole if run.config.image_size == whole[0].config.image_size]
 
 
+def warn(words: str) -> None:
+    """A warning, where there is one."""
+    if words:
+        st.warning(literal(words), icon=":material/link_off:")
+
+
 def warn_not_comparable(runs: Sequence[Comparable]) -> None:
-    """Name the runs that differ from the first in images or recipe, and how."""
+    """Name the runs that differ from the first in images or recipe, and how; many, folded."""
     labels = {style.run: style.label for style in run_styles(runs)}
     words = _("**{run}**: {reason}")
     lines = [
@@ -79,9 +86,32 @@ def warn_not_comparable(runs: Sequence[Comparable]) -> None:
         for run_id, reason in comparability(runs).items()
         if reason
     ]
-    if lines:
-        title = _("Not directly comparable with {run}").format(run=labels[runs[0].id])
+    if not lines:
+        return
+    title = _("Not directly comparable with {run}").format(run=labels[runs[0].id])
+    if len(lines) <= 2:
         st.warning("\n".join(lines), title=title, icon=":material/rule:")
+    else:
+        count = _("{title}: {count} runs").format(title=title, count=len(lines))
+        with st.expander(count, icon=":material/rule:"):
+            st.warning("\n".join(lines))
+
+
+def name_caveats(runs: Sequence[Comparable]) -> None:
+    """What is known against a run's numbers, from the run itself and by measuring two ways."""
+    labels = {style.run: style.label for style in run_styles(runs)}
+    lines: dict[str, list[str]] = {}
+    for run in runs:
+        if isinstance(run, Run):
+            for caveat in caveats(run):
+                lines.setdefault(caveat, []).append(labels[run.id])
+    if lines:
+        said = [f"- **{', '.join(named)}**: {literal(caveat)}" for caveat, named in lines.items()]
+        with st.expander(
+            _("Caveats about these runs ({count})").format(count=len(said)),
+            icon=":material/info:",
+        ):
+            st.markdown("\n".join(said))
 
 
 def name_unfinished(runs: Sequence[Comparable]) -> None:
@@ -127,8 +157,8 @@ def name_without_history(runs: Sequence[Comparable]) -> None:
         st.caption(words.format(runs=", ".join(others)))
     if recorded:
         words = _(
-            "{runs}: layer responses recorded from modules that are no nets of the families here; "
-            "without errors, history or weights, so the other pages can't open them."
+            "{runs}: layer responses recorded from modules outside the supported families; without "
+            "errors, history or weights, so the other pages can't open them."
         )
         st.caption(words.format(runs=", ".join(recorded)))
     silent = [run for run in runs if isinstance(run, SavedRecording) and run.responses().empty]

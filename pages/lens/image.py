@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from analysis.presets import default_pair
 from analysis.text import _
 from pages.common import cached, messages, pickers, state
 from pages.lens.panels import (
@@ -22,7 +23,9 @@ without = [run for run in everything if run.status.weights == "left out"]
 everything = [run for run in everything if run.has_weights]
 messages.name_without_weights(without)
 messages.stop_without_runs(everything, damaged)
-runs = messages.only_loadable(pickers.pick_runs(everything, "image_runs"))
+runs = messages.only_loadable(
+    pickers.pick_runs(everything, "image_runs", default_pair(everything), one_seed=True)
+)
 if not runs:
     st.info(_("Choose a run above."))
     st.stop()

@@ -65,7 +65,7 @@ def test_a_net_of_ours_is_measured_the_same_by_its_plan_and_by_its_execution():
     net = build(NetSpec.parse("resnet-20"), seed=0)
     images = torch.randn(6, 3, 32, 32)
     planned, executed = record(net, images), observe(net, images)
-    names = tables.names("refinement")
+    names = [column.name for column in tables.REFINEMENT if column.since == 1]
     assert executed.refinement["block_name"].tolist() == planned.refinement["block_name"].tolist()
     for name in ("order", "stage", "block", "ratio", "cosine", "rms_x", "rms_f"):
         assert executed.refinement[name].tolist() == pytest.approx(
@@ -185,7 +185,7 @@ def test_a_recording_with_refinement_opens_in_compare(tmp_path: Path):
         assert read.refinement()["ratio"].tolist() == pytest.approx(
             found.refinement["ratio"].tolist()
         )
-        assert read.refinement().columns[:10].tolist() == tables.names("refinement")
+        assert set(tables.names("refinement")) <= set(read.refinement().columns)
     assert saved[0].probe_blocks().empty  # measured once: of no moment of a training
     blocks = saved[0].refinement()
     assert blocks["drift"].between(-1, 1 + 1e-6).all()

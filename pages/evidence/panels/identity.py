@@ -28,8 +28,8 @@ def fitting(group: Sequence[Run]) -> None:
     Args:
         group: runs whose images can be the inputs.
     """
-    task = _controls()
-    with state.row():
+    with st.expander(_("Fit it here"), icon=":material/experiment:"):
+        task = _controls()
         pressed = st.button(_("Fit"), icon=":material/play_arrow:", type="primary")
     if pressed:
         _fit(task, group)
@@ -119,7 +119,7 @@ def _figures(fit: Fit, steps: int, key: str) -> None:
 
 def _show(fit: Fit, steps: int, source: str) -> None:
     reading = _(
-        "A loss of 1 is an output of 0. The residual net has only to bring F to 0; the plain "
+        "An all-zero output has loss 1. The residual net has only to bring F to 0; the plain "
         "one has to find kernels that copy (section 3.1)."
     )
     if source:
@@ -128,8 +128,9 @@ def _show(fit: Fit, steps: int, source: str) -> None:
     show.figure(drawn, fit.losses, "argument_loss", reading)
     readings = {
         "gradient_norm": _("First and last step; a net's layers from input to output."),
-        "dirac_distance": _("First and last step. 0 is a Dirac kernel up to scale, 1 has none of "
-                            "it."),
+        "dirac_distance": _(
+            "First and last step. 0: a Dirac kernel up to scale, 1: no identity component."
+        ),
     }  # fmt: skip
     for place, column in zip(st.columns(2), readings, strict=True):
         with place:

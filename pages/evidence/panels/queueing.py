@@ -10,7 +10,7 @@ import streamlit as st
 
 from analysis import jobs
 from analysis.errors import LensError
-from analysis.missing import requests_like
+from analysis.missing import commands_elsewhere, requests_like
 from analysis.runs import Run, default_folder
 from analysis.text import _
 from pages.common import state
@@ -18,7 +18,9 @@ from pages.common import state
 TRAIN = Path(__file__).resolve().parents[2] / "training" / "train.py"
 
 
-def offer(nets: Sequence[str], runs: Sequence[Run], key: str, title: str) -> None:
+def offer(
+    nets: Sequence[str], runs: Sequence[Run], key: str, title: str, lines: Sequence[str] = ()
+) -> None:
     """Trainings like those of a group, folded away: which, with what seed, and as commands.
 
     Args:
@@ -26,8 +28,11 @@ def offer(nets: Sequence[str], runs: Sequence[Run], key: str, title: str) -> Non
         runs: the group to complete; may be empty.
         key: of the controls.
         title: of the fold.
+        lines: sentences to begin with.
     """
     with st.expander(title, icon=":material/playlist_add:"):
+        if lines:
+            st.markdown("\n".join(f"- {line}" for line in lines))
         with state.row():
             # Another group has other nets, so a control of its own.
             own = f"{key}_nets_{runs[0].comparison_key if runs else ''}"
@@ -41,7 +46,9 @@ def offer(nets: Sequence[str], runs: Sequence[Run], key: str, title: str) -> Non
         except LensError as error:
             words = _("These can't be queued here: {reason}")
             st.info(words.format(reason=error), icon=":material/info:")
-            st.code("\n".join(_elsewhere(net, int(seed)) for net in chosen), "bash")
+            st.code(
+                "\n".join(commands_elsewhere(chosen, runs[0] if runs else None, int(seed))), "bash"
+            )
             return
         requests = _not_there(requests, runs)
         if not requests:
@@ -69,11 +76,6 @@ def _not_there(requests: Sequence[jobs.Request], runs: Sequence[Run]) -> list[jo
         else:
             found.append(request)
     return found
-
-
-def _elsewhere(net: str, seed: int) -> str:
-    command = f"python -m analysis train --net {net} --data folder:PATH"
-    return f"{command} --seed {seed}" if seed else command
 
 
 def _queue(requests: list[jobs.Request]) -> None:

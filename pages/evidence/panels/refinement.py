@@ -8,14 +8,14 @@ import streamlit as st
 
 from analysis import claims, refining
 from analysis.figures import refinement, refinement_depth, refinement_training
-from analysis.runs import Run
+from analysis.runs import Comparable, Run
 from analysis.text import _
 from pages.common import pickers, show, state
-from pages.evidence.panels.claims import show_row
+from pages.evidence.panels.claims import show_card
 
 
 @st.fragment
-def by_block(runs: Sequence[Run], highlight: str | None) -> None:
+def by_block(runs: Sequence[Comparable], highlight: str | None) -> None:
     """The ratio along each net and sorted; a slider moves both through training."""
     drawn = st.container()
     moment = _pick_moment(runs)
@@ -44,7 +44,7 @@ def by_block(runs: Sequence[Run], highlight: str | None) -> None:
         st.caption(words.format(nets=", ".join(bare)))
 
 
-def _pick_moment(runs: Sequence[Run]) -> refining.Moment | None:
+def _pick_moment(runs: Sequence[Comparable]) -> refining.Moment | None:
     """A probe of training; None for the last, which is the default."""
     moments = refinement.moments([run for run in runs if run.kind != "plain"])
     if len(moments) < 2:
@@ -58,7 +58,7 @@ def _pick_moment(runs: Sequence[Run]) -> refining.Moment | None:
     return None if chosen == words[-1] else by_words[chosen]
 
 
-def directions(runs: Sequence[Run], highlight: str | None) -> None:
+def directions(runs: Sequence[Comparable], highlight: str | None) -> None:
     """cos(x, x + F) by block and the drift since the stage began."""
     info = refinement.refinement_info(runs)
     if info.empty:
@@ -76,7 +76,7 @@ def directions(runs: Sequence[Run], highlight: str | None) -> None:
 
 
 @st.fragment
-def over_training(runs: Sequence[Run]) -> None:
+def over_training(runs: Sequence[Comparable]) -> None:
     """A heat map along the net and over training, nets side by side."""
     drawn = st.container()
     measure = state.choose("refinements_measure", _("Measure"), refinement_training.measures())
@@ -109,6 +109,8 @@ def by_depth(runs: Sequence[Run], everything: Sequence[Run]) -> None:
         show.figure(figure, info, "refinements_responses", reading)
     names = pickers.run_names(everything)
     judged = {claim.id: (claim, verdict) for claim, verdict in claims.evaluate(group)}
-    for wanted in ("smaller-refinements", "small-responses"):
+    shown = ("smaller-refinements", "small-responses")
+    for place, wanted in zip(st.columns(2), shown, strict=True):
         claim, verdict = judged[wanted]
-        show_row(claim, verdict, [names[run] for run in verdict.runs if run in names])
+        with place, st.container(border=True, height="stretch"):
+            show_card(claim, verdict, [names[run] for run in verdict.runs if run in names])

@@ -56,10 +56,9 @@ def _layers(runs: Sequence[Run]) -> None:
 
 def _offer(first: Run, second: Run) -> None:
     """A button where the first run's images are on this machine, else the command."""
-    from analysis.lens.own_images import is_at_hand
     from analysis.lens.similarity import IMAGES, make_similarity
 
-    if not is_at_hand(first.config.data):
+    if not first.has_images:
         st.caption(_("The images of {run} are not on this machine.").format(run=first.net))
         command = f"python -m analysis similarity {first.id} {second.id} --data folder:PATH"
         st.code(command, "bash", wrap_lines=True)

@@ -52,7 +52,7 @@ def notes() -> dict[str, str]:
         ),
         "integrated_gradients": _(
             "Gradients summed on the way from the mean image to this one (Sundararajan et al. "
-            "2017). The values add up to the score's difference, but for the delta. Red speaks "
+            "2017). The values add up to the score's difference, up to an error, delta. Red speaks "
             "for the class, blue against. Depends on the baseline: pixels like the mean get none."
         ),
         "grad_cam": _(
@@ -201,7 +201,7 @@ def _sanity(
             images.enlarged(images.coloured(m.values, images.limit_of(m.values), scale), 4)
             for m in maps
         ]
-        words = _("Trained, then ever more drawn anew")
+        words = _("Trained, then progressively re-initialised")
         st.image(images.row_of(pictures), caption=words, output_format="PNG")
         reading = _("Close to 1: the map is the same without what was learned, so beware of it.")
         show.figure(plot_sanity(table, style), table, f"image_sanity_{style.run}", reading)

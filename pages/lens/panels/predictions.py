@@ -60,7 +60,7 @@ def _responses(runs: list[Run], probes: Mapping[str, Any]) -> None:
     responses = {run.id: probes[run.id].responses for run in runs}
     info = image_responses_info(run_styles(runs), responses, spreads, layers)
     reading = _(
-        "A line outside of its net's bands marks a layer to which this image is unusual. The "
+        "A line outside of its net's bands marks a layer for which this image is unusual. The "
         "response is the standard deviation of the BN output (section 4.2, Fig. 7), here over one "
         "image's channels and positions."
     )
@@ -84,6 +84,6 @@ def _responses(runs: list[Run], probes: Mapping[str, Any]) -> None:
         _("Survey the test images"),
         _(
             "How usual is this? One pass over {count} test images gives every layer's "
-            "distribution and every channel's exemplars. It is done once for a run."
+            "distribution and every channel's exemplars. It is done once per run."
         ).format(count=IMAGES),
     )
