@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
 from analysis.runs import Run
-from analysis.spec import NetSpec
+from analysis.spec import KINDS, NetSpec
 from analysis.text import _
 
 Preset = Literal["fig6", "pair", "fig7", "options", "twin"]
@@ -68,7 +68,7 @@ def first_choice(runs: Sequence[Run]) -> list[Run]:
 
 
 def default_pair(runs: Sequence[Run]) -> list[Run]:
-    """The plain and the residual run to begin with: depth 34, else the deepest pair that matches.
+    """The run and its twin to begin with: plain and residual, depth 34, else the deepest pair.
 
     A pair has the same layers, images and recipe. Of several the wider net, the longer training
     and then the newer run wins. Without a pair: the newest run.
@@ -86,7 +86,7 @@ def default_depths(runs: Sequence[Run]) -> list[Run]:
     sets: dict[tuple, dict[int, Run]] = {}
     for run in sorted(runs, key=lambda run: (-run.config.seed, run.config.created)):
         net = run.config.net
-        if net.kind != "plain" and run.status.epoch and run.from_scratch:
+        if net.traits.has_shortcuts and run.status.epoch and run.from_scratch:
             key = net.kind, net.family, net.width, net.shortcut, run.comparison_key
             sets.setdefault(key, {})[net.depth] = run
     if not sets:
@@ -193,30 +193,31 @@ def twins(run: Run, runs: Sequence[Run]) -> list[Run]:
 
 def _ordered(runs: Iterable[Run]) -> list[Run]:
     """Plain nets first, each kind by depth."""
-    place = lambda run: (run.kind != "plain", run.config.net.depth, run.config.seed)  # noqa: E731
+    kinds = list(KINDS)
+    place = lambda run: (kinds.index(run.kind), run.config.net.depth, run.config.seed)  # noqa: E731
     return sorted(runs, key=place)
 
 
 def _pairs(runs: Sequence[Run]) -> list[tuple[Run, Run]]:
-    plain_ones: dict[tuple, list[Run]] = {}
+    """(twin, run) for every net with shortcuts beside what its kind is compared with."""
+    known: dict[tuple, list[Run]] = {}
     for run in runs:
-        if run.config.net.kind == "plain" and run.status.epoch:
-            plain_ones.setdefault((run.config.net, run.comparison_key), []).append(run)
+        if run.status.epoch:
+            known.setdefault((run.config.net, run.comparison_key), []).append(run)
     return [
-        (plain, residual)
-        for residual in runs
-        if residual.config.net.kind == "residual" and residual.status.epoch
-        for plain in plain_ones.get(
-            (residual.config.net.counterpart(), residual.comparison_key), []
-        )
+        (twin, run)
+        for run in runs
+        if run.status.epoch and run.config.net.traits.has_shortcuts
+        for twin in known.get((run.config.net.counterpart(), run.comparison_key), [])
     ]
 
 
 def _rank(pair: tuple[Run, Run]) -> tuple:
-    plain, residual = pair
-    net = plain.config.net
+    twin, run = pair
+    net = run.config.net
+    order = -list(KINDS).index(net.kind)  # the pair that the paper is about first
     is_papers = net.depth == 34 and net.family == "imagenet"
-    finished = plain.state == residual.state == "finished"
-    option_a = residual.config.net.shortcut == "A"  # has exactly the plain net's parameters
-    epochs = min(plain.status.epoch, residual.status.epoch)
-    return is_papers, net.depth, finished, net.width, option_a, epochs, residual.config.created
+    finished = twin.state == run.state == "finished"
+    option_a = net.shortcut == "A"  # has exactly the plain net's parameters
+    epochs = min(twin.status.epoch, run.status.epoch)
+    return order, is_papers, net.depth, finished, net.width, option_a, epochs, run.config.created

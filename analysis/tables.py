@@ -72,6 +72,8 @@ class Table:
     """By the version that they start from."""
     at_the_end: Callable[[pd.DataFrame], pd.Series] | None = None
     """Which rows a training measures anew when it ends, so that resuming drops them."""
+    at_the_start: bool = False
+    """Whether a training looks before its first update, so that beginning anew drops epoch 0."""
     increasing: bool = False
     """Whether there is one row per epoch, in order."""
 
@@ -201,8 +203,8 @@ SCHEMAS: dict[str, Table] = {
     "history": Table(HISTORY, increasing=True),
     "responses": Table(RESPONSES, at_the_end=lambda rows: rows["source"] == "measured"),
     "refinement": Table(REFINEMENT, at_the_end=lambda rows: rows["epoch"] >= 0),
-    "probes": Table(PROBES),
-    "probe_blocks": Table(PROBE_BLOCKS),
+    "probes": Table(PROBES, at_the_start=True),
+    "probe_blocks": Table(PROBE_BLOCKS, at_the_start=True),
     "points": Table(POINTS),
 }
 

@@ -49,7 +49,11 @@ def _columns(run: Run, lesions: Any) -> dict[str, Any]:
     rows["stage"], rows["block"] = (np.array(column, int) for column in zip(*places, strict=True))
     size = rows.groupby("stage")["block"].transform("size")
     rows["place"] = rows["stage"] - 1 + (rows["block"] - 0.5) / size
-    ratios = block_rows(run).set_index("block_name")["ratio"] if run.kind != "plain" else {}
+    ratios = (
+        block_rows(run).set_index("block_name")["ratio"]
+        if run.config.net.traits.has_shortcuts
+        else {}
+    )
     rows["ratio"] = rows["block_name"].map(dict(ratios)).astype(float)
     rows["intact"], rows["n_images"] = lesions.intact, lesions.n_images
     return dict(rows[rows["error"].notna()][list(COLUMNS)])

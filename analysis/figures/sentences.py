@@ -125,6 +125,6 @@ def _twins(rows: pd.DataFrame) -> list[tuple[dict, dict]]:
     found: dict[NetSpec, tuple[dict, dict]] = {}
     for row in known:
         net = NetSpec.parse(row["net"])
-        if net.kind != "plain" and net.counterpart() in plain:
+        if net.traits.has_shortcuts and net.counterpart() in plain:
             found.setdefault(net.counterpart(), (plain[net.counterpart()], row))
     return sorted(found.values(), key=lambda pair: NetSpec.parse(pair[0]["net"]).depth)

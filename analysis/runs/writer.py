@@ -94,6 +94,8 @@ class RunWriter:
             dropped = frame["epoch"] > epoch
             if iteration is not None and "iteration" in frame:
                 dropped |= frame["iteration"] > iteration
+            if schema.at_the_start and epoch == 0:
+                dropped |= frame["epoch"] == 0
             if schema.at_the_end:
                 dropped |= schema.at_the_end(frame)
             self.replace_table(table, frame[~dropped])

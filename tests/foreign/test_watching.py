@@ -132,7 +132,7 @@ def test_it_is_drawn_beside_a_run(tmp_path: Path):
     assert figures.without_history(both) == []
     words = figures.summary_words(figures.summary_info(both)).iloc[1]
     assert (words["Test error (%)"], words["Epochs"], words["State"]) == ("59.00", "2", "finished")
-    assert len(figures.plot_error_curves(curves).data) == 4
+    assert len([t for t in figures.plot_error_curves(curves).data if not t.meta]) == 4
 
 
 def test_an_error_of_ours_is_one_warning_and_the_loop_goes_on(tmp_path: Path):

@@ -56,7 +56,7 @@ def laboratory(runs: Sequence[Run], subject: Subject) -> None:
     with state.row():
         preset = state.choose("refinements_preset", _("Blocks"), _presets(names))
         strength = 0.0
-        if run.kind != "plain":
+        if run.config.net.traits.has_shortcuts:
             strength = st.slider(
                 _("Strength alpha of their branches"), 0.0, 1.0, 0.0, 0.05,
                 key="refinements_strength", bind=state.URL, width=300,

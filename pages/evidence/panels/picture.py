@@ -24,7 +24,7 @@ def maps(runs: Sequence[Run], subject: Subject) -> None:
     from analysis.lens.activations import block_parts
     from analysis.plan import blocks
 
-    residual = [run for run in runs if run.kind != "plain"]
+    residual = [run for run in runs if run.config.net.traits.has_shortcuts]
     if not residual:
         return
     drawn = st.container()

@@ -46,7 +46,7 @@ def by_block(runs: Sequence[Comparable], highlight: str | None) -> None:
 
 def _pick_moment(runs: Sequence[Comparable]) -> refining.Moment | None:
     """A probe of training; None for the last, which is the default."""
-    moments = refinement.moments([run for run in runs if run.kind != "plain"])
+    moments = refinement.moments(runs)
     if len(moments) < 2:
         return None
     by_words = {refinement.moment_words(moment): moment for moment in moments}
