@@ -98,7 +98,7 @@ def test_it_is_drawn_beside_runs_and_named_where_curves_would_be(
     assert "Without a training history: odd net." in curves.layout.title.subtitle.text
     alone = figures.plot_error_curves(figures.error_curves_info([saved]), without=without)
     assert alone.layout.annotations[0].text == (
-        "No curves: odd net came here trained, without a training history."
+        "No curves: odd net came without a training history."
     )
 
 
