@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from analysis import claims, figures
+from analysis.continuation import constructions_under_way
 from analysis.figures import depth, sentences
 from analysis.runs import Run
 from analysis.text import _
@@ -71,7 +72,10 @@ st.markdown(
     )
 )
 followed = st.container()  # first on the page, last in the script: building chooses what it shows
-with st.expander(_("Construct another net"), icon=":material/construction:"):
+asked = bool(constructions_under_way(everything))
+with st.expander(
+    _("Construct another net"), expanded=asked, icon=":material/construction:", key="argument_build"
+):
     construction.build(everything)
 with followed:
     construction.follow()

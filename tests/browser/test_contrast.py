@@ -113,6 +113,7 @@ def test_the_focus_is_seen(address: str, browser: Browser, scheme: Literal["ligh
         page.keyboard.press("Tab")
         if link.evaluate("e => e === document.activeElement"):
             break
+    page.wait_for_timeout(500)  # the outline comes with a transition
     style = link.evaluate(
         "e => { const s = getComputedStyle(e); return [s.outlineStyle, s.outlineWidth, "
         "s.outlineColor] }"
