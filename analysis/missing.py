@@ -6,11 +6,9 @@ from collections.abc import Iterable
 
 from analysis.errors import RunError
 from analysis.jobs import Request, requests_for
+from analysis.jobs.request import recipe_changes
 from analysis.runs import Run
-from analysis.spec import DataSpec, Recipe
-
-_CHANGES = ("epochs", "batch_size", "lr", "weight_decay", "validation", "augment")
-"""Of a recipe, what a request can ask for."""
+from analysis.spec import DataSpec
 
 
 def requests_like(nets: Iterable[str], run: Run | None, seed: int = 0) -> list[Request]:
@@ -32,24 +30,3 @@ def requests_like(nets: Iterable[str], run: Run | None, seed: int = 0) -> list[R
         raise RunError("{run} names no recipe or no data set", run=run.id)
     name, changes = recipe_changes(recipe)
     return requests_for(nets, data, name, changes, seed)
-
-
-def recipe_changes(recipe: Recipe) -> tuple[str, dict]:
-    """The preset that a recipe began as, and what was changed of it.
-
-    Raises:
-        RunError: something was changed that can't be asked for.
-    """
-    preset = Recipe.parse(recipe.name)
-    changes = {
-        name: getattr(recipe, name)
-        for name in _CHANGES
-        if getattr(recipe, name) != getattr(preset, name)
-    }
-    made = Recipe.parse(recipe.name, **changes)
-    if made.label != recipe.label:
-        raise RunError(
-            "The recipe {recipe} was changed in ways that can't be asked for here",
-            recipe=recipe.label,
-        )
-    return recipe.name, changes

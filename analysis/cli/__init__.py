@@ -13,7 +13,7 @@ import sys
 
 import typer
 
-from analysis.cli import argument, exchange, jobs, reproduce, runs, survey, train
+from analysis.cli import argument, exchange, jobs, reproduce, runs, study, survey, train
 from analysis.errors import LensError
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ jobs.register(app)
 exchange.register(app)
 survey.register(app)
 reproduce.register(app)
+study.register(app)
 
 
 def main() -> None:

@@ -27,6 +27,7 @@ from analysis.cli.options import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from analysis.jobs import Request
     from analysis.runs import Run
     from analysis.training import Progress
 
@@ -73,6 +74,10 @@ def train(
     queue: Annotated[
         bool, typer.Option("--queue", help="Train in the background, after what is queued.")
     ] = False,
+    once: Annotated[
+        bool,
+        typer.Option("--once", help="Go on with the run of this --name; done if it has finished."),
+    ] = False,
 ) -> None:
     """Train a net and keep everything about it in a run.
 
@@ -90,12 +95,16 @@ def train(
     }  # fmt: skip
     given = {name: value for name, value in changes.items() if value is not None}
     compute = Compute(
-        device, precision, False if no_compile else None, threads=threads, keep_weights=keep_weights
-    )  # ty: ignore[invalid-argument-type]
+        device,
+        precision,  # ty: ignore[invalid-argument-type]
+        False if no_compile else None, threads=threads, keep_weights=keep_weights,
+    )  # fmt: skip
     request = requests_for([net], data_spec, recipe, given, seed, compute, name)[0]
     folder = runs or default_folder()
     if queue:
         jobs.queue_up([request], folder)
+        return
+    if once and _there_already(request, folder):
         return
     jobs.check_room([request], folder, at_a_time=1)
     from analysis.training import prepare_run
@@ -111,6 +120,23 @@ def train(
                 seed=seed, compute=compute, command=_command(), run_id=name or None,
             )  # fmt: skip
         _run(Path(world.same_path(str(path) if path else None)), only_queued=True)
+
+
+def _there_already(request: Request, folder: Path) -> bool:
+    """Whether the request's run is there; it is then trained to its end, unless it was."""
+    from analysis.jobs import has_run
+    from analysis.runs import load_run
+
+    if not request.name:
+        raise typer.BadParameter("--once goes on with a run by its name: give --name as well")
+    if not has_run(request, folder):
+        return False
+    path = folder / request.name
+    if load_run(path).state == "finished":
+        print(f"{request.name} has finished already.")
+    else:
+        _run(path)
+    return True
 
 
 def resume(

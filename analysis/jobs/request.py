@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from analysis.errors import SpecError
-from analysis.runs import RunConfig
+from analysis.errors import RunError, SpecError
+from analysis.runs import Run, RunConfig
 from analysis.runs.format import now
 from analysis.runs.provenance import Scratch
 from analysis.spec import Compute, DataSpec, NetSpec, Recipe, recipe_for
@@ -135,3 +135,41 @@ def requests_for(
     if problems:
         raise SpecError("{problems}", problems=Listed(tuple(dict.fromkeys(problems)), "\n"))
     return found
+
+
+def recipe_changes(recipe: Recipe) -> tuple[str, dict]:
+    """The preset that a recipe began as, and what was changed of it.
+
+    Raises:
+        RunError: something was changed that can't be asked for.
+    """
+    preset = Recipe.parse(recipe.name)
+    changes = {
+        name: getattr(recipe, name)
+        for name in (*_CHANGE_OPTIONS, "augment")
+        if getattr(recipe, name) != getattr(preset, name)
+    }
+    made = Recipe.parse(recipe.name, **changes)
+    if made.label != recipe.label:
+        raise RunError(
+            "The recipe {recipe} was changed in ways that can't be asked for here",
+            recipe=recipe.label,
+        )
+    return recipe.name, changes
+
+
+def request_of(run: Run) -> Request:
+    """The request that a run fulfils.
+
+    Raises:
+        RunError: none makes such a run: it was imported or constructed, or its recipe was changed
+            in ways that can't be asked for.
+    """
+    config = run.config
+    if config.recipe is None or config.data is None or not run.from_scratch:
+        raise RunError("{run} was not trained here from scratch", run=run.id)
+    name, changes = recipe_changes(config.recipe)
+    request = Request(config.net, config.data, name, changes, config.seed)
+    if request.recipe != config.recipe:
+        raise RunError("{run} has a recipe that can't be asked for", run=run.id)
+    return request
