@@ -143,6 +143,8 @@ def print_plan(found: Sequence[Part], folder: Path) -> None:
         request, run = part.request, part.run
         words = run.id if run and part.standing == "finished" else part.standing
         if part.standing != "finished":
+            if run and run.host:
+                words += f" on {run.host}"
             if run and run.status.epoch:
                 words += f" after epoch {run.status.epoch} of {run.status.epochs_total}"
             expected = estimate(request, rates)

@@ -152,11 +152,15 @@ def resume(
     queued: Annotated[bool, typer.Option("--queued", hidden=True)] = False,
 ) -> None:
     """Go on with a run that was cancelled, failed or killed, from its last whole epoch."""
-    from analysis.runs import find_run
+    from analysis.runs import find_run, leases, load_run
     from analysis.runs.resuming import check_resumable
 
     found = find_run(run, folders(runs))
     path = found.path
+    if found.host:
+        print(f"{found.id} was at work on {found.host}; looking whether it still is ...")
+        leases.watch(path)
+        found = load_run(path)
     if not queued:
         check_resumable(found)
     if device or threads:

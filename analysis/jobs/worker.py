@@ -111,7 +111,7 @@ class _Worker:
             _note_end(path, code, processes.ended_by(code) or forced, self.places[path])
             print(f"{now()} {path.name} ended with exit code {code}", flush=True)
             runs = self.listing.runs()
-        running = [run for run in runs if run.state == "running"]
+        running = [run for run in runs if run.state == "running" and not run.host]
         insisting = self._insist(running)
         started = self._start_next(running)
         return bool(self.children or insisting or started)
