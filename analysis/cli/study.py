@@ -23,8 +23,29 @@ from analysis.cli.train import _Bar, _duration
 
 if TYPE_CHECKING:
     from analysis.jobs import Part, Request
+    from analysis.jobs.slurm import Settings
     from analysis.runs import Run
     from analysis.spec import DataSpec
+
+
+Nets = Annotated[str, typer.Option(help="plain-20,resnet-20,... [default: those it has]")]
+Seeds = Annotated[int, typer.Option(help="Seeds of each net, from 0.", min=1)]
+Queue = Annotated[bool, typer.Option("--queue", help="Train what is left in the background, here.")]
+Print = Annotated[
+    bool, typer.Option("--print", help="Only print one command a run, for any other engine.")
+]
+Drain = Annotated[
+    bool, typer.Option("--drain", help="Train what is left in this process; also several at once.")
+]
+Cancel = Annotated[bool, typer.Option("--cancel", help="Stop what trains or waits.")]
+Status = Annotated[bool, typer.Option("--status", help="As it stands, with Slurm's tasks.")]
+Slurm = Annotated[bool, typer.Option("--slurm", help="Train what is left on Slurm.")]
+Tasks = Annotated[int | None, typer.Option(help="Of the array. [default: one a run]", min=1)]
+Partition = Annotated[str, typer.Option(help="Of Slurm.")]
+Time = Annotated[int, typer.Option(help="Minutes a task; it then begins again.", min=5)]
+Gpus = Annotated[int | None, typer.Option(help="Slurm's --gpus-per-task.", min=0)]
+Set = Annotated[list[str] | None, typer.Option(help="#SBATCH setting, KEY=VALUE; repeatable.")]
+Setup = Annotated[list[str] | None, typer.Option(help="Line of shell, first; repeatable.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -34,10 +55,8 @@ def register(app: typer.Typer) -> None:
 
 def study(
     name: Annotated[str, typer.Argument(help="What its runs' ids begin with.", metavar="NAME")],
-    nets: Annotated[
-        str, typer.Option(help="plain-20,resnet-20,... [default: those the study has]")
-    ] = "",
-    seeds: Annotated[int, typer.Option(help="Seeds of each net, from 0.", min=1)] = 1,
+    nets: Nets = "",
+    seeds: Seeds = 1,
     recipe: Annotated[str, typer.Option(help="paper, short, quick.")] = "short",
     data: DataName = "cifar10",
     epochs: Epochs = None,
@@ -46,42 +65,96 @@ def study(
     device: Device = "auto",
     precision: Precision = "auto",
     threads: Threads = None,
-    queue: Annotated[
-        bool, typer.Option("--queue", help="Train what is left in the background, here.")
-    ] = False,
-    print_commands: Annotated[
-        bool, typer.Option("--print", help="Only print one command a run, for any other engine.")
-    ] = False,
-    cancel: Annotated[bool, typer.Option("--cancel", help="Stop what trains or waits.")] = False,
+    queue: Queue = False,
+    print_commands: Print = False,
+    drain: Drain = False,
+    cancel: Cancel = False,
+    status: Status = False,
+    slurm: Slurm = False,
+    slurm_tasks: Tasks = None,
+    slurm_partition: Partition = "",
+    slurm_time: Time = 720,
+    gpus_per_task: Gpus = None,
+    slurm_set: Set = None,
+    slurm_setup: Setup = None,
 ) -> None:
     """Train each of some nets with each of some seeds, once: NAME_resnet-20_s0, ...
 
     Writes the runs that are missing and says what is there, what is left and how long it takes;
-    the same study twice adds nothing. Without --nets it shows the study as it stands.
+    the same study twice adds nothing. Without --nets it is the study as it stands.
     """
     from analysis import jobs
+    from analysis.jobs.slurm import Settings, parse_settings
     from analysis.runs import default_folder
 
+    if sum((queue, print_commands, drain, cancel, status, slurm)) > 1:
+        raise typer.BadParameter(
+            "give one of --queue, --print, --drain, --cancel, --status, --slurm"
+        )
     folder = runs or default_folder()
     found = _asked(name, nets, seeds, (recipe, data, data_title, epochs),
                    (device, precision, threads), runs)  # fmt: skip
     left = [part for part in found if part.standing != "finished"]
     if print_commands:
-        for part in left:
-            print(_command_of(part, runs))
-        return
-    if cancel:
+        print(*(_command_of(part, runs) for part in left), sep="\n", end="\n" if left else "")
+    elif cancel:
         _cancel(left)
-        return
-    print_plan(found, folder)
-    if queue:
-        queue_study(left, folder)
-        return
+    elif drain:
+        jobs.write_missing(left, folder)
+        stopped = jobs.drain(name, folder)
+        raise typer.Exit(128 + stopped if stopped else 0)
+    else:
+        print_plan(found, folder)
+        if queue:
+            queue_study(left, folder)
+        elif status:
+            _print_tasks(name, folder)
+        elif slurm:
+            settings = Settings(slurm_partition, slurm_time, gpus_per_task,
+                                parse_settings(slurm_set or ()), slurm_setup or ())  # fmt: skip
+            _to_slurm(name, left, folder, slurm_tasks, settings)
+        else:
+            _write(name, left, folder)
+
+
+def _write(name: str, left: Sequence[Part], folder: Path) -> None:
+    from analysis import jobs
+
     made = jobs.write_missing(left, folder)
     if made:
         print(f"Written: {len(made)} runs in {folder}.")
     if left:
-        print(f"Train them with: python -m analysis study {name} --queue (or --print)")
+        print(
+            f"Train them: python -m analysis study {name} with --queue, --drain, --slurm, --print"
+        )
+
+
+def _to_slurm(
+    name: str, left: Sequence[Part], folder: Path, tasks: int | None, settings: Settings
+) -> None:
+    """Write what is missing, put back what stopped, and ask for the tasks."""
+    from analysis import jobs
+    from analysis.jobs.slurm import submit_array
+
+    open_ = [part for part in left if part.standing in ("missing", "stopped", "queued")]
+    if not open_:
+        print("Nothing is left that nobody trains.")
+        return
+    jobs.write_missing(left, folder)
+    for part in open_:
+        if part.run is not None and not jobs.put_back(part.run.path):
+            print(f"{part.run.id} is being trained.")
+    ids = submit_array(name, folder, min(tasks or len(open_), len(open_)), settings)
+    print(f"Slurm has {len(ids)} tasks: {ids[0].partition('_')[0]}. See: study {name} --status")
+
+
+def _print_tasks(name: str, folder: Path) -> None:
+    from analysis.jobs.slurm import array_status
+
+    rows = array_status(name, folder)
+    print("Slurm:" if rows else "Slurm has no task of this study.")
+    for job, state, node, reason in rows:
+        print(f"  {job:14} {state.lower():10} {node or reason}")
 
 
 def _asked(

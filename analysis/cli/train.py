@@ -150,6 +150,7 @@ def resume(
     ] = "",
     threads: Threads = None,
     queued: Annotated[bool, typer.Option("--queued", hidden=True)] = False,
+    claimed: Annotated[bool, typer.Option("--claimed", hidden=True)] = False,
 ) -> None:
     """Go on with a run that was cancelled, failed or killed, from its last whole epoch."""
     from analysis.runs import find_run, leases, load_run
@@ -157,6 +158,9 @@ def resume(
 
     found = find_run(run, folders(runs))
     path = found.path
+    if claimed:
+        _run(path, claimed=True)
+        return
     if found.host:
         print(f"{found.id} was at work on {found.host}; looking whether it still is ...")
         leases.watch(path)
@@ -178,7 +182,7 @@ def _command() -> str:
     return shlex.join(["python", "-m", "analysis", *sys.argv[1:]])
 
 
-def _run(path: Path, only_queued: bool = False, again: str = "") -> None:
+def _run(path: Path, only_queued: bool = False, again: str = "", claimed: bool = False) -> None:
     """Train, or construct, in the foreground; Ctrl-C and SIGTERM end it in order, to be resumed.
 
     Raises typer.Exit where it was stopped, by a signal or by `cancel`.
@@ -187,15 +191,19 @@ def _run(path: Path, only_queued: bool = False, again: str = "") -> None:
         path: the run.
         only_queued: as `train_run` takes it.
         again: the command that goes on after a stop; by default `resume`.
+        claimed: somebody drains a study; what a signal stops is put back for the next.
     """
+    from analysis.jobs import put_back
     from analysis.runs import load_run
 
     main = int(os.environ.get("RANK", 0)) == 0
     if main:
         print(f"Run: {path}")
-    with stop_asked() as received, _Bar(path.name, visible=main) as bar:
+    with stop_asked(patient=claimed) as received, _Bar(path.name, visible=main) as bar:
         carry_out = _construct if load_run(path).is_construction else _train
         run = carry_out(path, bar, lambda: bool(received), only_queued)
+        if claimed and received and run.state == "cancelled":
+            put_back(path)
     if run.state == "cancelled":
         if main:
             whole, total = run.status.epoch, run.status.epochs_total

@@ -6,6 +6,7 @@ changes the queue, `worker` starts the runs in it as processes of their own, `su
 `processes` is all that differs between systems. Knows nothing of torch and of pages.
 """
 
+from analysis.jobs.drain import drain
 from analysis.jobs.queue import (
     Enqueued,
     at_a_time,
@@ -44,6 +45,7 @@ __all__ = [
     "at_a_time",
     "cancel",
     "delete",
+    "drain",
     "drop_resume",
     "enqueue",
     "has_run",

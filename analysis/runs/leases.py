@@ -36,6 +36,8 @@ CLAIM = "RESIDUAL_LENS_CLAIM"
 _LONG_AGO = 3600.0
 """Seconds by which clocks don't differ: a file this old is stale at first sight."""
 _DIGITS = 12
+_BYTES = 300
+"""Of a lease file, so that each heartbeat covers the one before."""
 
 
 @cache
@@ -59,6 +61,7 @@ class Holder:
     host: str
     boot: str
     pid: int
+    """0: it was released where its file could not be deleted."""
     began: float
     """When that process began, seconds since 1970."""
     beat: str
@@ -81,6 +84,8 @@ class Holder:
 
     def beats(self) -> bool:
         """Whether it is fresh, as far as this process has watched it: at first sight it is."""
+        if not self.pid:
+            return False
         age = time.time() - self.written
         # A machine's own earlier boot has this clock; others may differ by minutes.
         if age > (stale_after() if self.host == this_machine()[0] else _LONG_AGO):
@@ -123,7 +128,7 @@ def _read(file: Path, number: int) -> Holder | None:
     except FileNotFoundError:
         return None
     except OSError:
-        return Holder(file, number, str(file), "?", "?", 0, 0.0, "", 0.0)
+        return Holder(file, number, str(file), "?", "?", 1, 0.0, "", 0.0)
     try:
         said = json.loads(text)
         return Holder(
@@ -132,7 +137,7 @@ def _read(file: Path, number: int) -> Holder | None:
         )  # fmt: skip
     except (ValueError, KeyError, TypeError):  # just being written
         mark = f"{status.st_ino}"
-        return Holder(file, number, mark, "?", "?", 0, 0.0, text, status.st_mtime)
+        return Holder(file, number, mark, "?", "?", 1, 0.0, text, status.st_mtime)
 
 
 class Lease:
@@ -142,33 +147,38 @@ class Lease:
         self.token, self._run, self._number = secrets.token_hex(8), run, number
         self._file = run / f"lease.{number}"
         self._beats = 0
-        self._released = threading.Event()
+        self._released, self._writing = threading.Event(), threading.Lock()
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         self._descriptor = os.open(self._file, flags, 0o666)
         self._beat()
         threading.Thread(target=self._keep, daemon=True, name="heartbeat").start()
 
-    def _beat(self) -> None:
+    def _beat(self, released: bool = False) -> None:
         # Into the open file, which stays this one when another process has taken over its name.
         host, boot = this_machine()
         began = psutil.Process().create_time()
-        said = {"token": self.token, "host": host, "boot": boot, "pid": os.getpid(),
-                "began": began, "beat": str(self._beats).zfill(_DIGITS)}  # fmt: skip
+        said = {"token": self.token, "host": host, "boot": boot, "began": began,
+                "pid": 0 if released else os.getpid(),
+                "beat": str(self._beats).zfill(_DIGITS)}  # fmt: skip
         os.lseek(self._descriptor, 0, os.SEEK_SET)
-        os.write(self._descriptor, json.dumps(said).encode())
-        with suppress(OSError):
-            os.fsync(self._descriptor)  # or other machines see it late
+        os.write(self._descriptor, json.dumps(said).ljust(_BYTES).encode())
         self._beats += 1
+        if not released:
+            with suppress(OSError):
+                os.fsync(self._descriptor)  # or other machines see it late
 
     def _keep(self) -> None:
         while not self._released.wait(BEAT):
-            with suppress(OSError, psutil.Error):
-                self._beat()
+            with self._writing, suppress(OSError, psutil.Error):
+                if not self._released.is_set():  # or the number may be another file's by now
+                    self._beat()
 
     def check(self) -> None:
         """Before each write. Raises RunInUse where another process has taken the run over."""
         if self._is_mine() and not files.exists(self._run / f"lease.{self._number + 1}"):
             return
+        if not files.is_folder(self._run):
+            return  # deleted or moved: the write says so
         other = holder(self._run)
         raise RunInUse(
             "{run} was taken over by {host} while this process stood still or could not reach the "
@@ -188,9 +198,12 @@ class Lease:
         """Let go of it; another's is not touched."""
         if self._released.is_set():
             return
-        self._released.set()
         mine = self._is_mine()
-        os.close(self._descriptor)
+        with self._writing:
+            self._released.set()
+            with suppress(OSError, psutil.Error):
+                self._beat(released=True)  # for a run's folder that was moved meanwhile
+            os.close(self._descriptor)
         if mine:
             with suppress(OSError):
                 self._file.unlink()
