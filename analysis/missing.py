@@ -6,9 +6,11 @@ from collections.abc import Iterable
 
 from analysis.errors import RunError
 from analysis.jobs import Request, requests_for
-from analysis.jobs.request import recipe_changes
 from analysis.runs import Run
-from analysis.spec import DataSpec
+from analysis.spec import DataSpec, Recipe
+
+_CHANGES = ("epochs", "batch_size", "lr", "weight_decay", "validation", "augment")
+"""Of a recipe, what a request can ask for."""
 
 
 def requests_like(nets: Iterable[str], run: Run | None, seed: int = 0) -> list[Request]:
@@ -30,3 +32,51 @@ def requests_like(nets: Iterable[str], run: Run | None, seed: int = 0) -> list[R
         raise RunError("{run} names no recipe or no data set", run=run.id)
     name, changes = recipe_changes(recipe)
     return requests_for(nets, data, name, changes, seed)
+
+
+def recipe_changes(recipe: Recipe) -> tuple[str, dict]:
+    """The preset that a recipe began as, and what was changed of it.
+
+    Raises:
+        RunError: something was changed that can't be asked for.
+    """
+    preset = Recipe.parse(recipe.name)
+    changes = {
+        name: getattr(recipe, name)
+        for name in _CHANGES
+        if getattr(recipe, name) != getattr(preset, name)
+    }
+    made = Recipe.parse(recipe.name, **changes)
+    if made.label != recipe.label:
+        raise RunError(
+            "The recipe {recipe} was changed in ways that can't be asked for here",
+            recipe=recipe.label,
+        )
+    return recipe.name, changes
+
+
+def commands_elsewhere(nets: Iterable[str], run: Run | None, seed: int = 0) -> list[str]:
+    """Command lines for a machine that has the images, by the run's recipe with all its changes.
+
+    Only the place of images in a folder is left to fill in: PATH. A recipe that can't be asked for
+    in full is named as far as it can be.
+    """
+    options, data = "", "folder:PATH"
+    if run is not None and run.config.data and run.config.data.name != "folder":
+        data = run.config.data.name
+    if run is not None and run.config.recipe is not None:
+        try:
+            name, changes = recipe_changes(run.config.recipe)
+        except RunError:
+            name, changes = run.config.recipe.name, {}
+        options = f" --recipe {name}" + "".join(
+            _option(field, value) for field, value in changes.items()
+        )
+    options += f" --seed {seed}" if seed else ""
+    return [f"python -m analysis train --net {net} --data {data}{options}" for net in nets]
+
+
+def _option(field: str, value: object) -> str:
+    if field == "augment":
+        return "" if value else " --no-augment"
+    return f" --{field.replace('_', '-')} {value}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -137,39 +137,20 @@ def requests_for(
     return found
 
 
-def recipe_changes(recipe: Recipe) -> tuple[str, dict]:
-    """The preset that a recipe began as, and what was changed of it.
-
-    Raises:
-        RunError: something was changed that can't be asked for.
-    """
-    preset = Recipe.parse(recipe.name)
-    changes = {
-        name: getattr(recipe, name)
-        for name in (*_CHANGE_OPTIONS, "augment")
-        if getattr(recipe, name) != getattr(preset, name)
-    }
-    made = Recipe.parse(recipe.name, **changes)
-    if made.label != recipe.label:
-        raise RunError(
-            "The recipe {recipe} was changed in ways that can't be asked for here",
-            recipe=recipe.label,
-        )
-    return recipe.name, changes
-
-
 def request_of(run: Run) -> Request:
     """The request that a run fulfils.
 
     Raises:
-        RunError: none makes such a run: it was imported or constructed, or its recipe was changed
-            in ways that can't be asked for.
+        RunError: none makes such a run: it was imported or constructed.
+        SpecError: this version has no such recipe.
     """
     config = run.config
     if config.recipe is None or config.data is None or not run.from_scratch:
         raise RunError("{run} was not trained here from scratch", run=run.id)
-    name, changes = recipe_changes(config.recipe)
-    request = Request(config.net, config.data, name, changes, config.seed)
-    if request.recipe != config.recipe:
-        raise RunError("{run} has a recipe that can't be asked for", run=run.id)
-    return request
+    preset = recipe_for(config.recipe.name, config.net, config.data)
+    changes = {
+        part.name: getattr(config.recipe, part.name)
+        for part in fields(preset)
+        if getattr(config.recipe, part.name) != getattr(preset, part.name)
+    }
+    return Request(config.net, config.data, config.recipe.name, changes, config.seed)

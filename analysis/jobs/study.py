@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from analysis.errors import RunError, RunInUse
+from analysis.errors import RunError, RunInUse, SpecError
 from analysis.jobs.queue import Enqueued, create_waiting, queue_lock, requeue
 from analysis.jobs.request import Request, request_of
 from analysis.jobs.submit import Work, check_room
@@ -105,7 +105,7 @@ def study_parts(name: str, runs: Iterable[Run]) -> list[Part]:
     """The parts of a study that have a run of its own, by net and seed."""
     found = []
     for run in runs:
-        with suppress(RunError):  # a run of which no request can be made is no study's
+        with suppress(RunError, SpecError):  # a run of which no request can be made is no study's
             request = request_of(run)
             if run.id == _run_id(name, request):
                 found.append(Part(replace(request, name=run.id), run))
