@@ -77,6 +77,11 @@ class Cluster:
         """Empty while it waits."""
         return self.run("squeue", "-h", "-j", task, "-o", "%N").strip()
 
+    def restarts(self, task: str) -> int:
+        """How often Slurm has queued it again."""
+        found = re.search(r"Restarts=(\d+)", self.run("scontrol", "show", "job", task))
+        return int(found[1]) if found else 0
+
     def trains_on(self, node: str) -> Run | None:
         """What a node trains and has an epoch of."""
         runs = [run for run in list_runs([self.folder]) if isinstance(run, Run)]
@@ -113,7 +118,7 @@ def write_study(folder: Path) -> list[Path]:
 def test_a_study_is_trained_whole_whatever_happens_to_its_tasks(
     tmp_path: Path, slurm: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ):
-    """A step killed, a task requeued, one cancelled: every run finishes once, to the same bits."""
+    """A step killed, a task warned of its end, one cancelled: every run finishes once, to the same bits."""
     monkeypatch.setattr(leases, "BEAT", float(slurm["RESIDUAL_LENS_BEAT"]))
     names = [path.name for path in write_study(tmp_path / "runs")]
     at = Cluster(tmp_path / "runs", slurm)
@@ -131,7 +136,8 @@ def test_a_study_is_trained_whole_whatever_happens_to_its_tasks(
     killed = tmp_path / "runs" / touched[0]
     at.wait(lambda: load_run(killed).state == "interrupted", "killed")
     touched.append(at.wait_for_training(task[1]))
-    at.run("scontrol", "requeue", task[1])
+    at.run("scancel", "--signal=USR2", f"{task[1]}.0")  # as before its time limit
+    at.wait(lambda: at.restarts(task[1]) == 1, "it queues itself again")
     touched.append(at.wait_for_training(task[2]))
     at.run("scancel", task[2])
     at.wait(lambda: all(load_run(tmp_path / "runs" / n).state == "finished" for n in names), "end")
