@@ -16,6 +16,7 @@ import numpy as np
 
 from analysis import plan
 from analysis.runs import Run
+from analysis.runs.index import remembered
 from analysis.spec import Kind, NetSpec
 from analysis.text import _
 from analysis.verdicts import Nets, Verdict, decide, judge_depth, judge_pairs, over_seeds, pairs
@@ -90,6 +91,7 @@ def test_error(run: Run) -> float:
     return np.nan if run.status.test_error is None else run.status.test_error
 
 
+@remembered
 def mean_response(run: Run) -> float:
     """Mean over Fig. 7's layers of the last recorded std, measured where there is a measurement."""
     rows = run.responses()
@@ -100,6 +102,7 @@ def mean_response(run: Run) -> float:
     return float((measured if len(measured) else rows)["std"].mean())
 
 
+@remembered
 def early_error(run: Run) -> float:
     """Mean running training error over the first quarter of the epochs, percent."""
     errors = run.history()["train_error"]

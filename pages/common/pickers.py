@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -57,8 +58,8 @@ def run_names(runs: Sequence[Comparable]) -> dict[str, str]:
     The name depends on the run alone, so that a link still works when other runs come and go.
     """
     short = {run.id: re.sub(r"^\d{4}-\d\d-\d\d_", "", run.id).replace("_", " ") for run in runs}
-    taken = list(short.values())
-    return {run_id: run_id if taken.count(name) > 1 else name for run_id, name in short.items()}
+    taken = Counter(short.values())
+    return {run_id: run_id if taken[name] > 1 else name for run_id, name in short.items()}
 
 
 def default_pair(runs: Sequence[Run]) -> list[Run]:
@@ -71,11 +72,16 @@ def default_pair(runs: Sequence[Run]) -> list[Run]:
     known: dict[tuple, list[Run]] = {}
     for run in trained:
         known.setdefault((run.config.net, run.comparison_key), []).append(run)
+    # Of many seeds one, or all pairs of them would be tried.
+    furthest = {
+        key: [max(seeds, key=lambda run: (run.state == "finished", run.status.epoch))]
+        for key, seeds in known.items()
+    }
     pairs = [
         (twin, run)
         for run in trained
         if run.config.net.traits.has_shortcuts
-        for twin in known.get((run.config.net.counterpart(), run.comparison_key), [])
+        for twin in furthest.get((run.config.net.counterpart(), run.comparison_key), [])
     ]
     if not pairs:
         return list(runs[-1:])
