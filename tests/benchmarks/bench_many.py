@@ -22,6 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from analysis.runs import open_writer  # noqa: E402
 from tests import tiny  # noqa: E402
 
 NETS = ("plain-8", "plain-14", "plain-20", "plain-26", "resnet-8", "resnet-14", "resnet-20",
@@ -47,6 +48,9 @@ def write_many(folder: Path, count: int) -> None:
     """Finished runs of eight nets: one written, its seeds copied."""
     with tempfile.TemporaryDirectory() as place:
         masters = [tiny.write_run(place, net, epochs=30) for net in NETS]
+        for path in masters:
+            with open_writer(path) as writer:
+                writer.set_status(images_per_second=1000.0)
         for number in range(count):
             seed, which = divmod(number, len(NETS))
             path = folder / f"2026-11-25_{NETS[which]}_quick_s{seed}_{number:04x}"
