@@ -56,7 +56,7 @@ def test_a_preactivation_net_is_compared_with_its_residual_twin(folder: Path, pa
         assert legend(figure) == ["resnet-14", "preresnet-14"]
     for net in ("plain-8", "resnet-8"):
         write_run(folder, net)
-    found = [load_run(path) for path in sorted(folder.iterdir())]
+    found = [load_run(path) for path in run_paths([folder])]
     assert [run.net for run in default_pair(found)] == ["plain-8", "resnet-8"]
 
 
