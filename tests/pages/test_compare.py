@@ -16,7 +16,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from analysis.figures.theme import FADED
-from analysis.runs import load_run, open_writer
+from analysis.runs import load_run, open_writer, run_paths
 from analysis.spec import Recipe
 from pages.common.pickers import default_pair, run_names
 from tests import tiny
