@@ -18,6 +18,7 @@ from analysis import plan, refining
 from analysis.caveats import response_by_source
 from analysis.presets import FIG_7
 from analysis.runs import Run
+from analysis.runs.index import remembered
 from analysis.spec import NetSpec
 from analysis.text import _
 from analysis.verdicts import (
@@ -112,6 +113,7 @@ def test_error(run: Run) -> float:
     return np.nan if run.status.test_error is None else run.status.test_error
 
 
+@remembered
 def mean_response(run: Run) -> float:
     """Mean over Fig. 7's layers of the last recorded std, measured where there is a measurement."""
     rows = run.responses()
@@ -122,12 +124,14 @@ def mean_response(run: Run) -> float:
     return float((measured if len(measured) else rows)["std"].mean())
 
 
+@remembered
 def closed_response(run: Run) -> float:
     """The same in closed form; as measured where a run has not both."""
     means = response_by_source(run)
     return means["closed_form"] if means else mean_response(run)
 
 
+@remembered
 def early_error(run: Run) -> float:
     """Mean running training error over the first quarter of the epochs, percent."""
     errors = run.history()["train_error"]

@@ -199,17 +199,20 @@ def _ordered(runs: Iterable[Run]) -> list[Run]:
 
 
 def _pairs(runs: Sequence[Run]) -> list[tuple[Run, Run]]:
-    """(twin, run) for every net with shortcuts beside what its kind is compared with."""
-    known: dict[tuple, list[Run]] = {}
-    for run in runs:
+    """(twin, run) for every net with shortcuts beside what its kind is compared with.
+
+    Of many seeds of the twin one, or all pairs of them would be tried.
+    """
+    furthest: dict[tuple, Run] = {}
+    for run in sorted(runs, key=lambda run: (run.state == "finished", run.status.epoch)):
         if run.status.epoch:
-            known.setdefault((run.config.net, run.comparison_key), []).append(run)
-    return [
-        (twin, run)
+            furthest[run.config.net, run.comparison_key] = run
+    found = (
+        (furthest.get((run.config.net.counterpart(), run.comparison_key)), run)
         for run in runs
         if run.status.epoch and run.config.net.traits.has_shortcuts
-        for twin in known.get((run.config.net.counterpart(), run.comparison_key), [])
-    ]
+    )
+    return [(twin, run) for twin, run in found if twin is not None]
 
 
 def _rank(pair: tuple[Run, Run]) -> tuple:

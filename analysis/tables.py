@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Literal
 
 import pandas as pd
@@ -221,6 +222,11 @@ def units(table: str) -> dict[str, str]:
 
 def empty(table: str) -> pd.DataFrame:
     """The table with no rows and the right dtypes."""
+    return _empty(table).copy()
+
+
+@cache
+def _empty(table: str) -> pd.DataFrame:
     return conform(pd.DataFrame(columns=names(table)), table)
 
 

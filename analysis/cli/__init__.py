@@ -13,7 +13,18 @@ import sys
 
 import typer
 
-from analysis.cli import argument, exchange, jobs, labels, lens, reproduce, runs, survey, train
+from analysis.cli import (
+    argument,
+    exchange,
+    jobs,
+    labels,
+    lens,
+    reproduce,
+    runs,
+    study,
+    survey,
+    train,
+)
 from analysis.errors import LensError
 
 app = typer.Typer(
@@ -33,6 +44,7 @@ exchange.register(app)
 survey.register(app)
 lens.register(app)
 reproduce.register(app)
+study.register(app)
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from analysis.cli.jobs import state_of
 from analysis.cli.options import RunName, RunsFolder, check_writable, folders, write_csv
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def list_command(
             status = run.status
             errors = f"{_percent(status.train_error)} {_percent(status.test_error)}"
             epochs = f"{status.epoch:>4}/{status.epochs_total:<4}" if status.epochs_total else ""
-            about = f"{run.state:11} {epochs:9} {errors}"
+            about = f"{state_of(run):11} {epochs:9} {errors}"
             if run.has_no_history:
                 about += f"  ({run.recipe}: no training history)"
             labels = labels_of(run)

@@ -15,7 +15,7 @@ from analysis.errors import RunDamaged, RunError
 from analysis.runs import files
 from analysis.runs.checks import check_finished, read_table
 from analysis.runs.format import RunConfig, RunStatus, State
-from analysis.runs.liveness import is_locked
+from analysis.runs.liveness import at_work, elsewhere
 from analysis.runs.provenance import (
     Constructed,
     Continued,
@@ -89,10 +89,15 @@ class Run:
 
     @cached_property
     def state(self) -> State:
-        """Its state; `interrupted` where the file says running but no process holds the lock."""
-        if self.status.state == "running" and not is_locked(self.path):
+        """Its state; `interrupted` where the file says running but no process is at work on it."""
+        if self.status.state == "running" and not at_work(self.path):
             return "interrupted"
         return self.status.state
+
+    @property
+    def host(self) -> str:
+        """The other machine that is at work on it; empty where none is."""
+        return elsewhere(self.path) if self.state == "running" else ""
 
     @property
     def parameters(self) -> int:

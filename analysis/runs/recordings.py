@@ -26,6 +26,7 @@ from analysis.runs import files, reader
 from analysis.runs.checks import read_table
 from analysis.runs.fields import Count, check_fields
 from analysis.runs.format import RunStatus, State, now
+from analysis.runs.index import remembered
 from analysis.runs.liveness import is_locked
 from analysis.runs.reader import DamagedRun, Run, mtime
 from analysis.runs.words import as_html, percent
@@ -184,13 +185,22 @@ def only_readable(runs: Iterable[Entry]) -> tuple[list[Entry], list[DamagedRun]]
     whole, damaged = [], []
     for run in runs:
         try:
-            for table in tables.SCHEMAS:
-                run.table(table)
+            _read_all(run) if isinstance(run, Run) else _all_tables(run)
         except RunError as error:
             damaged.append(DamagedRun(run.path, error.message))
         else:
             whole.append(run)
     return whole, damaged
+
+
+def _all_tables(run: Comparable) -> bool:
+    """True where all can be read. Raises RunDamaged."""
+    for table in tables.SCHEMAS:
+        run.table(table)
+    return True
+
+
+_read_all = remembered(_all_tables)
 
 
 def write_recording(

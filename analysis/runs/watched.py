@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from filelock import FileLock
 
 from analysis import tables
 from analysis.runs import files
 from analysis.runs.format import RunStatus
-from analysis.runs.liveness import hold
+from analysis.runs.liveness import Hold, hold
 from analysis.runs.recordings import (
     PROGRESS,
     RecordingInfo,
@@ -30,7 +29,7 @@ from analysis.runs.recordings import (
 class RecordingWriter:
     """The one process that writes a growing recording."""
 
-    def __init__(self, path: Path, status: RunStatus, lock: FileLock) -> None:
+    def __init__(self, path: Path, status: RunStatus, lock: Hold) -> None:
         self.path = path
         self.status = status
         self._lock = lock

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
@@ -150,5 +151,5 @@ def run_names(runs: Sequence[Comparable]) -> dict[str, str]:
     The name depends on the run alone, so that a link still works when other runs come and go.
     """
     short = {run.id: re.sub(r"^\d{4}-\d\d-\d\d_", "", run.id).replace("_", " ") for run in runs}
-    taken = list(short.values())
-    return {run_id: run_id if taken.count(name) > 1 else name for run_id, name in short.items()}
+    taken = Counter(short.values())
+    return {run_id: run_id if taken[name] > 1 else name for run_id, name in short.items()}

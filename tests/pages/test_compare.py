@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 
 from analysis.figures.theme import FADED
 from analysis.presets import default_pair, first_choice, presets
-from analysis.runs import load_run, open_writer
+from analysis.runs import load_run, open_writer, run_paths
 from analysis.spec import Recipe
 from pages.common.pickers import run_names
 from tests import tiny
@@ -57,7 +57,7 @@ def test_a_preactivation_net_is_compared_with_its_residual_twin(folder: Path, pa
         assert legend(figure) == ["resnet-14", "preresnet-14"]
     for net in ("plain-8", "resnet-8"):
         write_run(folder, net)
-    found = [load_run(path) for path in sorted(folder.iterdir())]
+    found = [load_run(path) for path in run_paths([folder])]
     assert [run.net for run in default_pair(found)] == ["plain-8", "resnet-8"]
 
 

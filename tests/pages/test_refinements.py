@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from analysis.presets import default_depths
-from analysis.runs import load_run
+from analysis.runs import load_run, run_paths
 from analysis.spec import Compute, DataSpec, NetSpec, Recipe
 from analysis.training import prepare_run, train_run
 from tests.probed import write_probed
@@ -66,7 +66,7 @@ def test_plain_nets_are_drawn_over_training(page: AppTest, folder: Path):
         write_probed(folder, net)
     page.run()
     page.multiselect(key="refinements_runs").set_value(
-        [path.name for path in sorted(folder.iterdir())]
+        [path.name for path in sorted(run_paths([folder]))]
     ).run()
     assert len(charts(page)["Over training: rms(F) / rms(x)"]["data"]) == 1
     page.segmented_control(key="refinements_measure").set_value("grad_norm").run()
