@@ -39,6 +39,7 @@ def test_a_net_is_constructed_over_a_reload_and_trained_on(base: Path):
         with nobody_works(runs):  # a tiny net would be made before the page has shown that it waits
             page.goto(f"{address}/argument")
             page.get_by_text("Construct another net").click()
+            page.wait_for_timeout(1500)  # it opens with a motion, which closes lists inside
             _choose(page, "argument_base", "tiny")
             expect(page.get_by_text("construct tiny")).to_be_visible()  # its depths are offered
             _choose(page, "argument_depth_wanted", "14")
