@@ -18,6 +18,7 @@ from analysis.cli.options import (
     known_runs,
     write_csv,
 )
+from analysis.escape import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -237,7 +238,11 @@ def claims(
     for left_out in damaged:
         print(f"{left_out.id} is left out: {left_out.reason}", file=sys.stderr)
     for own in groups(found).values() or [[]]:
-        print(f"{own[0].data_title}, {own[0].recipe}: {len(own)} runs" if own else "No runs yet")
+        print(
+            f"{one_line(own[0].data_title)}, {own[0].recipe}: {len(own)} runs"
+            if own
+            else "No runs yet"
+        )
         for claim, verdict in evaluate(own):
             state = {"missing": "not enough runs"}.get(verdict.state, verdict.state)
             print(f"  {state:15} {claim.words()} (section {claim.section})")

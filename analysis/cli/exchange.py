@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from analysis.cli import terminal
 from analysis.cli.options import RunName, RunsFolder, folders
+from analysis.escape import one_line
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -97,11 +99,10 @@ def _pairs(names: list[str]) -> dict[str, str]:
 @contextmanager
 def _shown_progress() -> Generator[Callable[[object, int, int], None]]:
     """A line on the terminal for each step, gone at the end."""
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn())
-    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(20), MofNCompleteColumn())
+    console = terminal.console(stderr=True)
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
     ) as bar:
@@ -109,7 +110,7 @@ def _shown_progress() -> Generator[Callable[[object, int, int], None]]:
 
         def tell(what: object, done: int, total: int) -> None:
             if str(what) not in tasks:
-                tasks[str(what)] = bar.add_task(str(what))
+                tasks[str(what)] = bar.add_task(one_line(what))
             bar.update(tasks[str(what)], completed=done, total=total)
 
         yield tell

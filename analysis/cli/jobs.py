@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from analysis.cli import terminal
 from analysis.cli.options import RunName, RunsFolder, folders
+from analysis.escape import one_line, visible
 
 if TYPE_CHECKING:
     from analysis.jobs import Request
@@ -40,7 +41,7 @@ def jobs(
     folder = runs or default_folder()
     shown = [run for run in list_jobs(folder) if run.state != "finished"]
     if as_json:
-        print(json.dumps([_summary(run) for run in shown], indent=1, ensure_ascii=False))
+        terminal.print_json([_summary(run) for run in shown])
         return
     if not shown:
         print(
@@ -54,7 +55,6 @@ def jobs(
 
 
 def _print_table(shown: list[Run]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -65,11 +65,12 @@ def _print_table(shown: list[Run]) -> None:
         rate = f"{status.images_per_second:.0f}" if status.images_per_second else ""
         left = status.seconds_left if run.state == "running" else None
         table.add_row(
-            run.id, run.state, _epochs(run), rate,
-            "" if left is None else f"{left / 60:.0f} min", str(status.reason),
+            one_line(run.id), run.state, _epochs(run), rate,
+            "" if left is None else f"{left / 60:.0f} min", visible(status.reason),
         )  # fmt: skip
-    console = Console()
-    Console(width=max(console.width, 100), soft_wrap=True).print(table)
+    console = terminal.console()
+    console.width = max(console.width, 100)
+    console.print(table, soft_wrap=True)
 
 
 def _epochs(run: Run) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from analysis.cli import terminal
 from analysis.cli.options import RunName, RunsFolder, check_writable, folders, write_csv
+from analysis.escape import one_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,13 +35,13 @@ def list_command(
 
     found = [*list_runs(folders(runs)), *list_recordings(folders(runs))]
     if as_json:
-        print(_as_json([_summary(run) for run in found]))
+        terminal.print_json(_finite([_summary(run) for run in found]))
         return
     if not found:
         print("No runs yet: `python -m analysis train --net resnet-20 --data digits` makes one.")
     else:
         print("Run, state, epochs, training error (running), test error:")
-    width = max((len(run.id) for run in found), default=0)
+    width = max((len(one_line(run.id)) for run in found), default=0)
     for run in found:
         if isinstance(run, Run):
             status = run.status
@@ -50,20 +51,19 @@ def list_command(
             if run.has_no_history:
                 about += f"  ({run.recipe}: no training history)"
         elif isinstance(run, SavedRecording):
-            about = f"recording   of layer responses of {run.net}: no net, no history"
+            about = f"recording   of layer responses of {one_line(run.net)}: no net, no history"
         else:
             about = f"damaged: {run.reason}"
-        print(f"{run.id:{width}}  {about}")
+        print(f"{one_line(run.id):{width}}  {about}")
 
 
-def _as_json(rows: list[dict[str, Any]]) -> str:
+def _finite(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """JSON has no NaN and no infinity: such a number is null."""
 
     def finite(value: Any) -> Any:
         return None if isinstance(value, float) and not math.isfinite(value) else value
 
-    kept = [{name: finite(value) for name, value in row.items()} for row in rows]
-    return json.dumps(kept, indent=1, ensure_ascii=False, allow_nan=False)
+    return [{name: finite(value) for name, value in row.items()} for row in rows]
 
 
 def _percent(value: float | None) -> str:
@@ -141,7 +141,7 @@ def show(run: RunName, runs: RunsFolder = None) -> None:
             if isinstance(value, dict):
                 value = ", ".join(f"{k} {v}" for k, v in value.items())
             large = name in ("parameters", "multiply_adds")
-            print(f"{name:18} {value:,}" if large else f"{name:18} {value}")
+            print(f"{name:18} {value:,}" if large else f"{name:18} {one_line(value, 2000)}")
     history, responses = found.history(), found.responses()
     if found.has_no_history and history.empty:
         print("\nNo training history: it was not trained here.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from analysis.cli import jobs
+from analysis.cli import jobs, terminal
 from analysis.cli.foreground import leave, stop_asked
 from analysis.cli.options import (
     DataName,
@@ -23,6 +23,7 @@ from analysis.cli.options import (
     Threads,
     folders,
 )
+from analysis.escape import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -191,15 +192,15 @@ class _Bar:
     """A progress bar on a terminal, a line an epoch elsewhere."""
 
     def __init__(self, title: str, visible: bool) -> None:
-        from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
 
-        self._console = Console()
+        self._console = terminal.console()
         self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[detail]}"),
+            TextColumn("{task.description}", markup=False), BarColumn(),
+            TextColumn("{task.fields[detail]}", markup=False),
             console=self._console, disable=not (visible and self._console.is_terminal),
         )  # fmt: skip
-        self._task = self._progress.add_task(title, total=1.0, detail="")
+        self._task = self._progress.add_task(one_line(title), total=1.0, detail="")
 
     def __enter__(self) -> _Bar:
         self._progress.start()
@@ -209,7 +210,7 @@ class _Bar:
         self._progress.stop()
 
     def line(self, text: str) -> None:
-        self._console.print(text, highlight=False, soft_wrap=True)
+        self._console.print(one_line(text), soft_wrap=True)
 
     def decoding(self, done: int, total: int) -> None:
         detail = f"reading images {done:,} of {total:,}"

@@ -150,6 +150,11 @@ def sweep(folder: Path) -> None:
         left.unlink(missing_ok=True)
 
 
+def write_text(path: Path, text: str) -> None:
+    """A text as UTF-8, whatever the locale, whole or not at all; raises as `write_whole`."""
+    write_whole(path, lambda temporary: temporary.write_bytes(text.encode("utf-8", "replace")))
+
+
 def write_json(path: Path, values: dict[str, Any], durable: bool = True) -> None:
     """`values` as indented JSON, whole or not at all; raises as `write_whole`."""
     text = json.dumps(values, indent=1, ensure_ascii=False) + "\n"
