@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import typer
 
 from analysis.cli import terminal
 from analysis.cli.options import RunName, RunsFolder, folders
+from analysis.commands import this_command
 from analysis.escape import one_line
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def import_command(
             file, runs or default_folder(), net=net or None, normalization=normalization or None,
             data=DataSpec.parse(data, data_title, resize) if data else None, test_images=images,
             weights=weights, names=_pairs(names or []), progress=progress,
-            command=shlex.join(["python", "-m", "analysis", *sys.argv[1:]]),
+            command=this_command(),
         )  # fmt: skip
     found = result.inspection
     print(f"Found: {found.summary}")

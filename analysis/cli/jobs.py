@@ -9,6 +9,7 @@ import typer
 
 from analysis.cli import terminal
 from analysis.cli.options import RunName, RunsFolder, folders
+from analysis.commands import about, command
 from analysis.escape import one_line, visible
 
 if TYPE_CHECKING:
@@ -45,13 +46,14 @@ def jobs(
         return
     if not shown:
         print(
-            "Nothing trains and nothing waits. `python -m analysis train --queue` adds a training."
+            "Nothing trains and nothing waits. "
+            "`python -m analysis train --net NET --queue` adds a training."
         )
         return
     _print_table(shown)
     waits = any(run.state == "queued" and run.status.queued_at for run in shown)
     if waits and not worker_alive(folder):
-        print("Nobody works off this queue: `python -m analysis jobs start` starts it.")
+        print(f"The queue is not running. This starts it: {command('jobs', 'start', runs=folder)}")
 
 
 def _print_table(shown: list[Run]) -> None:
@@ -130,7 +132,7 @@ def cancel(run: RunName, runs: RunsFolder = None) -> None:
 
     found = find_run(run, folders(runs))
     if jobs.stop(found.path) == "asked":
-        print(f"{found.id} was asked to stop. Go on with: python -m analysis resume {found.id}")
+        print(f"{found.id} was asked to stop. Go on with: {about('resume', found)}")
     else:
         print(f"{found.id} was taken out of the queue.")
 

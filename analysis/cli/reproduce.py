@@ -19,7 +19,8 @@ from analysis.cli.options import (
     Threads,
     known_runs,
 )
-from analysis.cli.train import _Bar, _command, _duration, _run
+from analysis.cli.train import _Bar, _duration, _run
+from analysis.commands import this_command
 
 if TYPE_CHECKING:
     from analysis.jobs import Request
@@ -234,7 +235,7 @@ def _train(
             compute=request.compute, command=request.command(folder),
         )  # fmt: skip
     try:
-        _run(run_path, again=_command())
+        _run(run_path, again=this_command())
     except (RunInUse, TrainingFailed) as error:
         print(f"{request.net.name}: {error}")
         return False

@@ -10,6 +10,7 @@ import typer
 
 from analysis.cli import terminal
 from analysis.cli.options import RunName, RunsFolder, check_writable, folders, write_csv
+from analysis.commands import command
 from analysis.escape import one_line
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def list_command(
         terminal.print_json(_finite([_summary(run) for run in found]))
         return
     if not found:
-        print("No runs yet: `python -m analysis train --net resnet-20 --data digits` makes one.")
+        made = command("train", "--net", "resnet-20", "--data", "digits", runs=runs)
+        print(f"No runs yet. This makes one: {made}")
     else:
         print("Run, state, epochs, training error (running), test error:")
     width = max((len(one_line(run.id)) for run in found), default=0)

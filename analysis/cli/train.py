@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +21,7 @@ from analysis.cli.options import (
     Threads,
     folders,
 )
+from analysis.commands import about, this_command
 from analysis.escape import one_line
 
 if TYPE_CHECKING:
@@ -91,8 +90,12 @@ def train(
     }  # fmt: skip
     given = {name: value for name, value in changes.items() if value is not None}
     compute = Compute(
-        device, precision, False if no_compile else None, threads=threads, keep_weights=keep_weights
-    )  # ty: ignore[invalid-argument-type]
+        device,
+        precision,  # ty: ignore[invalid-argument-type]
+        False if no_compile else None,
+        threads=threads,
+        keep_weights=keep_weights,
+    )
     request = requests_for([net], data_spec, recipe, given, seed, compute, name)[0]
     folder = runs or default_folder()
     if queue:
@@ -109,7 +112,7 @@ def train(
         if world.main:
             path = prepare_run(
                 folder, request.net, request.recipe, data_spec,
-                seed=seed, compute=compute, command=_command(), run_id=name or None,
+                seed=seed, compute=compute, command=this_command(), run_id=name or None,
             )  # fmt: skip
         _run(Path(world.same_path(str(path) if path else None)), only_queued=True)
 
@@ -145,10 +148,6 @@ def resume(
         _run(path, only_queued=queued)
 
 
-def _command() -> str:
-    return shlex.join(["python", "-m", "analysis", *sys.argv[1:]])
-
-
 def _run(path: Path, only_queued: bool = False, again: str = "") -> None:
     """Train, or construct, in the foreground; Ctrl-C and SIGTERM end it in order, to be resumed.
 
@@ -172,7 +171,7 @@ def _run(path: Path, only_queued: bool = False, again: str = "") -> None:
             whole, total = run.status.epoch, run.status.epochs_total
             where = f" after epoch {whole} of {total}" if total else ""
             word = "Stopped" if received else "Cancelled"
-            print(f"{word}{where}. Go on with: {again or f'python -m analysis resume {path}'}")
+            print(f"{word}{where}. Go on with: {again or about('resume', path)}")
         leave(received)
 
 

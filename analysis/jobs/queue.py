@@ -96,7 +96,7 @@ def enqueue(requests: Sequence[Request], folder: Path | str) -> Enqueued:
             if twin is not None:
                 done.already.append((request, twin.path))
                 continue
-            config = request.config(request.command(_unless_default(folder)))
+            config = request.config(request.command(folder))
             path = create_waiting(folder, config, request.name or None)
             done.paths.append(path)
             busy.append(load_run(path))
@@ -133,10 +133,6 @@ def _settings(folder: Path) -> dict[str, Any]:
     with suppress(RunDamaged):
         return files.read_json(folder / SETTINGS)
     return {}
-
-
-def _unless_default(folder: Path) -> Path | None:
-    return None if folder == Path("runs") else folder
 
 
 def list_jobs(folder: Path | str) -> list[Run]:

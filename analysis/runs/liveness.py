@@ -11,6 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from analysis.commands import about
 from analysis.errors import RunInUse
 from analysis.runs import files
 
@@ -97,7 +98,8 @@ def hold(path: Path) -> FileLock:
     lock = take(path / files.LOCK)
     if lock is None:
         raise RunInUse(
-            "{run} is being trained by another process; `python -m analysis cancel {run}` stops it",
+            "{run} is being trained by another process; this stops it: {command}",
             run=path.name,
+            command=about("cancel", path),
         )
     return lock
