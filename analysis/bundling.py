@@ -119,7 +119,7 @@ def write_table(folder: Path) -> None:
         )  # fmt: skip
     runs = [run for run in list_runs([folder]) if isinstance(run, Run)]
     text = f"{before}{BEGIN}\n\n{markdown(runs)}\n\n{END}{after}"
-    files.write_whole(readme, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    files.write_text(readme, text)
 
 
 COLUMNS = (

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from analysis.escape import visible
+
 if TYPE_CHECKING:
     from analysis.runs import Run
 
@@ -59,7 +61,7 @@ def name_of(run: Run | Path) -> str:
 
 def this_command() -> str:
     """The command line of this process, as it is recorded in what it makes."""
-    return quoted([*PROGRAM, *sys.argv[1:]])
+    return quoted([*PROGRAM, *map(visible, sys.argv[1:])])
 
 
 def exact(word: object) -> str:

@@ -12,8 +12,10 @@ import html
 import re
 import unicodedata
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 LONGEST = 300
 """Characters of a name or a title that are shown; more is cut, with an ellipsis."""

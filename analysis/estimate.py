@@ -23,11 +23,12 @@ from typing import Any, Literal
 import psutil
 
 from analysis import plan
+from analysis.datasets import IMAGE_ENDINGS
 from analysis.errors import RunError, SpecError, TrainingFailed
 from analysis.jobs import Request
 from analysis.runs import Run
-from analysis.runs.files import write_json
-from analysis.spec import DataSpec
+from analysis.runs.files import exists, is_folder, told, write_json
+from analysis.spec import DataSpec, class_folders
 from analysis.text import Listed, Message
 
 Basis = Literal["same", "scaled", "elsewhere", "none"]
@@ -120,10 +121,15 @@ def count_images(request: Request) -> tuple[int, int]:
 def _count_files(data: DataSpec) -> tuple[int, int]:
     def count(split: str) -> int:
         folder = Path(str(data.path)) / split
-        if not folder.is_dir():
+        if not is_folder(folder):
             return 0
-        classes = [entry.path for entry in os.scandir(folder) if entry.is_dir()]
-        return sum(sum(1 for _ in os.scandir(path)) for path in classes)
+        with told(folder):
+            classes = [folder / name for name in class_folders(folder)]
+            return sum(
+                entry.name.lower().endswith(IMAGE_ENDINGS) or entry.is_dir()
+                for path in classes
+                for entry in os.scandir(path)
+            )
 
     return count("train"), count("test")
 
@@ -265,7 +271,8 @@ def _remember(request: Request, found: dict[str, Any], folder: Path) -> Rate:
         when=now(),
     )
     kept = [r for r in timed_rates(folder) if (r.net, r.threads) != (rate.net, rate.threads)]
-    folder.mkdir(parents=True, exist_ok=True)
+    with told(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / RATES, {"rates": [vars(r) for r in [*kept, rate]][-200:]}, durable=False)
     return rate
 
@@ -277,13 +284,13 @@ def check_room(estimates: Sequence[Estimate], folder: Path | str, at_a_time: int
         RunError: there is not, or the folder can't be written; all problems at once.
     """
     folder = Path(folder)
-    existing = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+    existing = next(p for p in (folder, *folder.absolute().parents) if exists(p))
     problems: list[Message] = []
-    if not existing.is_dir() or not os.access(existing, os.W_OK):
+    if not is_folder(existing) or not os.access(existing, os.W_OK):
         problems.append(
             Message(
-                "{folder} can't be written by this server; start it with RESIDUAL_LENS_RUNS set to "
-                "a folder that can",
+                "{folder} can't be written: name another folder for runs with --runs, or set "
+                "RESIDUAL_LENS_RUNS before the app is started",
                 folder=folder,
             )
         )

@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 
 from analysis import figures
 from analysis.runs import Comparable, SavedRecording
-from analysis.runs.files import write_whole
+from analysis.runs.files import write_text
 from analysis.runs.format import now
 from analysis.text import _
 
@@ -43,7 +43,7 @@ def write_report(runs: Sequence[Comparable], path: Path | str, **contents: Any) 
         RunError: the file can't be written.
     """
     text = report(runs, **contents)
-    write_whole(Path(path), lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_text(Path(path), text)
 
 
 def report(

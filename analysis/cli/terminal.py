@@ -86,7 +86,8 @@ def ended_by(error: BaseException) -> int:
     if TRACEBACK in sys.argv:
         traceback.print_exception(error, file=sys.stderr)
     if isinstance(error, OSError) and isinstance(error.filename, str | bytes):
-        error = disk_error(Path(os.fsdecode(error.filename)), error)
+        path = Path(os.fsdecode(error.filename))
+        error = disk_error(path, error)
     elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
         _forget_output()
         error = LensError("standard output can't be written: the disk is full")

@@ -13,7 +13,7 @@ from analysis.exporting.onnx import export_onnx
 from analysis.exporting.state_dicts import STYLES, default_style, loads_in, state_dict_in
 from analysis.importing.reading import HINT
 from analysis.runs import Run
-from analysis.runs.files import write_tensors, write_whole
+from analysis.runs.files import write_tensors, write_torch, write_whole
 from analysis.text import Message
 from analysis.weights import NORMALIZER, load_net
 
@@ -78,11 +78,11 @@ def export_run(
             "epoch": run.status.epoch,
             **({} if error is None else {"best_prec1": 100 - error}),
         }
-        write_whole(output, lambda file: torch.save(wrapped | hints, file))
+        write_torch(output, wrapped | hints)
     else:
         # A bare state dict is what load_state_dict takes; its metadata has room for hints.
         state._metadata = {"": {"version": 1, **hints}}  # type: ignore[attr-defined]  # ty: ignore[missing-attribute]
-        write_whole(output, lambda file: torch.save(state, file))
+        write_torch(output, state)
     return [
         Message("Written: {file}", file=output),
         Message("Layout of {style}: {who}.", style=style, who=loads_in(net.spec, style, not alone)),

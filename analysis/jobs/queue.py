@@ -203,13 +203,14 @@ def cancel(path: Path | str) -> str:
                 state=Message(run.state),
             )
         try:
-            (path / files.CANCEL).touch()
+            with files.told(path / files.CANCEL):
+                (path / files.CANCEL).touch()
         except OSError as error:
             raise files.disk_error(path / files.CANCEL, error) from error
         now_is = load_run(path).status.state
         if now_is not in ("queued", "running"):
             # It came to its end meanwhile: nobody else looks at the file, and none is to find it.
-            (path / files.CANCEL).unlink(missing_ok=True)
+            files.remove(path / files.CANCEL)
         if now_is not in ("queued", "running", "cancelled"):
             raise RunError("{run} has just ended, so there is nothing to cancel", run=path.name)
     return "asked"

@@ -137,11 +137,11 @@ class RunWriter:
 
     def clear_cancel(self) -> None:
         """Forget that somebody asked."""
-        (self.path / files.CANCEL).unlink(missing_ok=True)
+        files.remove(self.path / files.CANCEL)
 
     def remove(self, name: str) -> None:
         """Delete a file of the run that is needed no more."""
-        (self.path / name).unlink(missing_ok=True)
+        files.remove(self.path / name)
 
 
 def measured_over(config: RunConfig, fingerprint: str | None = None) -> dict[str, str]:
@@ -178,11 +178,12 @@ def create_run(folder: Path | str, config: RunConfig, run_id: str | None = None)
     if not is_portable(name):
         raise RunError(
             "{name!r} is not a name for a run: use letters, digits and . _ + -, no dot at the "
-            "beginning or the end, and no name that Windows keeps for a device, such as CON",
+            "beginning or the end, no - at the beginning, and no name that Windows keeps for a "
+            "device, such as CON",
             name=name,
         )
     path = Path(folder) / name
-    if path.parent.exists() and not path.parent.is_dir():
+    if files.exists(path.parent) and not files.is_folder(path.parent):
         raise RunError("{where} is a file; --runs takes a folder", where=path.parent)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -214,12 +215,13 @@ _NOT_IN_NAMES = re.compile(r'[<>:"/\\|?*\s]')
 def is_portable(name: str) -> bool:
     """Whether a run's directory can have this name on Linux, macOS and Windows alike.
 
-    So no separator, colon, wildcard or blank, no dot at either end, none of Windows' devices, and
+    So no separator, colon, wildcard or blank, no dot at either end, no hyphen that would make an
+    option of it, none of Windows' devices, and
     no character that can't be printed or encoded.
     """
     return (
         name.isprintable()
-        and name == name.strip(".")
+        and name == name.strip(".").lstrip("-")
         and not _NOT_IN_NAMES.search(name)
         and not _DEVICES.fullmatch(name)
     )

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from analysis.data import left_out
 from analysis.nets import Net, build
 from analysis.runs import Run, RunConfig, RunWriter, load_run, open_writer
 from analysis.runs.files import RESUME
@@ -75,6 +76,9 @@ def train_run(
         with session:
             monitor = Monitor(session, world, progress, log)
             config, images = _images(path, writer, world, session.stoppable(data_progress))
+            if config.data is not None and load_run(path).status.epoch == 0:
+                for words in left_out(config.data):
+                    monitor.log(f"{config.data.title}: {words}")
             _Trainer(config, images, writer, world, monitor).run(path)
     return load_run(path)
 
