@@ -14,6 +14,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis import figures
+from analysis.escape import visible
 from analysis.runs import Comparable, SavedRecording
 from analysis.runs.files import write_text
 from analysis.runs.format import now
@@ -103,6 +104,7 @@ def _notes(runs: Sequence[Comparable]) -> list[str]:
 
 def _table(table: pd.DataFrame) -> str:
     known = table.astype(object).where(table.notna(), "\u2013")  # pandas writes <NA> for a count
+    known = known.map(lambda value: visible(value) if isinstance(value, str) else value)
     text = known.to_html(index=False, border=0, float_format=lambda v: f"{v:.3g}")
     return f'<div class="wide">{text}</div>'
 

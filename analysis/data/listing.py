@@ -190,21 +190,35 @@ def _scan(
             if entry.name.startswith(".") or entry.name.lower() in _LITTER:
                 continue
             ending = Path(entry.name).suffix.lower()
-            if entry.is_dir():
+            if _is_link_to_nothing(entry):
+                left_out.dangling += 1
+            elif entry.is_dir():
                 real = os.path.realpath(entry.path)
                 if entry.name in NOT_CLASSES:
                     left_out.folders[entry.name] += 1
                 elif real not in around:
                     yield from _scan(Path(entry.path), below, around | {real}, left_out)
             elif not entry.is_file():
-                left_out.dangling += entry.is_symlink()
+                continue  # a pipe, a device
             elif ending in IMAGE_ENDINGS:
                 stat = entry.stat()
                 yield below, stat.st_size, stat.st_mtime_ns
             else:
-                (left_out.unread if ending in _UNREAD else left_out.other)[
-                    ending or entry.name
-                ] += 1
+                kind = left_out.unread if ending in _UNREAD else left_out.other
+                kind[ending or entry.name] += 1
+
+
+def _is_link_to_nothing(entry: os.DirEntry[str]) -> bool:
+    """Whether it leads nowhere, or to itself."""
+    if not entry.is_symlink():
+        return False
+    try:
+        entry.stat()
+    except OSError as error:
+        if isinstance(error, PermissionError):
+            raise
+        return True
+    return False
 
 
 def _check_classes(root: Path, folders: dict[str, dict[str, str]]) -> None:

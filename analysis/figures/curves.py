@@ -8,6 +8,7 @@ from typing import Any, Literal
 import pandas as pd
 import plotly.graph_objects as go
 
+from analysis.escape import for_plotly
 from analysis.figures import theme
 from analysis.figures.theme import RunStyle
 from analysis.runs import Comparable
@@ -110,6 +111,8 @@ def plot_error_curves(
     layout = theme.layout(
         title, _subtitle(smoothing, without), labels, 540, **_axes(x_title, scale)
     )
+    if scale == "log":
+        _say_zeros(layout, info, smoothing)
     if panels:
         _part(layout)
     return go.Figure({"data": traces, "layout": layout})
@@ -170,8 +173,22 @@ def _subtitle(smoothing: float, without: Sequence[str]) -> str:
     return "<br>".join(lines)
 
 
+def _say_zeros(layout: dict[str, Any], info: pd.DataFrame, smoothing: float) -> None:
+    """A line of the subtitle on the errors that a log axis has no place for."""
+    drawn = [
+        smoothed(rows[name], smoothing)
+        for _run, rows in info.groupby("run", sort=False)
+        for name in ("train_error", "test_error")
+    ]
+    count = sum(int((values <= 0).sum()) for values in drawn)
+    if count:
+        words = _("Not drawn: {count} errors of 0 %, which a log axis has no place for.")
+        layout["title"]["subtitle"]["text"] += "<br>" + words.format(count=count)
+        layout["margin"]["t"] += 16
+
+
 def _few(labels: Sequence[str], at_most: int = 4) -> str:
-    return ", ".join(labels[:at_most]) + (", ..." if len(labels) > at_most else "")
+    return ", ".join(map(for_plotly, labels[:at_most])) + (", ..." if len(labels) > at_most else "")
 
 
 def _axes(x_title: str, scale: Scale) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from analysis.escape import for_plotly
 from analysis.runs import Comparable, SavedRecording
 from analysis.spec import KINDS, Kind, NetSpec
 from analysis.text import _
@@ -172,8 +173,9 @@ def stack(
 
 
 def styles_of(info: pd.DataFrame) -> list[RunStyle]:
-    """The styles in an info table, in the legend's order."""
+    """The styles in an info table, in the legend's order; their labels as plotly's text."""
     rows = info.drop_duplicates("run")[list(STYLE_COLUMNS)]
+    rows["label"] = [for_plotly(label) for label in rows["label"]]  # as typed, whatever it holds
     styles = [RunStyle(*row) for row in rows.itertuples(index=False)]
     return sorted(styles, key=lambda style: style.place)
 

@@ -321,7 +321,7 @@ def disk_error(path: Path, error: OSError) -> RunError:
             "There is no folder {folder}: it was never made, or was moved or removed meanwhile.",
             folder=path.parent,
         )
-    in_a_run = exists(path.parent / CONFIG)
+    in_a_run = exists(path.parent / CONFIG) or path.name == STATUS
     if error.errno in _FULL:
         if in_a_run:
             return RunError(

@@ -202,8 +202,10 @@ def create_run(folder: Path | str, config: RunConfig, run_id: str | None = None)
         (path / f"{files.RESUME}.{'-' * 8}").unlink()
         files.write_json(path / files.CONFIG, config.to_json())
         files.write_json(path / files.STATUS, status.to_json())
-    except BaseException:  # nothing half-made stays
+    except BaseException as error:  # nothing half-made stays
         shutil.rmtree(path, ignore_errors=True)
+        if isinstance(error.__cause__, OSError):  # of the run, which there is not
+            raise files.disk_error(path, error.__cause__) from error
         raise
     return path
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TypeVar
 
 import streamlit as st
 
+from analysis.commands import command
+from analysis.escape import for_markdown
 from analysis.figures import comparability, run_styles
-from analysis.runs import Comparable, DamagedRun, Run, SavedRecording
+from analysis.runs import Comparable, DamagedRun, Run, SavedRecording, default_folder
 from analysis.runs import only_readable as whole_ones
 from analysis.text import _
 from pages.common.words import state_word
@@ -17,12 +18,9 @@ from pages.common.words import state_word
 Entry = TypeVar("Entry", Run, Comparable)
 
 
-_MARKDOWN = re.compile(r"([\\`*_\[\]$<~]|:(?=\w+:))")
-
-
 def literal(text: str) -> str:
     """Text that Streamlit shows as it stands: a file's name may look like Markdown or LaTeX."""
-    return _MARKDOWN.sub(r"\\\1", text)
+    return for_markdown(text)
 
 
 def stop_without_runs(runs: Sequence[Comparable], damaged: Sequence[DamagedRun]) -> None:
@@ -30,7 +28,8 @@ def stop_without_runs(runs: Sequence[Comparable], damaged: Sequence[DamagedRun])
     if runs:
         return
     st.info(_("There are no runs yet. This command trains a small net in about a minute:"))
-    st.code("python -m analysis train --net resnet-20 --data digits --recipe quick", "bash")
+    words = ("train", "--net", "resnet-20", "--data", "digits", "--recipe", "quick")
+    st.code(command(*words, runs=default_folder()), "bash")
     list_damaged(damaged)
     st.stop()
 
@@ -41,14 +40,15 @@ def list_damaged(damaged: Sequence[DamagedRun]) -> None:
         return
     with st.expander(_("Damaged runs, left out ({count})").format(count=len(damaged))):
         for run in damaged:
-            st.markdown(f"`{run.path}`: {run.reason}")
+            st.markdown(f"{for_markdown(run.path)}: {literal(str(run.reason))}")
 
 
 def only_readable(runs: Sequence[Entry]) -> list[Entry]:
     """The runs whose tables are whole; the others are named with what is wrong."""
     readable, damaged = whole_ones(runs)
     for run in damaged:
-        st.error(_("{run} is left out: {reason}").format(run=run.id, reason=run.reason))
+        words = _("{run} is left out: {reason}")
+        st.error(literal(words.format(run=run.id, reason=run.reason)))
     return readable
 
 

@@ -21,7 +21,7 @@ from analysis.errors import LensError
 from analysis.figures import complexity, diagram
 from analysis.runs import default_folder
 from analysis.text import _
-from pages.common import show, state
+from pages.common import messages, show, state
 
 NETS = [*PAPER_NETS, *CIFAR_NETS]
 
@@ -61,7 +61,7 @@ def times() -> None:
             return
         table = read_times(path)
     except LensError as error:
-        st.error(str(error))
+        st.error(messages.literal(str(error)))
         return
     cases = [tuple(case) for case in table[["mode", "batch"]].drop_duplicates().values]
     words = {"inference": _("inference"), "training": _("training")}

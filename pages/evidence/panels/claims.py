@@ -14,7 +14,7 @@ from analysis.errors import LensError
 from analysis.runs import Run
 from analysis.text import _
 from analysis.verdicts import State, Verdict
-from pages.common import pickers, show
+from pages.common import messages, pickers, show
 from pages.evidence.panels import queueing
 
 _WIDTHS = [3, 4, 4]
@@ -35,7 +35,7 @@ def show_claims(group: Sequence[Run], everything: Sequence[Run]) -> None:
     try:
         judged = claims.evaluate(group)
     except LensError as error:
-        st.error(str(error))
+        st.error(messages.literal(str(error)))
         return
     st.caption(_reading(group))
     names = pickers.run_names(everything)

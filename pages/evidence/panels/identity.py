@@ -13,7 +13,7 @@ from analysis.errors import DataError, LensError
 from analysis.figures import identity
 from analysis.runs import Run
 from analysis.text import _
-from pages.common import show, state
+from pages.common import messages, show, state
 
 if TYPE_CHECKING:
     from analysis.lens.identity import Fit
@@ -81,7 +81,7 @@ def _fit(chosen: dict[str, Any], group: Sequence[Run]) -> None:
 
         fit = fit_identity(task, draw, images=images)
     except LensError as error:
-        st.error(str(error))
+        st.error(messages.literal(str(error)))
         return
     finally:
         place.empty()

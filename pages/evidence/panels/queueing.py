@@ -10,10 +10,10 @@ import streamlit as st
 
 from analysis import jobs
 from analysis.errors import LensError
-from analysis.missing import requests_like
+from analysis.missing import commands_elsewhere, requests_like
 from analysis.runs import Run, default_folder
 from analysis.text import _
-from pages.common import state
+from pages.common import messages, state
 
 TRAIN = Path(__file__).resolve().parents[2] / "training" / "train.py"
 
@@ -40,13 +40,19 @@ def offer(nets: Sequence[str], runs: Sequence[Run], key: str, title: str) -> Non
             requests = requests_like(chosen, runs[0] if runs else None, int(seed))
         except LensError as error:
             words = _("These can't be queued here: {reason}")
-            st.info(words.format(reason=error), icon=":material/info:")
-            st.code("\n".join(_elsewhere(net, int(seed)) for net in chosen), "bash")
+            st.info(messages.literal(words.format(reason=error)), icon=":material/info:")
+            like, folder = runs[0] if runs else None, default_folder()
+            lines = commands_elsewhere(chosen, like, int(seed), folder)
+            st.code("\n".join(lines), "bash", wrap_lines=True)
             return
         requests = _not_there(requests, runs)
         if not requests:
             return
-        st.code("\n".join(request.command() for request in requests), "bash", wrap_lines=True)
+        st.code(
+            "\n".join(request.command(default_folder()) for request in requests),
+            "bash",
+            wrap_lines=True,
+        )
         if st.button(_("Train in the background"), key=f"{key}_queue", icon=":material/queue:"):
             _queue(requests)
 
@@ -71,16 +77,11 @@ def _not_there(requests: Sequence[jobs.Request], runs: Sequence[Run]) -> list[jo
     return found
 
 
-def _elsewhere(net: str, seed: int) -> str:
-    command = f"python -m analysis train --net {net} --data folder:PATH"
-    return f"{command} --seed {seed}" if seed else command
-
-
 def _queue(requests: list[jobs.Request]) -> None:
     try:
         done = jobs.submit(jobs.Trainings(requests), default_folder())
     except LensError as error:
-        st.error(str(error))
+        st.error(messages.literal(str(error)))
         return
     if done.paths:
         say_queued([path.name for path in done.paths])

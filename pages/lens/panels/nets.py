@@ -7,10 +7,11 @@ from typing import Any
 
 import streamlit as st
 
+from analysis.commands import command, name_of
 from analysis.errors import LensError
 from analysis.runs import Run
 from analysis.text import _
-from pages.common import cached
+from pages.common import cached, messages
 
 
 def classes_of(run: Run) -> tuple[str, ...]:
@@ -49,8 +50,8 @@ def say_how(runs: Sequence[Run], why: str) -> None:
         "is missing; this page shows it from then on."
     )
     st.info(f"{why} {advice}", icon=":material/database_off:")
-    names = " ".join(run.id for run in runs)
-    st.code(f"python -m analysis survey {names} --data folder:PATH", "bash", wrap_lines=True)
+    shown = command("survey", *map(name_of, runs), "--data", "folder:PATH")
+    st.code(shown, "bash", wrap_lines=True)
 
 
 def _place(run: Run) -> str:
@@ -84,5 +85,5 @@ def _learn(run: Run, lesson: cached.Lesson) -> None:
     try:
         make(run, *cached.net_of(run), progress=tell)
     except LensError as error:
-        st.error(str(error))
+        st.error(messages.literal(str(error)))
         st.stop()
