@@ -24,8 +24,9 @@ _MARKS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067
 """Change the direction of what follows, or can't be seen."""
 _UNSEEN = ("Cc", "Cs", "Zl", "Zp")
 """Unicode's categories of control characters, half surrogates, line and paragraph separators."""
+# An underscore between letters is one: run ids stay as they are.
 _MARKDOWN = re.compile(
-    r"([\\`*_\[\]$<>~&|#]|:(?=\w+:)|:(?=\w+\[)|^\s*[-+=](?=\s|[-=])|(?<=\d)[.)](?=\s))",
+    r"([\\`*\[\]$<>~&|#]|(?<![^\W_])_|_(?![^\W_])|:(?=\w+:)|:(?=\w+\[)|^\s*[-+=](?=\s|[-=])|(?<=\d)[.)](?=\s))",
     re.MULTILINE,
 )
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -54,6 +55,13 @@ def for_markdown(text: object, most: int | None = None) -> str:
     """Text within Streamlit's Markdown: no markup, LaTeX, HTML, emoji codes or pictures in it."""
     shown = visible(text) if most is None else one_line(text, most)
     return _MARKDOWN.sub(lambda match: re.sub(r"(\W|_)$", r"\\\1", match[0]), shown)
+
+
+def as_code(text: object) -> str:
+    """Text as code within Markdown, such as a path: fenced by more backticks than it has."""
+    shown = " ".join(visible(text).split("\n"))
+    fence = "`" * (max(map(len, re.findall("`+", shown)), default=0) + 1)
+    return f"{fence}{shown}{fence}" if len(fence) == 1 else f"{fence} {shown} {fence}"
 
 
 def for_plotly(text: object, most: int = LONGEST) -> str:

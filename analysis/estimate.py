@@ -94,7 +94,7 @@ def estimate(request: Request, rates: Iterable[Rate]) -> Estimate:
         based_on=based_on,
         disk=disk,
         disk_peak=peak,
-        memory=memory_bytes(request, n_train + n_test),
+        memory=memory_bytes(request, n_train, n_test),
     )
 
 
@@ -152,14 +152,14 @@ def disk_bytes(request: Request, epochs: int) -> tuple[int, int]:
     return finished, finished + 2 * weights + 2 * weights
 
 
-def memory_bytes(request: Request, images: int) -> int:
-    """Bytes of the training process, within a third or so."""
+def memory_bytes(request: Request, n_train: int, n_test: int) -> int:
+    """Bytes of the training process, within a third or so; no batch is larger than the data."""
     size = request.net.image_size
     layers = plan.layers(request.net, size)
     outputs = sum(layer.c_out * layer.map_size**2 for layer in layers)
-    activations = 4 * _TENSORS_A_LAYER * outputs * request.recipe.batch_size
+    activations = 4 * _TENSORS_A_LAYER * outputs * min(request.recipe.batch_size, n_train)
     weights = 16 * sum(layer.parameters for layer in layers)
-    return int(_TORCH_BYTES + activations + weights + images * 3 * size**2)
+    return int(_TORCH_BYTES + activations + weights + (n_train + n_test) * 3 * size**2)
 
 
 def _best_rate(request: Request, rates: list[Rate]) -> tuple[float | None, Basis, str]:
@@ -234,7 +234,7 @@ def time_steps(request: Request, folder: Path | str, seconds: float = 3.0) -> Ra
     """
     asked = {
         "net": request.net.to_dict(),
-        "batch_size": request.recipe.batch_size,
+        "batch_size": min(request.recipe.batch_size, count_images(request)[0]),
         "compute": request.compute.to_dict(),
         "seconds": seconds,
     }
@@ -277,11 +277,17 @@ def _remember(request: Request, found: dict[str, Any], folder: Path) -> Rate:
     return rate
 
 
+class NoRoom(RunError):
+    """A training for which disk or memory do not suffice."""
+
+    exit_code = 6
+
+
 def check_room(estimates: Sequence[Estimate], folder: Path | str, at_a_time: int) -> None:
     """Make sure that there is room on the disk and in memory before anything starts.
 
     Raises:
-        RunError: there is not, or the folder can't be written; all problems at once.
+        NoRoom: there is not, or the folder can't be written; all problems at once.
     """
     folder = Path(folder)
     existing = next(p for p in (folder, *folder.absolute().parents) if exists(p))
@@ -298,7 +304,7 @@ def check_room(estimates: Sequence[Estimate], folder: Path | str, at_a_time: int
         problems += _disk_problems(estimates, existing)
     problems += _memory_problems(estimates, at_a_time)
     if problems:
-        raise RunError("{problems}", problems=Listed(tuple(problems), "\n"))
+        raise NoRoom("{problems}", problems=Listed(tuple(problems), "\n"))
 
 
 def _disk_problems(estimates: Sequence[Estimate], folder: Path) -> list[Message]:

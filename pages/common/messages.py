@@ -8,7 +8,7 @@ from typing import TypeVar
 import streamlit as st
 
 from analysis.commands import command
-from analysis.escape import for_markdown
+from analysis.escape import as_code, for_markdown
 from analysis.figures import comparability, run_styles
 from analysis.runs import Comparable, DamagedRun, Run, SavedRecording, default_folder
 from analysis.runs import only_readable as whole_ones
@@ -40,7 +40,7 @@ def list_damaged(damaged: Sequence[DamagedRun]) -> None:
         return
     with st.expander(_("Damaged runs, left out ({count})").format(count=len(damaged))):
         for run in damaged:
-            st.markdown(f"{for_markdown(run.path)}: {literal(str(run.reason))}")
+            st.markdown(f"{as_code(run.path)}: {literal(str(run.reason))}")
 
 
 def only_readable(runs: Sequence[Entry]) -> list[Entry]:

@@ -83,10 +83,21 @@ def test_markdown_shows_names_as_typed(title: str):
     """Each character that would be markup has a backslash; what is left has no picture, no tag."""
     shown = escape.for_markdown(title)
     bare = re.sub(r"\\[\\`*_\[\]$<>~&|#:.)+=-]", "", shown)
-    assert not re.search(r"[`*_\[\]$<>~&|#]", bare)
+    assert not re.search(r"[`*\[\]$<>~&|#]|\b_|_\b", bare)
     assert not re.search(r":\w+:|:\w+\[", bare)
     assert not re.search(r"(?m)^\s*([-+]\s|\d+[.)]\s)", shown)
     assert re.sub(r"\\([\\`*_\[\]$<>~&|#:.)+=-])", r"\1", shown) == escape.visible(title)
+
+
+@pytest.mark.parametrize("title", HOSTILE)
+def test_code_in_markdown_ends_where_it_should(title: str):
+    """Its fence is longer than any in it."""
+    shown = escape.as_code(title)
+    fence = re.match("`+", shown)
+    assert fence
+    inside = shown[len(fence[0]) : -len(fence[0])]
+    assert fence[0] not in inside
+    assert "\n" not in shown
 
 
 @pytest.mark.parametrize("title", IN_FILES)
