@@ -14,7 +14,6 @@ import stat
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
-from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -169,18 +168,6 @@ def write_json(path: Path, values: dict[str, Any], durable: bool = True) -> None
 
 _LONE = re.compile("[\ud800-\udfff]")
 """Half a surrogate pair: Python's stand-in for a byte of a file name that is not UTF-8."""
-
-
-def write_torch(path: Path, value: Any) -> None:
-    """What `torch.save` makes of a value, whole or not at all; raises as `write_whole`.
-
-    In memory first: of a full disk torch says no more than which line of its own code it met it in.
-    """
-    import torch
-
-    held = BytesIO()
-    torch.save(value, held)
-    write_whole(path, lambda temporary: temporary.write_bytes(held.getbuffer()))
 
 
 def exists(path: Path) -> bool:
