@@ -17,15 +17,12 @@ from analysis import faults
 from analysis.errors import LensError
 from analysis.escape import for_markdown
 from analysis.text import _
-from pages.common.language import choose_language
+from pages.common.language import choose_language, frame
 
 ROOT = Path(__file__).resolve().parent
 
 # Streamlit leaves six lines free above a page; the figures are what should be seen at once.
-STYLE = (
-    "<style>[data-testid=stMainBlockContainer]"
-    " {padding: 2.5rem clamp(1rem, 3vw, 2.5rem) 4rem}</style>"
-)
+STYLE = f"<style>{(ROOT / 'pages/common/assets/frame.css').read_text(encoding='utf-8')}</style>"
 
 
 def list_pages() -> dict[str, list[st.Page]]:
@@ -33,7 +30,9 @@ def list_pages() -> dict[str, list[st.Page]]:
     return {
         _("Evidence"): [
             page("evidence/compare.py", _("Compare"), "compare_arrows", default=True),
+            page("evidence/refinements.py", _("Small refinements"), "layers"),
             page("evidence/argument.py", _("The argument"), "balance"),
+            page("evidence/runs.py", _("Runs"), "table_rows"),
             page("evidence/complexity.py", _("Complexity"), "speed"),
             page("evidence/glossary.py", _("Glossary"), "translate"),
             page("evidence/about.py", _("Reading guide"), "menu_book"),
@@ -59,12 +58,11 @@ def page(file: str, title: str, icon: str, default: bool = False) -> st.Page:
 def show() -> None:
     """The frame, and in it the page that was asked for."""
     # An emoji, not an icon name: Streamlit would fetch that from the network for the browser tab.
-    st.set_page_config(
-        page_title="Residual Lens", page_icon="🔎", layout="wide", initial_sidebar_state=240
-    )
+    st.set_page_config(page_icon="🔎", layout="wide", initial_sidebar_state=240)
     st.html(STYLE)
     choose_language()
     asked = st.navigation(list_pages())
+    st.set_page_config(page_title=f"{asked.title} · Residual Lens")
     with st.sidebar:
         st.caption(
             _(
@@ -73,6 +71,7 @@ def show() -> None:
                 "CVPR 2016."
             )
         )
+        frame(asked.title)
     try:
         asked.run()
     except LensError as error:  # one that no page foresaw: it says what to do all the same

@@ -2,7 +2,36 @@
 
 The way of the data is one line: data -> nets -> training -> run on disk -> tables -> figures ->
 page. `spec`, `plan`, `errors`, `tables`, `runs`, `jobs`, `figures` and `claims` import without
-torch.
+torch. For modules of your own: `from analysis import find_residuals, observe, watch`; in a
+notebook: `compare` and `refinement`.
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from analysis.foreign.measuring import observe
+    from analysis.foreign.shortcuts import find_residuals
+    from analysis.foreign.watching import watch
+    from analysis.notebook import compare, refinement
+
 __version__ = "0.1.0"
+
+__all__ = ["__version__", "compare", "find_residuals", "observe", "refinement", "watch"]
+
+_LAZY = {
+    "find_residuals": "analysis.foreign.shortcuts",
+    "observe": "analysis.foreign.measuring",
+    "watch": "analysis.foreign.watching",
+    "compare": "analysis.notebook",
+    "refinement": "analysis.notebook",
+}
+"""Imported when asked for: the first three load torch, which `import analysis` may not."""
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,38 +9,31 @@ the rules share. No torch.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from math import prod
 
 import numpy as np
 
-from analysis import plan
+from analysis import plan, refining
+from analysis.caveats import response_by_source
+from analysis.presets import FIG_7
 from analysis.runs import Run
-from analysis.spec import Kind, NetSpec
+from analysis.runs.index import remembered
+from analysis.spec import NetSpec
 from analysis.text import _
-from analysis.verdicts import Nets, Verdict, decide, judge_depth, judge_pairs, over_seeds, pairs
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One claim in the paper's terms; words are functions, since the language may change."""
-
-    id: str
-    section: str
-    words: Callable[[], str]
-    paper: Callable[[], str]
-    """The paper's own figures."""
-    rule: Callable[[], str]
-    judge: Callable[[Nets], Verdict] = field(repr=False)
-    page: str = "compare"
-    """Which page shows the evidence."""
-    kinds: tuple[Kind, ...] = ("plain", "residual")
-    """The kinds of net that it is about; others are named beside its verdict."""
-
-    def verdict(self, nets: Nets) -> Verdict:
-        """What the nets say of it, and which of them it does not concern."""
-        beside = tuple(net for net in nets if net.kind not in self.kinds)
-        return replace(self.judge(nets), beside=beside)
+from analysis.verdicts import (
+    Claim,
+    Measure,
+    Nets,
+    State,
+    Verdict,
+    decide,
+    judge_depth,
+    judge_pairs,
+    numbers_of,
+    over_seeds,
+    pairs,
+)
 
 
 def groups(runs: Sequence[Run]) -> dict[tuple[str, str], list[Run]]:
@@ -70,6 +63,36 @@ def evaluate(runs: Sequence[Run]) -> list[tuple[Claim, Verdict]]:
     return [(claim, claim.verdict(nets)) for claim in CLAIMS]
 
 
+def state_words() -> dict[State, str]:
+    """What each state of a verdict is called."""
+    return {
+        "holds": _("holds"),
+        "fails": _("fails"),
+        "undecided": _("undecided"),
+        "missing": _("not enough runs"),
+    }
+
+
+def verdict_words(verdict: Verdict) -> str:
+    """The state in words; what speaks against trusting it is part of them."""
+    words = state_words()
+    if verdict.disputed:
+        return _("{state} as measured, {other} in closed form").format(
+            state=words[verdict.state], other=words[verdict.disputed]
+        )
+    if verdict.one_seed and verdict.state in ("holds", "fails"):
+        return _("{state}, single seed for some depths").format(state=words[verdict.state])
+    return words[verdict.state]
+
+
+def shown_runs(claim: Claim, verdict: Verdict, runs: Sequence[Run]) -> list[Run]:
+    """Which of the runs behind a verdict its figure begins with: the paper's choice of nets."""
+    by_id = {run.id: run for run in runs}
+    behind = [by_id[run_id] for run_id in verdict.runs if run_id in by_id]
+    chosen = [run for run in behind if run.net in claim.shown]
+    return chosen if len({run.net for run in chosen}) > 1 else behind
+
+
 def comparable_with_paper(run: Run) -> bool:
     """Whether its errors may stand beside Table 6: whole CIFAR-10, the paper's recipe unchanged."""
     config = run.config
@@ -90,6 +113,7 @@ def test_error(run: Run) -> float:
     return np.nan if run.status.test_error is None else run.status.test_error
 
 
+@remembered
 def mean_response(run: Run) -> float:
     """Mean over Fig. 7's layers of the last recorded std, measured where there is a measurement."""
     rows = run.responses()
@@ -100,6 +124,14 @@ def mean_response(run: Run) -> float:
     return float((measured if len(measured) else rows)["std"].mean())
 
 
+@remembered
+def closed_response(run: Run) -> float:
+    """The same in closed form; as measured where a run has not both."""
+    means = response_by_source(run)
+    return means["closed_form"] if means else mean_response(run)
+
+
+@remembered
 def early_error(run: Run) -> float:
     """Mean running training error over the first quarter of the epochs, percent."""
     errors = run.history()["train_error"]
@@ -143,13 +175,23 @@ def _gain(nets: Nets) -> Verdict:
 
 
 def _smaller(nets: Nets) -> Verdict:
-    return judge_pairs(nets, mean_response, _("mean response: {plain} {a}, {residual} {b}"), 3)
+    words = _("mean response: {plain} {a}, {residual} {b}")
+    return _both_ways(lambda of: judge_pairs(nets, of, words, 3))
 
 
 def _deeper_smaller(nets: Nets) -> Verdict:
-    return judge_depth(
-        nets, "residual", mean_response, _("{net}: mean response {value:.3f}"), -1, 3
-    )
+    words = _("{net}: mean response {value:.3f}")
+    return _both_ways(lambda of: judge_depth(nets, "residual", of, words, -1, 3))
+
+
+def _both_ways(judge: Callable[[Measure], Verdict]) -> Verdict:
+    """A verdict on measured responses, and whether the closed form says the same."""
+    measured, closed = judge(mean_response), judge(closed_response)
+    if measured.state == closed.state:
+        return measured
+    words = _("In closed form the same rule says: {state}. {numbers}")
+    line = words.format(state=state_words()[closed.state], numbers="; ".join(closed.evidence))
+    return replace(measured, evidence=(*measured.evidence, line), disputed=closed.state)
 
 
 def _free(nets: Nets) -> Verdict:
@@ -199,7 +241,7 @@ def _options(nets: Nets) -> Verdict:
     lines.append(words.format(apart=apart, below=below))
     state = decide([below - apart], max(value.spread for value in values))
     ids = tuple(run.id for net in chosen for run in nets[net])
-    return Verdict(state, tuple(lines), runs=ids)
+    return Verdict(state, tuple(lines), runs=ids, numbers=numbers_of(nets, chosen, test_error))
 
 
 def _overfits(nets: Nets) -> Verdict:
@@ -219,7 +261,7 @@ def _overfits(nets: Nets) -> Verdict:
     if train[deep].mean > train[base].mean + 0.1:
         state = "fails"
     ids = tuple(run.id for net in (base, deep) for run in nets[net])
-    return Verdict(state, lines, runs=ids)
+    return Verdict(state, lines, runs=ids, numbers=numbers_of(nets, (base, deep), test_error))
 
 
 TABLE_6 = {20: 8.75, 32: 7.51, 44: 7.17, 56: 6.97, 110: 6.43, 1202: 7.93}
@@ -240,7 +282,7 @@ CLAIMS = (
         lambda: _("Fig. 1: plain-56 above plain-20 on CIFAR-10; Fig. 4: plain-34 above plain-18."),
         lambda: _("From the shallowest to the deepest the training error rises by more than the "
                   "spread between seeds, and from no depth to the next falls by more."),
-        _degradation,
+        _degradation, quantity=lambda: _("Training error (%)"),
     ),
     Claim(
         "depth-gain", "4.1, 4.2",
@@ -248,7 +290,7 @@ CLAIMS = (
         _table_6,
         lambda: _("From the shallowest to the deepest the test error falls by more than the spread "
                   "between seeds, and from no depth to the next rises by more."),
-        _gain,
+        _gain, quantity=lambda: _("Test error (%)"),
     ),
     Claim(
         "small-responses", "4.2",
@@ -256,7 +298,7 @@ CLAIMS = (
         lambda: _("Fig. 7: ResNet-20, -56 and -110 below plain-20 and -56."),
         lambda: _("Mean response over the 3x3 layers: in some pair smaller in the residual net by "
                   "more than the spread between seeds, in no pair larger by more."),
-        _smaller,
+        _smaller, shown=FIG_7, quantity=lambda: _("Mean response (std)"),
     ),
     Claim(
         "deeper-smaller", "4.2",
@@ -265,15 +307,16 @@ CLAIMS = (
         lambda: _("From the shallowest to the deepest the mean response over the 3x3 layers falls "
                   "by more than the spread between seeds, and from no depth to the next rises by "
                   "more."),
-        _deeper_smaller,
+        _deeper_smaller, shown=FIG_7, quantity=lambda: _("Mean response (std)"),
     ),
+    refining.CLAIM,
     Claim(
         "no-extra-cost", "3.3",
         lambda: _("Option A costs no extra parameters and no extra multiply-adds."),
         lambda: _("Fig. 3: 3.6 billion multiply-adds for both 34-layer nets."),
         lambda: _("Both counts are equal in every pair: parameters in the runs' weights, "
                   "multiply-adds from the layers."),
-        _free, "complexity",
+        _free, page="complexity",
     ),
     Claim(
         "early-convergence", "4.1",
@@ -282,7 +325,7 @@ CLAIMS = (
         lambda: _("Running training error, averaged over the first quarter of the epochs: in "
                   "some pair lower in the residual net by more than the spread between seeds, in "
                   "no pair higher by more."),
-        _faster,
+        _faster, quantity=lambda: _("Early training error (%)"),
     ),
     Claim(
         "options", "4.1",
@@ -290,7 +333,7 @@ CLAIMS = (
         lambda: _("Table 3 (ImageNet, top-1): plain-34 28.54, A 25.03, B 24.52, C 24.19 %."),
         lambda: _("The test errors of A, B and C lie closer together than the worst of them lies "
                   "below the plain net's, by more than the spread between seeds."),
-        _options,
+        _options, quantity=lambda: _("Test error (%)"),
     ),
     Claim(
         "overfits", "4.2",
@@ -298,6 +341,6 @@ CLAIMS = (
         lambda: _("Training error below 0.1 %; test error 7.93 %, ResNet-110's 6.43 %."),
         lambda: _("Its training error is at most 0.1 points above ResNet-110's, its test error "
                   "is higher by more than the spread between seeds."),
-        _overfits,
+        _overfits, quantity=lambda: _("Test error (%)"),
     ),
 )  # fmt: skip

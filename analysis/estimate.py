@@ -184,20 +184,33 @@ def _best_rate(request: Request, rates: list[Rate]) -> tuple[float | None, Basis
 
 
 def known_rates(runs: Iterable[Run], folder: Path | str) -> list[Rate]:
-    """From runs that trained at least an epoch, and from timed steps."""
-    rates = [_rate_of(run) for run in runs if run.status.images_per_second and run.status.epoch]
-    return rates + timed_rates(folder)
+    """From runs that trained at least an epoch, and from timed steps.
+
+    Of the runs of one net on like machines the newest, so that few histories are read.
+    """
+    newest: dict[tuple, Run] = {}
+    for run in runs:
+        if run.status.images_per_second and run.status.epoch:
+            config = run.config
+            on = config.compute.device, config.compute.threads, _is_here(run)
+            before = newest.setdefault((config.net, config.image_size, *on), run)
+            if run.status.heartbeat > before.status.heartbeat:
+                newest[config.net, config.image_size, *on] = run
+    return [_rate_of(run) for run in newest.values()] + timed_rates(folder)
+
+
+def _is_here(run: Run) -> bool:
+    return not run.bundled and is_this_machine(run.status.machine)
 
 
 def _rate_of(run: Run) -> Rate:
-    machine = run.status.machine
     return Rate(
         net=run.net,
         images_per_second=_typical_rate(run),
         multiply_adds=run.multiply_adds,
         threads=run.config.compute.threads,
         device=run.config.compute.device,
-        here=not run.bundled and is_this_machine(machine),
+        here=_is_here(run),
         when=run.status.heartbeat,
     )
 

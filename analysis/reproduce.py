@@ -1,6 +1,7 @@
 """The paper's figures from runs of one data set and recipe: which it takes, which are there.
 
-An experiment names its nets; `parts` finds the run of each; `write_figure` draws what has finished.
+An experiment names its nets; `jobs.parts` finds the run of each; `write_figure` draws what has
+finished.
 Training what is missing is the command line's affair (`analysis.cli.reproduce`). No torch.
 """
 
@@ -9,21 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import plotly.graph_objects as go
 
 from analysis import figures
 from analysis.errors import SpecError
 from analysis.figures.depth import depth_info, plot_depth
+from analysis.figures.refinement_depth import by_depth_info, plot_by_depth
 from analysis.figures.table6 import table6_info, table6_words
-from analysis.jobs import Request
-from analysis.report import write_report
+from analysis.report import refinement_figures, write_report
 from analysis.runs import Run
-from analysis.runs.resuming import is_resumable
 from analysis.text import _
-
-Standing = Literal["finished", "running", "queued", "stopped", "missing"]
 
 
 @dataclass(frozen=True)
@@ -35,19 +32,24 @@ class Experiment:
     """Where in the paper."""
     title: Callable[[], str]
     nets: tuple[str, ...]
-    draw: Callable[[Sequence[Run]], go.Figure]
+    draw: Callable[[Sequence[Run]], list[go.Figure]]
 
 
-def _figure_6(runs: Sequence[Run]) -> go.Figure:
-    return figures.plot_error_curves(figures.error_curves_info(runs), arrangement="panels")
+def _figure_6(runs: Sequence[Run]) -> list[go.Figure]:
+    return [figures.plot_error_curves(figures.error_curves_info(runs), arrangement="panels")]
 
 
-def _figure_7(runs: Sequence[Run]) -> go.Figure:
-    return figures.plot_responses(figures.responses_info(runs))
+def _figure_7(runs: Sequence[Run]) -> list[go.Figure]:
+    return [figures.plot_responses(figures.responses_info(runs))]
 
 
-def _table_6(runs: Sequence[Run]) -> go.Figure:
-    return plot_depth(depth_info(runs))
+def _table_6(runs: Sequence[Run]) -> list[go.Figure]:
+    return [plot_depth(depth_info(runs))]
+
+
+def _refinement(runs: Sequence[Run]) -> list[go.Figure]:
+    depths = by_depth_info(runs)
+    return [*refinement_figures(runs), plot_by_depth(depths, "ratio")]
 
 
 EXPERIMENTS = {
@@ -75,13 +77,20 @@ EXPERIMENTS = {
             ("resnet-20", "resnet-32", "resnet-44", "resnet-56", "resnet-110"),
             _table_6,
         ),
+        Experiment(
+            "refinement",
+            "Section 4.2",
+            lambda: _("Small refinements: how much each block changes its input"),
+            ("resnet-20", "resnet-56", "resnet-110"),
+            _refinement,
+        ),
     )
 }  # fmt: skip
 """ResNet-1202 of Fig. 6 and Table 6 is left to whoever asks for it: 11 times ResNet-110's cost."""
 
 
 def experiment(name: str) -> Experiment:
-    """By its name: fig6, fig7, table6. Raises SpecError with the names there are."""
+    """By its name: fig6, fig7, table6, refinement. Raises SpecError with the names there are."""
     found = EXPERIMENTS.get(name.lower())
     if found is None:
         raise SpecError(
@@ -90,64 +99,6 @@ def experiment(name: str) -> Experiment:
             experiments=", ".join(EXPERIMENTS),
         )
     return found
-
-
-@dataclass(frozen=True)
-class Part:
-    """One net and seed of an experiment, and the run that has got furthest with it."""
-
-    request: Request
-    run: Run | None
-
-    @property
-    def standing(self) -> Standing:
-        """How far it is; `stopped` goes on where it was."""
-        if self.run is None:
-            return "missing"
-        state = self.run.state
-        return "stopped" if state in ("cancelled", "failed", "interrupted") else state
-
-    @property
-    def share_left(self) -> float:
-        """Of the training: 1 before the first epoch, 0 at the end."""
-        if self.run is None or not self.run.status.epochs_total:
-            return 1.0
-        return 1 - self.run.status.epoch / self.run.status.epochs_total
-
-
-def parts(requests: Iterable[Request], runs: Iterable[Run], fingerprint: str = "") -> list[Part]:
-    """What there is of each request.
-
-    Args:
-        requests: in the order of the figure.
-        runs: all that may serve: the user's and the bundled ones.
-        fingerprint: of the images that the requests name, where known: a run on the same images
-            under another path serves as well.
-    """
-    known = list(runs)
-    return [Part(request, _furthest(request, known, fingerprint)) for request in requests]
-
-
-def _furthest(request: Request, runs: Sequence[Run], fingerprint: str) -> Run | None:
-    """The run of a request that is nearest its end; none of those that can't go on."""
-    fitting = [run for run in runs if _serves(request, run, fingerprint) and _usable(run)]
-    order = {"finished": 3, "running": 2}
-    return max(fitting, key=lambda r: (order.get(r.state, 1), r.status.epoch), default=None)
-
-
-def _serves(request: Request, run: Run, fingerprint: str) -> bool:
-    config = run.config
-    same_images = bool(fingerprint and config.images and config.images.fingerprint == fingerprint)
-    return (
-        run.from_scratch
-        and (config.net, config.recipe) == (request.net, request.recipe)
-        and config.seed == request.seed
-        and (config.data == request.data or same_images)
-    )
-
-
-def _usable(run: Run) -> bool:
-    return run.state == "finished" or (not run.bundled and is_resumable(run))
 
 
 def bundled(experiment: Experiment, runs: Iterable[Run]) -> list[Run]:
@@ -192,7 +143,7 @@ def write_figure(experiment: Experiment, runs: Sequence[Run], path: Path | str) 
     if experiment.name == "table6":
         tables.append((experiment.source, table6_words(table6_info(runs))))
     write_report(
-        runs, path, title=title, drawn=[experiment.draw(runs)], tables=tables,
+        runs, path, title=title, drawn=experiment.draw(runs), tables=tables,
         notes=_missing(experiment, runs),
     )  # fmt: skip
 

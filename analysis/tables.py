@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Literal
 
 import pandas as pd
@@ -72,6 +73,8 @@ class Table:
     """By the version that they start from."""
     at_the_end: Callable[[pd.DataFrame], pd.Series] | None = None
     """Which rows a training measures anew when it ends, so that resuming drops them."""
+    at_the_start: bool = False
+    """Whether a training looks before its first update, so that beginning anew drops epoch 0."""
     increasing: bool = False
     """Whether there is one row per epoch, in order."""
 
@@ -184,12 +187,26 @@ PROBE_BLOCKS = (
 )
 """One row per block and probe, of nets with shortcuts."""
 
+POINTS = (
+    Column("epoch", "int64", "", "as in history"),
+    Column("point", "str", "", "path of the module; #2: its second such point in a pass"),
+    Column("order", "int64", "", "position in the pass, from 1"),
+    Column("kind", "str", "", "norm: a normalization that is no BN; activation"),
+    Column("what", "str", "", "the norm's class, or the activation"),
+    Column("std", "float64", "", "standard deviation of a norm's output over all its elements"),
+    Column("mean", "float64", "", "mean of a norm's output over all its elements"),
+    Column("zeros", "float64", "", "share 0..1 of exact zeros after an activation"),
+    Column("n_images", "int64", "", "images measured"),
+)
+"""Of recordings alone: what a foreign module has that is no layer response of Fig. 7."""
+
 SCHEMAS: dict[str, Table] = {
     "history": Table(HISTORY, increasing=True),
     "responses": Table(RESPONSES, at_the_end=lambda rows: rows["source"] == "measured"),
     "refinement": Table(REFINEMENT, at_the_end=lambda rows: rows["epoch"] >= 0),
-    "probes": Table(PROBES),
-    "probe_blocks": Table(PROBE_BLOCKS),
+    "probes": Table(PROBES, at_the_start=True),
+    "probe_blocks": Table(PROBE_BLOCKS, at_the_start=True),
+    "points": Table(POINTS),
 }
 
 
@@ -205,6 +222,11 @@ def units(table: str) -> dict[str, str]:
 
 def empty(table: str) -> pd.DataFrame:
     """The table with no rows and the right dtypes."""
+    return _empty(table).copy()
+
+
+@cache
+def _empty(table: str) -> pd.DataFrame:
     return conform(pd.DataFrame(columns=names(table)), table)
 
 

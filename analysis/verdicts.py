@@ -8,12 +8,13 @@ the claims themselves. No torch.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 
+from analysis import formats
 from analysis.runs import Run
 from analysis.spec import KINDS, Kind, NetSpec
 from analysis.text import _
@@ -24,6 +25,17 @@ Nets = dict[NetSpec, list[Run]]
 """Finished runs of one group, trained from scratch, by net; several seeds of one net."""
 
 Measure = Callable[[Run], float]
+
+
+@dataclass(frozen=True)
+class Number:
+    """One net's number over its seeds, as a verdict compares it."""
+
+    net: NetSpec
+    mean: float
+    low: float
+    high: float
+    n: int
 
 
 @dataclass(frozen=True)
@@ -40,7 +52,13 @@ class Verdict:
     beside: tuple[NetSpec, ...] = ()
     """Nets there are that the claim does not concern."""
     one_seed: bool = False
-    """Whether some net behind it has one seed only, so that chance is not ruled out."""
+    """Whether some net behind it has one seed only, so that chance cannot be excluded."""
+    numbers: tuple[Number, ...] = ()
+    """What was compared: one of each net, for a picture and a table."""
+    places: int = 2
+    """Decimals of the numbers."""
+    disputed: State | None = None
+    """What the same rule says of responses in closed form, where that is something else."""
 
     def beside_words(self) -> str:
         """Which nets the claim does not concern, as a sentence; empty where it concerns all."""
@@ -48,6 +66,32 @@ class Verdict:
             return ""
         words = _("Not about {nets}: He et al. 2016 compare plain and residual nets.")
         return words.format(nets=", ".join(map(str, self.beside)))
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim in the paper's terms; words are functions, since the language may change."""
+
+    id: str
+    section: str
+    words: Callable[[], str]
+    paper: Callable[[], str]
+    """The paper's own figures."""
+    rule: Callable[[], str]
+    judge: Callable[[Nets], Verdict] = field(repr=False)
+    quantity: Callable[[], str] = lambda: ""
+    """What its numbers are, with the unit: the axis of its picture."""
+    page: str = "compare"
+    """Which page shows the evidence."""
+    shown: tuple[str, ...] = ()
+    """Nets to show there, as in the paper's figure; empty: all that the verdict is of."""
+    kinds: tuple[Kind, ...] = ("plain", "residual")
+    """The kinds of net that it is about; others are named beside its verdict."""
+
+    def verdict(self, nets: Nets) -> Verdict:
+        """What the nets say of it, and which of them it does not concern."""
+        beside = tuple(net for net in nets if net.kind not in self.kinds)
+        return replace(self.judge(nets), beside=beside)
 
 
 @dataclass(frozen=True)
@@ -61,20 +105,30 @@ class Seeds:
 
     def number(self, places: int, unit: str = "") -> str:
         """The mean with its unit, and `words`."""
-        return f"{self.mean:.{places}f}{unit}{self.words(places)}"
+        return f"{formats.number(self.mean, places)}{unit}{self.words(places)}"
 
     def words(self, places: int) -> str:
         """What follows a number in the evidence: nothing for one seed."""
         if self.n < 2:
             return ""
         words = _(" ({n} seeds, {spread} apart)")
-        return words.format(n=self.n, spread=f"{self.spread:.{places}f}")
+        return words.format(n=self.n, spread=formats.number(self.spread, places))
 
 
 def over_seeds(runs: Sequence[Run], of: Measure) -> Seeds:
     """Mean and spread of a number over runs of one net."""
     values = [of(run) for run in runs]
     return Seeds(float(np.mean(values)), max(values) - min(values), len(values))
+
+
+def numbers_of(nets: Nets, chosen: Sequence[NetSpec], of: Measure) -> tuple[Number, ...]:
+    """The numbers of some nets, each with the least and the largest of its seeds."""
+    found = []
+    for net in dict.fromkeys(chosen):
+        values = [of(run) for run in nets[net]]
+        mean = float(np.mean(values))
+        found.append(Number(net, mean, min(values), max(values), len(values)))
+    return tuple(found)
 
 
 def decide(steps: Sequence[float], spread: float, whole: float | None = None) -> State:
@@ -123,12 +177,15 @@ def judge_depth(
     whole = sign * (values[-1].mean - values[0].mean)
     names = [f"{a} → {b}" for a, b in pairwise(rungs)]
     gap = _("{deep} minus {shallow}: {gap}").format(
-        deep=rungs[-1], shallow=rungs[0], gap=f"{sign * whole:+.{places}f}"
+        deep=rungs[-1], shallow=rungs[0], gap=formats.signed(sign * whole, places)
     )
     lone = [net for net, value in zip(rungs, values, strict=True) if value.n == 1]
     lines += [gap, *_exceptions(names, steps, spread, places), *_chance(lone)]
     state = decide(steps, spread, whole)
-    return Verdict(state, tuple(lines), runs=_ids(nets, rungs), one_seed=bool(lone))
+    return Verdict(
+        state, tuple(lines), runs=_ids(nets, rungs), one_seed=bool(lone),
+        numbers=numbers_of(nets, rungs, of), places=places,
+    )  # fmt: skip
 
 
 def judge_pairs(nets: Nets, of: Measure, words: str, places: int = 2, unit: str = "") -> Verdict:
@@ -152,7 +209,10 @@ def judge_pairs(nets: Nets, of: Measure, words: str, places: int = 2, unit: str 
     lone = [net for net, value in zip(both, values, strict=True) if value.n == 1]
     lines += [*_exceptions(names, steps, spread, places), *_chance(lone)]
     state = decide(steps, spread)
-    return Verdict(state, tuple(lines), runs=_ids(nets, both), one_seed=bool(lone))
+    return Verdict(
+        state, tuple(lines), runs=_ids(nets, both), one_seed=bool(lone),
+        numbers=numbers_of(nets, both, of), places=places,
+    )  # fmt: skip
 
 
 def _missing_half(nets: Nets) -> tuple[NetSpec, ...]:
@@ -171,7 +231,7 @@ def _exceptions(
     level = [name for name, step in zip(names, steps, strict=True) if abs(step) <= spread]
     lines = []
     if against:
-        lines.append(_("Against it: {names}").format(names="; ".join(against)))
+        lines.append(_("Counterexample: {names}").format(names="; ".join(against)))
     if level:
         words = _("No larger than the spread between seeds ({spread}): {names}")
         lines.append(words.format(spread=f"{spread:.{places}f}", names="; ".join(level)))
@@ -181,7 +241,7 @@ def _exceptions(
 def _chance(lone: Sequence[NetSpec]) -> list[str]:
     if not lone:
         return []
-    words = _("One seed of {nets}: how much of this is chance is not known")
+    words = _("Single seed of {nets}: chance cannot be excluded")
     return [words.format(nets=", ".join(map(str, lone)))]
 
 

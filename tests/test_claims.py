@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from analysis.claims import CLAIMS, comparable_with_paper, evaluate
+from analysis.caveats import caveats
+from analysis.claims import CLAIMS, comparable_with_paper, evaluate, shown_runs, verdict_words
 from analysis.figures.depth import depth_info
 from analysis.figures.table6 import table6_info
 from analysis.runs import files, load_run
@@ -51,7 +52,7 @@ def test_each_comparison_holds_and_fails(claim, state, tmp_path):
     assert verdicts[claim].state == state
     assert set(verdicts[claim].runs) == {run.id for run in runs}
     lines = " ".join(verdicts[claim].evidence)
-    assert ("Against it: " in lines) == (state == "fails")
+    assert ("Counterexample: " in lines) == (state == "fails")
 
 
 @pytest.mark.parametrize(("worst", "state"), [(9.5, "holds"), (11.5, "fails")])
@@ -111,10 +112,10 @@ def test_what_goes_against_a_claim_is_named(tmp_path):
     verdict = verdict_of("depth-gain", [made(tmp_path, n, test=e) for n, e in errors.items()])
     assert verdict.state == "undecided"
     assert verdict.evidence[-3:-1] == (
-        "resnet-20 minus resnet-8: -1.00",
-        "Against it: resnet-14 → resnet-20",
+        "resnet-20 minus resnet-8: −1.00",
+        "Counterexample: resnet-14 → resnet-20",
     )
-    words = "One seed of resnet-8, resnet-14, resnet-20: how much of this is chance is not known"
+    words = "Single seed of resnet-8, resnet-14, resnet-20: chance cannot be excluded"
     assert (verdict.evidence[-1], verdict.one_seed) == (words, True)
 
 
@@ -125,7 +126,7 @@ def test_a_gap_within_the_spread_between_seeds_decides_nothing(deep, state, tmp_
     verdict = verdict_of("degradation", [*runs, made(tmp_path, "plain-14", train=deep)])
     assert verdict.state == state
     assert verdict.evidence[0] == "plain-8: training error 6.00 % (2 seeds, 2.00 apart)"
-    assert "One seed of plain-14: how much of this is chance is not known" in verdict.evidence
+    assert "Single seed of plain-14: chance cannot be excluded" in verdict.evidence
     within = "No larger than the spread between seeds (2.00): plain-8 → plain-14"
     assert (within in verdict.evidence) == (state == "undecided")
 
@@ -140,6 +141,33 @@ def test_pairs_must_agree(responses, state, tmp_path):
     nets = zip(("resnet-8", "resnet-14"), responses, strict=True)
     runs += [made(tmp_path, net, response=response) for net, response in nets]
     assert verdict_of("small-responses", runs).state == state
+
+
+def test_where_measured_and_closed_form_disagree_the_verdict_says_so(tmp_path):
+    """Measured responses fall with depth, those in closed form rise: neither is hidden."""
+    runs = [made(tmp_path, "resnet-8", response=0.9), made(tmp_path, "resnet-14", response=0.9)]
+    table = runs[1].responses()
+    table.loc[table["source"] == "measured", "std"] = 0.6
+    table.to_csv(runs[1].path / files.table_file("responses"), index=False)
+    verdict = verdict_of("deeper-smaller", runs)
+    assert (verdict.state, verdict.disputed) == ("holds", "undecided")
+    assert verdict_words(verdict) == "holds as measured, undecided in closed form"
+    assert verdict.evidence[-1].startswith("In closed form the same rule says: undecided.")
+    assert (
+        "Mean response 0.600 measured on test images, 0.900 in closed form" in caveats(runs[1])[0]
+    )
+    assert caveats(runs[0]) == []
+
+
+def test_a_claims_figure_begins_with_the_papers_nets(tmp_path):
+    """Of the responses those of Fig. 7, so that no net of another depth hides them."""
+    nets = ("plain-20", "plain-32", "resnet-20", "resnet-32")
+    runs = [made(tmp_path, net, epochs=1) for net in nets]
+    claim = next(claim for claim in CLAIMS if claim.id == "small-responses")
+    verdict = verdict_of("small-responses", runs)
+    assert [run.net for run in shown_runs(claim, verdict, runs)] == ["plain-20", "resnet-20"]
+    others = [run for run in runs if run.net.endswith("32")]
+    assert shown_runs(claim, verdict_of("small-responses", others), others) == others
 
 
 def test_option_a_is_free_by_counting():
@@ -183,7 +211,7 @@ def test_seeds_are_averaged_and_other_groups_left_out(tmp_path):
     assert verdict.evidence[:3] == (
         "plain-8: training error 5.50 % (2 seeds, 1.00 apart)",
         "plain-14: training error 2.00 %",
-        "plain-14 minus plain-8: -3.50",
+        "plain-14 minus plain-8: −3.50",
     )
 
 
@@ -194,7 +222,7 @@ def test_only_whole_cifar10_under_the_papers_recipe_meets_table_6(tmp_path):
 
 def test_every_claim_has_its_words():
     """Ids are unique, and words, paper and rule are there."""
-    assert len({claim.id for claim in CLAIMS}) == 8
+    assert len({claim.id for claim in CLAIMS}) == 9
     assert all(claim.words() and claim.paper() and claim.rule() for claim in CLAIMS)
 
 

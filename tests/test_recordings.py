@@ -89,16 +89,16 @@ def test_it_is_drawn_beside_runs_and_named_where_curves_would_be(
 ):
     """In both panels of Fig. 7, last in the legend; in Fig. 6 as a name."""
     run = load_run(write_run(tmp_path, "resnet-8"))
-    drawn = figures.plot_responses(figures.responses_info([saved, run], epoch=2))
+    drawn = figures.plot_responses(figures.responses_info([saved, run], epoch=3))
     assert [t.name for t in drawn.data if t.showlegend] == ["resnet-8", "odd net"]
-    assert [len(t.x) for t in drawn.data] == [7, 7, 2, 2]
-    assert "after epoch 2." in drawn.layout.title.subtitle.text
+    assert [len(t.x) for t in drawn.data if not t.meta] == [7, 7, 2, 2]
+    assert "after epoch 3." in drawn.layout.title.subtitle.text
     without = figures.without_history([saved, run])
     curves = figures.plot_error_curves(figures.error_curves_info([saved, run]), without=without)
     assert "Without a training history: odd net." in curves.layout.title.subtitle.text
     alone = figures.plot_error_curves(figures.error_curves_info([saved]), without=without)
     assert alone.layout.annotations[0].text == (
-        "No curves: odd net came here trained, without a training history."
+        "No curves: odd net came without a training history."
     )
 
 

@@ -86,7 +86,7 @@ def test_a_run_on_the_same_images_elsewhere_serves_and_no_other(tmp_path: Path):
     request = request_for(run)
 
     def standing(wanted: Request, fingerprint: str = FINGERPRINT) -> str:
-        return reproduce.parts([wanted], [run], fingerprint)[0].standing
+        return jobs.parts([wanted], [run], fingerprint)[0].standing
 
     assert standing(request) == "finished"
     assert standing(request, "00000000000000bb") == "missing"
@@ -107,11 +107,11 @@ def test_the_run_that_got_furthest_is_gone_on_with(tmp_path: Path):
         if number < 2:
             (path / RESUME).touch()
         stopped[epoch] = load_run(path)
-    part = reproduce.parts([request], stopped.values(), FINGERPRINT)[0]
+    part = jobs.parts([request], stopped.values(), FINGERPRINT)[0]
     assert part.run is not None
     assert (part.run.id, part.standing) == ("stopped-4", "stopped")
     assert part.share_left == 1 - 4 / stopped[4].status.epochs_total
-    whole = reproduce.parts([request], [*stopped.values(), finished], FINGERPRINT)[0]
+    whole = jobs.parts([request], [*stopped.values(), finished], FINGERPRINT)[0]
     assert whole.run == finished
 
 

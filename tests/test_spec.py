@@ -6,6 +6,7 @@ import pytest
 
 from analysis.errors import SpecError
 from analysis.spec import KINDS, RECIPES, Compute, DataSpec, NetSpec, Recipe, recipe_for
+from analysis.training.schedule import learning_rate
 
 NAMES = [
     "plain-20", "resnet-20", "resnet-20-B", "resnet-20-C", "plain-34", "resnet-34",
@@ -144,9 +145,27 @@ def test_recipe_labels_tell_what_was_changed():
         Recipe.parse("short", lr=0.2).label,
         Recipe.parse("short", epochs=8, lr=0.2).label,
         Recipe.parse("paper", iterations=500).label,
+        Recipe.parse("short", weight_decay=1e-4).label,
+        Recipe.parse("short", epochs=6, weight_decay=0.0, momentum=0.8).label,
     ]
 
-    assert labels == ["paper", "short-e8", "short+", "short-e8+", "paper-i500"]
+    assert labels == [
+        "paper", "short-e8", "short+", "short-e8+", "paper-i500",
+        "short-wd0.0001", "short-e6-wd0+",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("recipe", "decay", "exponent"),
+    [("paper", 1e-4, 3.4), ("short", 5e-4, 2.9), ("short", 1e-4, 0.6)],
+)
+def test_weight_decay_has_its_time(recipe: str, decay: float, exponent: float):
+    """How far decay alone pulls a weight down: sum of lr x decay / (1 - momentum) on CIFAR-10."""
+    made = Recipe.parse(recipe, weight_decay=decay)
+    length = made.length(50_000)
+    total = sum(learning_rate(made, length, i) for i in range(length.iterations))
+
+    assert total * decay / (1 - made.momentum) == pytest.approx(exponent, abs=0.06)
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -14,7 +14,19 @@ from typing import Annotated
 
 import typer
 
-from analysis.cli import argument, exchange, jobs, reproduce, runs, survey, terminal, train
+from analysis.cli import (
+    argument,
+    exchange,
+    jobs,
+    labels,
+    lens,
+    reproduce,
+    runs,
+    study,
+    survey,
+    terminal,
+    train,
+)
 
 app = typer.Typer(
     name="python -m analysis",
@@ -26,11 +38,14 @@ app = typer.Typer(
 )
 train.register(app)
 runs.register(app)
+labels.register(app)
 argument.register(app)
 jobs.register(app)
 exchange.register(app)
 survey.register(app)
+lens.register(app)
 reproduce.register(app)
+study.register(app)
 
 
 @app.callback()

@@ -226,7 +226,7 @@ def claims(
     runs: RunsFolder = None,
 ) -> None:
     """Judge the paper's claims over runs, those of each data set and recipe by themselves."""
-    from analysis.claims import evaluate, groups
+    from analysis.claims import evaluate, groups, verdict_words
     from analysis.runs import DamagedRun, find_run, list_runs, only_readable
 
     if run:
@@ -244,7 +244,7 @@ def claims(
             else "No runs yet"
         )
         for claim, verdict in evaluate(own):
-            state = {"missing": "not enough runs"}.get(verdict.state, verdict.state)
+            state = verdict_words(verdict)
             print(f"  {state:15} {claim.words()} (section {claim.section})")
             for line in verdict.evidence:
                 print(f"{'':18}{line}")

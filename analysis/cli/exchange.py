@@ -1,4 +1,4 @@
-"""`import` and `export`: nets of other repositories in, ours out."""
+"""`import`, `import-log` and `export`: nets and curves of others in, ours out."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add this module's subcommands."""
     app.command("import")(import_command)
+    app.command("import-log")(import_log_command)
     app.command()(export)
 
 
@@ -114,6 +115,38 @@ def _shown_progress() -> Generator[Callable[[object, int, int], None]]:
             bar.update(tasks[str(what)], completed=done, total=total)
 
         yield tell
+
+
+def import_log_command(
+    file: Annotated[
+        Path,
+        typer.Argument(help=".csv .tsv .jsonl .json, TensorBoard's files.", metavar="FILE"),
+    ],
+    name: Annotated[str, typer.Option(help="What figures call it. [default: the file's]")] = "",
+    data: Annotated[str, typer.Option(help="What was trained on, in words.")] = "",
+    column: Annotated[
+        list[str] | None,
+        typer.Option(help="OURS=THEIRS: train_error=err; 1-NAME of an accuracy. Repeatable."),
+    ] = None,
+    percent: Annotated[
+        bool, typer.Option("--percent", help="Errors are percent, also where all are below 1.")
+    ] = False,
+    runs: RunsFolder = None,
+) -> None:
+    """Import the curves of a training log of another program, to compare them."""
+    from analysis.errors import ImportRefused
+    from analysis.exchange.logs import import_log
+
+    columns = dict(one.partition("=")[::2] for one in column or [])
+    if not all(columns.values()):
+        raise ImportRefused("--column takes OURS=THEIRS, as train_error=err")
+    recording, notes = import_log(file, name, data, columns, percent, runs)
+    for note in notes:
+        print(f"Note: {note}")
+    history = recording.history()
+    measured = [name for name in history.columns if history[name].notna().any()]
+    print(f"Epochs: {len(history)}; columns: {', '.join(measured)}")
+    print(f"Recording: {recording.path}")
 
 
 def export(

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
+from analysis.jobs.drain import STOP_SIGNALS
+
 if TYPE_CHECKING:
     from analysis.training.session import Session
 
@@ -18,16 +20,21 @@ take it for done."""
 
 
 @contextmanager
-def stop_asked() -> Generator[list[int]]:
-    """The signals that asked to stop, while it is open; asked again, it ends at once."""
+def stop_asked(patient: bool = False) -> Generator[list[int]]:
+    """The signals that asked to stop, while it is open; asked again, it ends at once.
+
+    Args:
+        patient: heed a scheduler's warnings as well, and don't mind being asked again.
+    """
     received: list[int] = []
 
     def stop(number: int, _frame: object) -> None:
-        if received:  # asked again: don't wait for the next update
+        if received and not patient:  # asked again: don't wait for the next update
             raise KeyboardInterrupt
         received.append(number)
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = STOP_SIGNALS if patient else (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield received
     finally:

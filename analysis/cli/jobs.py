@@ -67,12 +67,17 @@ def _print_table(shown: list[Run]) -> None:
         rate = f"{status.images_per_second:.0f}" if status.images_per_second else ""
         left = status.seconds_left if run.state == "running" else None
         table.add_row(
-            one_line(run.id), run.state, _epochs(run), rate,
+            one_line(run.id), one_line(state_of(run)), _epochs(run), rate,
             "" if left is None else f"{left / 60:.0f} min", visible(status.reason),
         )  # fmt: skip
     console = terminal.console()
     console.width = max(console.width, 100)
     console.print(table, soft_wrap=True)
+
+
+def state_of(run: Run) -> str:
+    """Its state; of a run that another machine is at work on, with that machine's name."""
+    return f"{run.state} on {run.host}" if run.host else run.state
 
 
 def _epochs(run: Run) -> str:
@@ -95,6 +100,7 @@ def _summary(run: Run) -> dict[str, Any]:
         "images_per_second": status.images_per_second,
         "seconds_left": status.seconds_left if run.state == "running" else None,
         "memory_mb": status.memory_mb,
+        "host": run.host,
         "pid": status.pid if run.state == "running" else None,
     }
 

@@ -19,14 +19,14 @@ from analysis.cli.options import (
     Threads,
     known_runs,
 )
-from analysis.cli.train import _Bar, _duration, _run
+from analysis.cli.study import find_parts, print_plan, queue_study
+from analysis.cli.train import _run
 from analysis.commands import this_command
 
 if TYPE_CHECKING:
-    from analysis.jobs import Request
-    from analysis.reproduce import Experiment, Part
+    from analysis.jobs import Part, Request
+    from analysis.reproduce import Experiment
     from analysis.runs import Run
-    from analysis.spec import DataSpec
 
 
 def register(app: typer.Typer) -> None:
@@ -36,7 +36,9 @@ def register(app: typer.Typer) -> None:
 
 def reproduce(
     context: typer.Context,
-    figure: Annotated[str, typer.Argument(help="fig6, fig7 or table6.", metavar="FIGURE")],
+    figure: Annotated[
+        str, typer.Argument(help="fig6, fig7, table6 or refinement.", metavar="FIGURE")
+    ],
     data: DataName = "cifar10",
     recipe: Annotated[
         str, typer.Option(help="paper: 64k iterations; short: 30 epochs; quick: a minute a net.")
@@ -97,20 +99,20 @@ def reproduce(
         for request in requests_for(nets, spec, recipe, changes, seed, compute)
     ]
     folder = runs or default_folder()
-    found = _parts(wanted, runs, spec)
+    found = find_parts(wanted, runs, spec)
     if time_steps:
         _time_steps(found, folder)
-    _print_plan(found, folder)
+    print_plan(found, folder)
     if dry_run:
         return
     missing = [part for part in found if part.standing != "finished"]
     new = [part.request for part in missing if part.standing == "missing"]
     jobs.check_room(new, folder, at_a_time=1)
     if queue:
-        _queue(missing, folder)
+        queue_study(missing, folder)
     else:
         failed = _train_all(missing, folder, experiment, wanted, path)
-    done = _finished(_parts(wanted, runs, spec))
+    done = _finished(find_parts(wanted, runs, spec))
     if done:
         _draw(experiment, done, path)
     if not queue and failed:
@@ -132,26 +134,6 @@ def _only(context: typer.Context, *allowed: str) -> None:
         raise typer.BadParameter(f"--bundled draws what came along, so it takes no {options}")
 
 
-def _parts(wanted: Sequence[Request], runs: Path | None, data: DataSpec) -> list[Part]:
-    from analysis.reproduce import parts
-
-    known = known_runs(runs)
-    return parts(wanted, known, _fingerprint(data, known))
-
-
-def _fingerprint(data: DataSpec, known: Sequence[Run]) -> str:
-    """Of a folder's images, so that runs on a copy of them elsewhere serve as well."""
-    for run in known:
-        if run.config.data == data and run.config.images:
-            return run.config.images.fingerprint
-    if data.name != "folder":
-        return ""
-    from analysis.data import load_images
-
-    with _Bar(str(data), visible=True) as bar:
-        return load_images(data, progress=bar.decoding).fingerprint
-
-
 def _finished(found: Sequence[Part]) -> list[Run]:
     return [part.run for part in found if part.run is not None and part.standing == "finished"]
 
@@ -164,37 +146,6 @@ def _time_steps(found: Sequence[Part], folder: Path) -> None:
     for request in missing.values():
         rate = estimate.time_steps(request, folder)
         print(f"  {request.net.name:14} {rate.images_per_second:.0f} images/s")
-
-
-def _print_plan(found: Sequence[Part], folder: Path) -> None:
-    from analysis.estimate import estimate, known_rates
-
-    rates = known_rates(known_runs(folder), folder)
-    total, bases = 0.0, set()
-    for part in found:
-        request, run = part.request, part.run
-        words = run.id if run and part.standing == "finished" else part.standing
-        if part.standing != "finished":
-            if run and run.status.epoch:
-                words += f" after epoch {run.status.epoch} of {run.status.epochs_total}"
-            expected = estimate(request, rates)
-            bases.add(expected.basis)
-            if expected.seconds is not None:
-                total += expected.seconds * part.share_left
-                words += f", about {_duration(expected.seconds * part.share_left)} to train"
-        print(f"  {request.net.name:14} seed {request.seed}  {words}")
-    left = sum(part.standing != "finished" for part in found)
-    if left:
-        time = "unknown until one has trained" if "none" in bases else f"about {_duration(total)}"
-        where = ", as fast as where the bundled runs trained" if "elsewhere" in bases else ""
-        print(f"{len(found) - left} of {len(found)} are there; time for the rest: {time}{where}.")
-
-
-def _queue(missing: Sequence[Part], folder: Path) -> None:
-    for part in missing:
-        if part.run is not None and part.standing == "stopped":
-            jobs.queue_again(part.run.path)
-    jobs.queue_up([part.request for part in missing if part.standing == "missing"], folder)
 
 
 def _train_all(
@@ -239,7 +190,7 @@ def _train(
     except (RunInUse, TrainingFailed) as error:
         print(f"{request.net.name}: {error}")
         return False
-    done = _finished(_parts(wanted, folder, request.data))
+    done = _finished(find_parts(wanted, folder, request.data))
     write_figure(experiment, done, path)
     return True
 

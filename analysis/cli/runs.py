@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from analysis.cli import terminal
+from analysis.cli.jobs import state_of
 from analysis.cli.options import RunName, RunsFolder, check_writable, folders, write_csv
 from analysis.commands import command
 from analysis.escape import one_line
@@ -30,17 +31,28 @@ def register(app: typer.Typer) -> None:
 def list_command(
     runs: RunsFolder = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array, for programs.")] = False,
+    where: Annotated[
+        str,
+        typer.Option(
+            help="Only runs that meet a rule: 'test_error < 20 and kind = plain and tags ~ good'."
+        ),
+    ] = "",
+    search: Annotated[str, typer.Option(help="Only runs with these words in them.")] = "",
 ) -> None:
     """List the bundled runs and yours, and recordings; damaged ones with the reason."""
     from analysis.runs import Run, SavedRecording, list_recordings, list_runs
+    from analysis.runs.labels import labels_of
 
     found = [*list_runs(folders(runs)), *list_recordings(folders(runs))]
+    if where or search:
+        found = _asked_for([run for run in found if isinstance(run, Run)], where, search)
     if as_json:
         terminal.print_json(_finite([_summary(run) for run in found]))
         return
     if not found:
         made = command("train", "--net", "resnet-20", "--data", "digits", runs=runs)
-        print(f"No runs yet. This makes one: {made}")
+        none = f"No runs yet. This makes one: {made}"
+        print("No run is like this." if where or search else none)
     else:
         print("Run, state, epochs, training error (running), test error:")
     width = max((len(one_line(run.id)) for run in found), default=0)
@@ -49,11 +61,20 @@ def list_command(
             status = run.status
             errors = f"{_percent(status.train_error)} {_percent(status.test_error)}"
             epochs = f"{status.epoch:>4}/{status.epochs_total:<4}" if status.epochs_total else ""
-            about = f"{run.state:11} {epochs:9} {errors}"
+            about = f"{state_of(run):11} {epochs:9} {errors}"
             if run.has_no_history:
-                about += f"  ({run.recipe}: no training history)"
+                about += f"  ({one_line(run.recipe)}: no training history)"
+            labels = labels_of(run)
+            about += "".join(f"  #{tag}" for tag in labels.tags)
+            about += f"  {one_line(labels.note)}" if labels.note else ""
         elif isinstance(run, SavedRecording):
             about = f"recording   of layer responses of {one_line(run.net)}: no net, no history"
+            if run.status is not None:
+                status = run.status
+                epochs = f"{status.epoch:>4}/{status.epochs_total or '-':<4}"
+                errors = f"{_percent(status.train_error)} {_percent(status.test_error)}"
+                what = f"({one_line(run.recipe)} of {one_line(run.net)})"
+                about = f"{run.state:11} {epochs:9} {errors}  {what}"
         else:
             about = f"damaged: {run.reason}"
         print(f"{one_line(run.id):{width}}  {about}")
@@ -66,6 +87,16 @@ def _finite(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return None if isinstance(value, float) and not math.isfinite(value) else value
 
     return [{name: finite(value) for name, value in row.items()} for row in rows]
+
+
+def _asked_for(runs, where: str, search: str) -> list:
+    from analysis import catalog
+
+    by_id = {run.id: run for run in runs}
+    table = catalog.catalog(runs)
+    if where:
+        table = catalog.where(table, where)
+    return [by_id[run_id] for run_id in catalog.search(table, search)["run"]]
 
 
 def _percent(value: float | None) -> str:
@@ -82,7 +113,10 @@ def _summary(run) -> dict[str, Any]:
         run = damaged[0]
     if isinstance(run, DamagedRun):
         return {"id": run.id, "path": str(run.path), "state": "damaged", "reason": str(run.reason)}
-    status = run.status
+    from analysis.caveats import caveats
+    from analysis.runs.labels import labels_of
+
+    status, labels = run.status, labels_of(run)
     return {
         "id": run.id,
         "path": str(run.path),
@@ -100,15 +134,25 @@ def _summary(run) -> dict[str, Any]:
         "test_error": status.test_error,
         "parameters": run.parameters,
         "multiply_adds": run.multiply_adds,
+        "name": labels.name,
+        "tags": list(labels.tags),
+        "note": labels.note,
+        "caveats": caveats(run),
     }
 
 
 def _recording(run) -> dict[str, Any]:
+    status = run.status
+    trained: dict[str, Any] = {
+        "state": run.recipe, "reason": "layer responses only: no net, no history",
+    } if status is None else {
+        "state": run.state, "reason": str(status.reason), "recipe": run.recipe,
+        "epoch": status.epoch, "train_error": status.train_error, "test_error": status.test_error,
+    }  # fmt: skip
     return {
         "id": run.id,
         "path": str(run.path),
-        "state": run.recipe,
-        "reason": "layer responses only: no net, no history",
+        **trained,
         "net": run.net,
         "module": run.info.module,
         "data": run.data_title,
@@ -139,7 +183,9 @@ def show(run: RunName, runs: RunsFolder = None) -> None:
     found = find_comparable(run, folders(runs))
     summary = _whole_story(found)
     for name, value in summary.items():
-        if value not in (None, "", {}):
+        if value not in (None, "", {}, []):
+            if isinstance(value, list):
+                value = "; ".join(value)
             if isinstance(value, dict):
                 value = ", ".join(f"{k} {v}" for k, v in value.items())
             large = name in ("parameters", "multiply_adds")
@@ -258,6 +304,7 @@ def probe(
             "--first-epoch", help="Train the first epoch again by the seed, for its first updates."
         ),
     ] = False,
+    data: Annotated[str, typer.Option(help="Other images than the run's own.")] = "",
     runs: RunsFolder = None,
 ) -> None:
     """Fill in the probes that a run lacks: responses, refinement and zeros on fixed test images.
@@ -269,8 +316,13 @@ def probe(
     from analysis.runs import find_run
     from analysis.training.probing import fill_in
 
-    found = find_run(run, folders(runs))
-    filled = fill_in(found, first_epoch)
+    found, images = find_run(run, folders(runs)), None
+    if data:
+        from analysis.lens.own_images import images_of
+        from analysis.spec import DataSpec
+
+        images = images_of(found, DataSpec.parse(data))[0]
+    filled = fill_in(found, first_epoch, images)
     epochs = ", ".join(str(epoch) for epoch in filled.epochs)
     print(f"New probes after epoch: {epochs}" if epochs else "Nothing to fill in.")
     if filled.difference is not None:

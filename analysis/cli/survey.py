@@ -59,7 +59,7 @@ def survey(
 
     found = [find_run(name, folders(runs)) for name in run]
     spec = DataSpec.parse(data, resize=resize) if data else None
-    with _bar() as (bar, say):
+    with progress_bar() as (bar, say):
         for one in found:
             _survey(one, spec, again, bar, say)
 
@@ -102,7 +102,7 @@ def _same(one: Origin | None, other: Origin) -> bool:
 
 
 @contextmanager
-def _bar() -> Generator[Any]:
+def progress_bar(unit: str = "images") -> Generator[Any]:
     """A bar with the time left on a terminal, none elsewhere: what begins one, what prints."""
     from rich.progress import (
         BarColumn,
@@ -115,7 +115,7 @@ def _bar() -> Generator[Any]:
     console = terminal.console()
     columns = (
         TextColumn("{task.description}", markup=False), BarColumn(20), MofNCompleteColumn(),
-        TextColumn("images,"), TimeRemainingColumn(compact=True), TextColumn("left"),
+        TextColumn(f"{unit},"), TimeRemainingColumn(compact=True), TextColumn("left"),
     )  # fmt: skip
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
 

@@ -27,6 +27,7 @@ from analysis.escape import one_line
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from analysis.jobs import Request
     from analysis.runs import Run
     from analysis.training import Progress
 
@@ -50,7 +51,7 @@ def train(
     ] = "short",
     seed: Annotated[int, typer.Option(help="Of initialisation, data order and augmentation.")] = 0,
     epochs: Epochs = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images an update.", min=1)] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images per update.", min=1)] = None,
     lr: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
     weight_decay: Annotated[float | None, typer.Option(help="Of SGD.")] = None,
     validation: Annotated[
@@ -72,6 +73,10 @@ def train(
     ] = "",
     queue: Annotated[
         bool, typer.Option("--queue", help="Train in the background, after what is queued.")
+    ] = False,
+    once: Annotated[
+        bool,
+        typer.Option("--once", help="Go on with the run of this --name; done if it has finished."),
     ] = False,
 ) -> None:
     """Train a net and keep everything about it in a run.
@@ -101,6 +106,8 @@ def train(
     if queue:
         jobs.queue_up([request], folder)
         return
+    if once and _there_already(request, folder):
+        return
     jobs.check_room([request], folder, at_a_time=1)
     from analysis.training import prepare_run
     from analysis.training.distributed import World
@@ -117,6 +124,23 @@ def train(
         _run(Path(world.same_path(str(path) if path else None)), only_queued=True)
 
 
+def _there_already(request: Request, folder: Path) -> bool:
+    """Whether the request's run is there; it is then trained to its end, unless it was."""
+    from analysis.jobs import has_run
+    from analysis.runs import load_run
+
+    if not request.name:
+        raise typer.BadParameter("--once goes on with a run by its name: give --name as well")
+    if not has_run(request, folder):
+        return False
+    path = folder / request.name
+    if load_run(path).state == "finished":
+        print(f"{request.name} has finished already.")
+    else:
+        _run(path)
+    return True
+
+
 def resume(
     run: RunName,
     runs: RunsFolder = None,
@@ -128,13 +152,21 @@ def resume(
     ] = "",
     threads: Threads = None,
     queued: Annotated[bool, typer.Option("--queued", hidden=True)] = False,
+    claimed: Annotated[bool, typer.Option("--claimed", hidden=True)] = False,
 ) -> None:
     """Go on with a run that was cancelled, failed or killed, from its last whole epoch."""
-    from analysis.runs import find_run
+    from analysis.runs import find_run, leases, load_run
     from analysis.runs.resuming import check_resumable
 
     found = find_run(run, folders(runs))
     path = found.path
+    if claimed:
+        _run(path, claimed=True)
+        return
+    if found.host:
+        print(f"{found.id} was at work on {found.host}; looking whether it still is ...")
+        leases.watch(path)
+        found = load_run(path)
     if not queued:
         check_resumable(found)
     if device or threads:
@@ -148,7 +180,7 @@ def resume(
         _run(path, only_queued=queued)
 
 
-def _run(path: Path, only_queued: bool = False, again: str = "") -> None:
+def _run(path: Path, only_queued: bool = False, again: str = "", claimed: bool = False) -> None:
     """Train, or construct, in the foreground; Ctrl-C and SIGTERM end it in order, to be resumed.
 
     Raises typer.Exit where it was stopped, by a signal or by `cancel`.
@@ -157,15 +189,19 @@ def _run(path: Path, only_queued: bool = False, again: str = "") -> None:
         path: the run.
         only_queued: as `train_run` takes it.
         again: the command that goes on after a stop; by default `resume`.
+        claimed: somebody drains a study; what a signal stops is put back for the next.
     """
+    from analysis.jobs import put_back
     from analysis.runs import load_run
 
     main = int(os.environ.get("RANK", 0)) == 0
     if main:
         print(f"Run: {path}")
-    with stop_asked() as received, _Bar(path.name, visible=main) as bar:
+    with stop_asked(patient=claimed) as received, _Bar(path.name, visible=main) as bar:
         carry_out = _construct if load_run(path).is_construction else _train
         run = carry_out(path, bar, lambda: bool(received), only_queued)
+        if claimed and received and run.state == "cancelled":
+            put_back(path)
     if run.state == "cancelled":
         if main:
             whole, total = run.status.epoch, run.status.epochs_total

@@ -7,12 +7,20 @@ nothing of torch, Streamlit, files or pages, and set no width.
 
 from analysis.figures.curves import error_curves_info, plot_error_curves, without_history
 from analysis.figures.responses import mean_responses, plot_responses, responses_info
-from analysis.figures.summary import comparability, summary_info, summary_table, summary_words
+from analysis.figures.summary import (
+    comparability,
+    conditions,
+    summary_info,
+    summary_table,
+    summary_words,
+)
+from analysis.figures.summary import titles as summary_titles
 from analysis.figures.theme import RunStyle, empty_figure, restyle, run_styles
 
 __all__ = [
     "RunStyle",
     "comparability",
+    "conditions",
     "empty_figure",
     "error_curves_info",
     "mean_responses",
@@ -23,6 +31,7 @@ __all__ = [
     "run_styles",
     "summary_info",
     "summary_table",
+    "summary_titles",
     "summary_words",
     "without_history",
 ]

@@ -30,11 +30,11 @@ def speed_table(info: pd.DataFrame) -> pd.DataFrame:
         {
             _("Net"): [title_of(net) for net in info["net"]],
             _("Multiply-adds (billion)"): info["multiply_adds"] / 1e9,
-            _("Median (ms a batch)"): info["median_ms"],
+            _("Median (ms per batch)"): info["median_ms"],
             _("Lower quartile (ms)"): info["low_ms"],
             _("Upper quartile (ms)"): info["high_ms"],
             _("Images/s"): info["images_per_second"],
-            _("Billion multiply-adds a second"): info["rate"],
+            _("Billion multiply-adds per second"): info["rate"],
         }
     )
 
@@ -60,7 +60,7 @@ def plot_speed(info: pd.DataFrame) -> go.Figure:
                     "arrayminus": [middle - row.low_ms / row.batch],  # type: ignore
                 },
                 "hovertemplate": "%{y:.2f} ms, "
-                + _("{rate:.1f} billion multiply-adds a second").format(rate=row.rate),  # ty: ignore[missing-attribute]
+                + _("{rate:.1f} billion multiply-adds per second").format(rate=row.rate),  # ty: ignore[missing-attribute]
             }
         )  # fmt: skip
     axes = {

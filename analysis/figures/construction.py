@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from analysis import formats
 from analysis.claims import test_error, train_error
 from analysis.continuation import Study
 from analysis.figures import theme
@@ -66,7 +67,7 @@ def _of_history(series: str, run: Run, of: Run) -> list[tuple]:
 
 
 def blocks_words(blocks: pd.DataFrame) -> pd.DataFrame:
-    """The table of `lens.construction.block_differences` for people: small numbers as 1.2e-06."""
+    """The table of `lens.construction.block_differences` for people."""
     yes, no = _("yes"), _("no")
     return pd.DataFrame(
         {
@@ -75,7 +76,7 @@ def blocks_words(blocks: pd.DataFrame) -> pd.DataFrame:
             _("Inserted"): [yes if inserted else no for inserted in blocks["inserted"]],
             _("Compared with"): blocks["compared_to"],
             _("Largest output"): blocks["largest"],
-            _("Largest difference"): [f"{d:.1e}" if d else "0" for d in blocks["difference"]],
+            _("Largest difference"): [formats.small(d) for d in blocks["difference"]],
         }
     )
 
@@ -111,7 +112,7 @@ def plot_construction(info: pd.DataFrame) -> go.Figure:
     Args:
         info: from `construction_info`.
     """
-    title = _("Does the solver keep what it was given?")
+    title = _("Does training preserve the constructed solution?")
     if info.empty:
         return theme.empty_figure(_("Nothing measured yet."), title)
     last = max(int(info["epoch"].max()), 1)
@@ -123,7 +124,7 @@ def plot_construction(info: pd.DataFrame) -> go.Figure:
             traces += _curves(rows, str(series), str(run), info)
     subtitle = _(
         "Thick: training error, running on augmented batches; diamonds: on clean images.<br>"
-        "Thin, dotted: test error. Level lines: the shallower net at its end."
+        "Thin, dotted: test error. Horizontal: the shallower net's end."
     )
     axes = {
         "xaxis": {
@@ -134,7 +135,7 @@ def plot_construction(info: pd.DataFrame) -> go.Figure:
         "yaxis": {"title": {"text": _("Error (%)")}, "rangemode": "tozero"},
     }
     labels = [t["name"] for t in traces if t["showlegend"]]
-    layout = theme.layout(title, subtitle, labels, hovermode="closest", **axes)  # ty: ignore[invalid-argument-type]
+    layout = theme.layout(title, subtitle, labels, 380, hovermode="closest", **axes)
     return go.Figure({"data": traces, "layout": layout})
 
 

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 import plotly.graph_objects as go
 
+from analysis import formats
 from analysis.escape import for_plotly
-from analysis.figures import theme
+from analysis.figures import hover, labels, seeds, theme
+from analysis.figures.labels import Axis, End
 from analysis.figures.theme import RunStyle
-from analysis.runs import Comparable
+from analysis.runs import Comparable, Run
 from analysis.text import _
 
 XAxis = Literal["epoch", "iteration", "wall"]
 Scale = Literal["linear", "log"]
 Arrangement = Literal["overlay", "panels"]
 
-_LOG_TICKS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100]
+_LOG_TICKS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 20, 30, 40, 50, 70, 100]
 
 COLUMNS = ("epoch", "iteration", "wall_seconds", "train_error", "test_error")
 """Of an info table, after the columns that say which run it is."""
@@ -34,9 +36,22 @@ def scales() -> dict[Scale, str]:
     return {"linear": _("Linear"), "log": _("Log")}
 
 
-def arrangements() -> dict[Arrangement, str]:
+def arrangements() -> dict[Arrangement | Literal["auto"], str]:
     """What each arrangement is called where one is chosen."""
-    return {"overlay": _("Together"), "panels": _("Plain | residual")}
+    return {
+        "auto": _("Automatic"),
+        "overlay": _("Together"),
+        "panels": _("Plain | residual"),
+    }
+
+
+def fitting_arrangement(runs: Sequence[Comparable]) -> Arrangement:
+    """`panels`, as in Fig. 6, where there are two or more depths of plain and of residual nets."""
+    depths: dict[bool, set[int]] = {True: set(), False: set()}
+    for run in runs:
+        if isinstance(run, Run):
+            depths[run.kind == "plain"].add(run.config.net.depth)
+    return "panels" if min(map(len, depths.values())) >= 2 else "overlay"
 
 
 def error_curves_info(runs: Sequence[Comparable]) -> pd.DataFrame:
@@ -82,7 +97,7 @@ def plot_error_curves(
     dashes tell runs of one net apart.
 
     Args:
-        info: from `error_curves_info`.
+        info: from `error_curves_info`, or with one line for all seeds from `over_seeds`.
         x: `epoch`, `iteration`, or `wall` (time since the start, in s, min or h).
         scale: of the error axis; on `log`, errors of 0 % can't be drawn.
         smoothing: weight of the past in a bias-corrected exponential moving average, 0 to below 1.
@@ -94,28 +109,136 @@ def plot_error_curves(
     if info.empty:
         return theme.empty_figure(_nothing_to_draw(without), title)
     seconds, unit = _time_unit(info["wall_seconds"].max())
-    panels = arrangement == "panels"
-    traces: list[dict[str, Any]] = []
-    for style, rows, shared in theme.looks(info, highlight):
-        place = "2" if panels and style.has_shortcuts else ""
-        along = rows["wall_seconds"] / seconds if x == "wall" else rows[x]
-        common = {**shared, **_along(along, place)}
-        traces.append(_line(rows["train_error"], smoothing, common, style, train=True))
-        traces.append(_line(rows["test_error"], smoothing, common, style, train=False))
-    x_title = {
+    places = ("", "2") if arrangement == "panels" else ("",)
+    x_title = _x_titles(unit)[x]
+    lines = [
+        _curves(look, x, seconds, smoothing, _place(look.style, arrangement))
+        for look in theme.looks(info, highlight)
+    ]
+    traces = [trace for line in lines for trace in line.traces]
+    for place in places:
+        points = [point for line in lines if line.place == place for point in line.points]
+        traces.append(hover.carrier(points, _heading(x_title, x), place))
+    along = [point.x for line in lines for point in line.points]
+    axis = labels.axis_of([*info["train_error"], *info["test_error"]], scale)
+    named = theme.styles_of(info)
+    short = {place: _short([line.end for line in lines if line.place == place], arrangement)
+             for place in places}  # fmt: skip
+    at_ends = all(labels.fit([end.text for end in ends]) for ends in short.values())
+    layout = theme.layout(
+        title, _subtitle(info, smoothing, without), [] if at_ends else [s.label for s in named],
+        HEIGHT, showlegend=not at_ends,
+        **_axes(x_title, axis, x, along),
+    )  # fmt: skip
+    if scale == "log":
+        _say_zeros(layout, info, smoothing)
+    if arrangement == "panels":
+        _part(layout)
+    if at_ends:
+        _name_ends(layout, short, axis, highlight)
+    return go.Figure({"data": traces, "layout": layout})
+
+
+HEIGHT = 430
+"""Pixels, so that both figures of Compare are on its first screen."""
+
+
+class _Curves(NamedTuple):
+    """What is drawn of one run."""
+
+    place: str
+    traces: list[dict[str, Any]]
+    points: list[hover.Point]
+    end: End
+
+
+def _place(style: RunStyle, arrangement: Arrangement) -> str:
+    """The panel of a run: nets with shortcuts are on the right."""
+    return "2" if arrangement == "panels" and style.has_shortcuts else ""
+
+
+def _curves(look: theme.Look, x: XAxis, seconds: float, smoothing: float, place: str) -> _Curves:
+    style, rows, shared = look
+    along = rows["wall_seconds"] / seconds if x == "wall" else rows[x]
+    common = {**shared, **_along(along, place)}
+    traces, points = [], []
+    words = {"train_error": _("{run}, train"), "test_error": _("{run}, test")}
+    for name in ("train_error", "test_error"):
+        train = name == "train_error"
+        drawn = smoothed(rows[name], smoothing)
+        if train and "seeds" in rows and rows["seeds"].max() > 1 and not smoothing:
+            at = {**shared, "xaxis": f"x{place}", "yaxis": f"y{place}"}
+            low, high = rows[f"{name}_low"], rows[f"{name}_high"]
+            traces.append(seeds.band(along, low, high, style, at))
+        traces.append(_line(drawn, common, style, train))
+        label = words[name].format(run=style.label)
+        points += [
+            hover.Point(at, value, style, f"{label} <b>{formats.percent(value)}</b>{spread}")
+            for at, value, spread in zip(along, drawn, _spreads(rows, name), strict=True)
+        ]
+    last = smoothed(rows["train_error"], smoothing)
+    return _Curves(place, traces, points, End(style, along.iloc[-1], last.iloc[-1], style.label))
+
+
+def _spreads(rows: pd.DataFrame, name: str) -> list[str]:
+    """After a mean of several seeds: their range."""
+    if "seeds" not in rows:
+        return [""] * len(rows)
+    words = _("({n} seeds: {low} to {high})")
+    return [
+        " " + words.format(n=n, low=formats.number(low, 2), high=formats.number(high, 2))
+        if n > 1 else ""
+        for n, low, high in zip(
+            rows["seeds"], rows[f"{name}_low"], rows[f"{name}_high"], strict=True
+        )
+    ]  # fmt: skip
+
+
+def over_seeds(info: pd.DataFrame, runs: Sequence[Comparable]) -> pd.DataFrame:
+    """`error_curves_info` with one row for all seeds of a net: means, least and largest values."""
+    return seeds.merge(info, runs, "epoch", ["train_error", "test_error", "wall_seconds"])
+
+
+def _short(ends: Sequence[End], arrangement: Arrangement) -> list[End]:
+    """In a panel of one kind, whose heading names it, the depth is enough: `56` for plain-56."""
+    prefixes = {end.style.net.split("-")[0] for end in ends}
+    if arrangement == "overlay" or len(prefixes) != 1:
+        return list(ends)
+    prefix = f"{prefixes.pop()}-"
+    return [end._replace(text=end.text.removeprefix(prefix)) for end in ends]
+
+
+def _name_ends(
+    layout: dict[str, Any], ends: Mapping[str, Sequence[End]], axis: Axis, highlight: str | None
+) -> None:
+    """Name the lines at their ends, and make room for the names beside the panels."""
+    needed = labels.room([end.text for own in ends.values() for end in own])
+    if len(ends) > 1:  # panels: a share of the figure, which may be as narrow as a phone's
+        share = min(needed / 340, 0.22)
+        layout["xaxis"]["domain"] = [0, 0.5 - share]
+        layout["xaxis2"]["domain"] = [0.515, 1.015 - share]
+    else:
+        layout["margin"]["r"] = needed
+    pixels = layout["height"] - layout["margin"]["t"] - layout["margin"]["b"]
+    notes = [
+        note
+        for place, own in ends.items()
+        for note in labels.end_labels(own, axis, pixels, place, highlight)
+    ]
+    layout["annotations"] = [*layout.get("annotations", []), *notes]
+
+
+def _heading(title: str, x: XAxis) -> Callable[[float], str]:
+    places = 1 if x == "wall" else 0
+    return lambda at: f"{title}: {at:.{places}f}"
+
+
+def _x_titles(unit: str) -> dict[XAxis, str]:
+    return {
         "epoch": _("Epoch"),
         "iteration": _("Iteration (updates)"),
         "wall": _("Time since the start ({unit})").format(unit=unit),
-    }[x]
-    labels = [style.label for style in theme.styles_of(info)]
-    layout = theme.layout(
-        title, _subtitle(smoothing, without), labels, 540, **_axes(x_title, scale)
-    )
-    if scale == "log":
-        _say_zeros(layout, info, smoothing)
-    if panels:
-        _part(layout)
-    return go.Figure({"data": traces, "layout": layout})
+    }
 
 
 def _along(x: pd.Series, place: str) -> dict[str, Any]:
@@ -129,16 +252,17 @@ def _along(x: pd.Series, place: str) -> dict[str, Any]:
 
 
 def _line(
-    errors: pd.Series, smoothing: float, common: dict[str, Any], style: RunStyle, train: bool
+    errors: pd.Series, common: dict[str, Any], style: RunStyle, train: bool
 ) -> dict[str, Any]:
     words = _("{run}, train") if train else _("{run}, test")
     return {
         **common,
-        "y": smoothed(errors, smoothing).to_numpy(),
+        "y": errors.to_numpy(),
         "name": style.label if train else words.format(run=style.label),
         "showlegend": train,
         "line": {"color": style.colour, "dash": style.dash, "width": 3 if train else 1.2},
-        "hovertemplate": words.format(run=style.label) + " <b>%{y:.2f} %</b><extra></extra>",
+        "marker": {"color": style.colour, "symbol": style.symbol},
+        "hoverinfo": "skip",
     }
 
 
@@ -159,12 +283,14 @@ def _time_unit(longest: float) -> tuple[float, str]:
 def _nothing_to_draw(without: Sequence[str]) -> str:
     if not without:
         return _("None of these runs has completed an epoch yet.")
-    words = _("No curves: {runs} came here trained, without a training history.")
+    words = _("No curves: {runs} came without a training history.")
     return words.format(runs=_few(without))
 
 
-def _subtitle(smoothing: float, without: Sequence[str]) -> str:
+def _subtitle(info: pd.DataFrame, smoothing: float, without: Sequence[str]) -> str:
     lines = [_("Thick: training, running on augmented batches. Thin: test.")]
+    if "seeds" in info and info["seeds"].max() > 1 and not smoothing:
+        lines[0] += " " + _("Bands: range over seeds.")
     if smoothing > 0:
         average = _("Smoothed by an exponential moving average of weight {weight:.2f}.")
         lines.append(average.format(weight=smoothing))
@@ -191,17 +317,15 @@ def _few(labels: Sequence[str], at_most: int = 4) -> str:
     return ", ".join(map(for_plotly, labels[:at_most])) + (", ..." if len(labels) > at_most else "")
 
 
-def _axes(x_title: str, scale: Scale) -> dict[str, Any]:
+def _axes(x_title: str, axis: Axis, x: XAxis, places: Sequence[float]) -> dict[str, Any]:
     steps = {"tickvals": _LOG_TICKS, "ticktext": [f"{tick:g}" for tick in _LOG_TICKS]}
+    whole = {"dtick": 1, "tick0": 0} if x == "epoch" and max(places, default=9) <= 8 else {}
     return {
-        "xaxis": {
-            "title": {"text": x_title, "standoff": 6},
-            "unifiedhovertitle": {"text": f"{x_title}: %{{x}}"},
-        },
+        "xaxis": {"title": {"text": x_title, "standoff": 6}, "range": labels.span(places), **whole},
         "yaxis": {
             "title": {"text": _("Error (%)"), "standoff": 8},
-            "type": scale,
-            **(steps if scale == "log" else {"rangemode": "tozero"}),
+            **axis.layout(),
+            **(steps if axis.scale == "log" else {}),
         },
     }
 

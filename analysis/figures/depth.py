@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, cast
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
 
+from analysis import formats
 from analysis.claims import groups, test_error, train_error
-from analysis.figures import theme
+from analysis.figures import labels, theme
+from analysis.figures.labels import End
 from analysis.runs import Run
-from analysis.spec import KINDS, Kind, NetSpec
+from analysis.spec import NetSpec
 from analysis.text import _
 
 COLUMNS = (
@@ -72,7 +74,9 @@ def gap_words(gaps: pd.DataFrame) -> list[str]:
     """A sentence for each row of `gap_info`: the gap with its sign, and whether it counts."""
     found = []
     for gap in gaps.to_dict("records"):
-        words = _("{deep} minus {shallow}: {gap:+.2f} points of training error").format(**gap)
+        words = _("{deep} minus {shallow}: {gap} points of training error").format(
+            deep=gap["deep"], shallow=gap["shallow"], gap=formats.signed(gap["gap"])
+        )
         if math.isnan(gap["spread"]):
             words += _(" (one seed each)")
         elif abs(gap["gap"]) > gap["spread"]:
@@ -100,64 +104,93 @@ def missing_nets(info: pd.DataFrame) -> list[str]:
 
 
 def plot_depth(info: pd.DataFrame) -> go.Figure:
-    """Training error (thick) and test error (thin, dotted) against depth, with the seeds' range."""
+    """Training error (thick) and test error (thin, dotted) against depth, with the seeds' range.
+
+    Args:
+        info: from `depth_info`.
+    """
     title = _("Error against depth")
     if info.empty:
         return theme.empty_figure(_("No finished run of this data set and recipe yet."), title)
-    traces = [
-        _trace(
-            rows,
-            cast(Kind, kind),
-            str(measure),
-            len(info[["family", "width"]].drop_duplicates()) > 1,
-        )
-        for (kind, _family, _width, _option, measure), rows in info.sort_values(
-            "measure",
-            ascending=False,
-            kind="stable",  # training before test
-        ).groupby(["kind", "family", "width", "shortcut", "measure"], sort=False)  # ty: ignore[not-iterable]
-    ]
-    subtitle = _("Thick: clean training error at the end. Thin, dotted: test error. Bars: seeds.")
+    axis = labels.axis_of(info["high"].tolist(), "linear")
+    name_width = len(info[["family", "width"]].drop_duplicates()) > 1
+    traces, ends = [], []
+    ordered = info.sort_values("measure", ascending=False, kind="stable")  # training before test
+    for _names, rows in ordered.groupby(_LINE, sort=False):
+        rows = rows.sort_values("depth")
+        name = _name(rows.iloc[0], name_width)
+        traces += _traces(rows, name)
+        if rows["measure"].iloc[0] == "train":
+            last = rows.iloc[-1]
+            style = theme.RunStyle(last["net"], last["net"], last["kind"], name, 0)
+            ends.append(End(style, last["depth"], last["error"], name))
     axes = {
         "xaxis": {
             "title": {"text": _("Depth (weighted layers)")},
             "tickvals": sorted(set(info["depth"])),
+            "tickangle": 0,
+            "range": labels.span(info["depth"]),
         },
-        "yaxis": {"title": {"text": _("Error (%)")}, "rangemode": "tozero"},
+        "yaxis": {"title": {"text": _("Error (%)")}, **axis.layout()},
     }
-    return go.Figure(
-        {
-            "data": traces,
-            "layout": theme.layout(
-                title,
-                subtitle,
-                [t["name"] for t in traces],
-                hovermode="closest",
-                **axes,  # ty: ignore[invalid-argument-type]
-            ),
-        }
+    layout = theme.layout(
+        title, _subtitle(info), [], HEIGHT, hovermode="closest", showlegend=False, **axes
     )
-
-
-def _trace(rows: pd.DataFrame, kind: Kind, measure: str, name_width: bool) -> dict[str, Any]:
-    rows = rows.sort_values("depth")
-    name = str(KINDS[kind].title)
-    if name_width:
-        name += _(" ({family} family, {width} filters)").format(
-            family=rows["family"].iloc[0], width=rows["width"].iloc[0]
+    layout["margin"]["r"] = labels.room([end.text for end in ends])
+    pixels = HEIGHT - layout["margin"]["t"] - layout["margin"]["b"]
+    layout["annotations"] = [
+        {**note, "text": end.text}
+        for note, end in zip(
+            labels.end_labels(ends, axis, pixels),
+            sorted(ends, key=lambda end: (axis.share(end.y), -end.style.place[1])),
+            strict=True,
         )
-    name += ", " + (_("training") if measure == "train" else _("test"))
-    colour = theme.net_colour(rows["net"].iloc[-1])
+    ]
+    return go.Figure({"data": traces, "layout": layout})
+
+
+HEIGHT = 380
+_LINE = ["kind", "family", "width", "shortcut", "measure"]
+"""What the nets of one line agree in."""
+
+
+def _subtitle(info: pd.DataFrame) -> str:
+    words = _("Thick: clean training error at the end. Thin, dotted: test error.")
+    return words + (" " + _("Bars: range over seeds.") if (info["seeds"] > 1).any() else "")
+
+
+def _name(row: pd.Series, name_width: bool) -> str:
+    """What a line is called: its kind, the option unless it is A, the width where they differ."""
+    name = theme.kind_title(row["kind"])
+    if row["shortcut"] not in ("", "A"):
+        name += " " + _("(option {option})").format(option=row["shortcut"])
+    if name_width:
+        name += " " + _("({family} family, {width} filters)").format(
+            family=row["family"], width=row["width"]
+        )
+    return name
+
+
+def _traces(rows: pd.DataFrame, name: str) -> list[dict[str, Any]]:
+    """A line in its kind's colour, as everywhere, over the band of its seeds."""
+    kind, train = rows["kind"].iloc[0], rows["measure"].iloc[0] == "train"
+    colour = theme.kind_colour(kind)
+    label = name + ", " + (_("training") if train else _("test"))
     spread = {
         "type": "data", "symmetric": False, "visible": bool((rows["seeds"] > 1).any()),
         "array": rows["high"] - rows["error"], "arrayminus": rows["error"] - rows["low"],
     }  # fmt: skip
-    style = {"color": colour, "width": 3 if measure == "train" else 1.2,
-             "dash": "solid" if measure == "train" else "dot"}  # fmt: skip
+    line = {"color": colour, "width": 3 if train else 1.2, "dash": "solid" if train else "dot"}
     # A net without a ladder is a point without a line: hollow tells test from training error.
-    marker = {"size": 9} if measure == "train" else {"size": 8, "symbol": "circle-open"}
-    return {
-        "type": "scatter", "mode": "lines+markers", "name": name, "x": rows["depth"],
-        "y": rows["error"], "error_y": spread, "line": style, "marker": marker,
-        "customdata": rows["net"], "hovertemplate": "%{customdata}: <b>%{y:.2f} %</b>",
-    }  # fmt: skip
+    marker = {"size": 9 if train else 8, "color": colour,
+              "symbol": "circle" if train else "circle-open"}  # fmt: skip
+    seeds = [_(" ({n} seeds)").format(n=n) if n > 1 else "" for n in rows["seeds"]]
+    return [
+        {
+            "type": "scatter", "mode": "lines+markers", "name": label, "x": rows["depth"],
+            "y": rows["error"], "error_y": spread, "line": line, "marker": marker,
+            "customdata": [f"{net}{n}" for net, n in zip(rows["net"], seeds, strict=True)],
+            "hovertemplate": f"%{{customdata}}, {_('training') if train else _('test')}: "
+            "<b>%{y:.2f} %</b><extra></extra>",
+        }
+    ]  # fmt: skip

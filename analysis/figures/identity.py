@@ -9,7 +9,7 @@ from analysis.figures import theme
 from analysis.spec import KINDS
 from analysis.text import _
 
-COLOURS = {str(kind): shades[0] for kind, shades in theme.COLOURS.items()}
+COLOURS = {str(kind): theme.kind_colour(kind) for kind in KINDS}
 
 
 def plot_losses(losses: pd.DataFrame, floor: float, steps: int) -> go.Figure:

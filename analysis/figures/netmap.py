@@ -57,7 +57,7 @@ def plot_netmap(info: pd.DataFrame, colour: str, chosen: str, meaning: str) -> g
     words = [_("stem") if s == 0 else _("stage {number}").format(number=s) for s in stages]
     layout = theme.layout(
         _("Click a block"),
-        _("The more solid, the larger: {meaning}").format(meaning=meaning),
+        _("Darker = larger: {meaning}").format(meaning=meaning),
         [],
         height=110 + 38 * len(stages),
     )

@@ -13,11 +13,14 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.figures import theme
+from analysis import formats
+from analysis.figures import hover, labels, seeds, theme
+from analysis.figures.labels import Axis, End
 from analysis.runs import Comparable
 from analysis.text import _
 
 Choice = Literal["auto", "measured", "closed_form"]
+Scale = Literal["auto", "linear", "log"]
 
 COLUMNS = ("epoch", "source", "layer", "order", "index", "rank", "std")
 """Of an info table, after the columns that say which run it is."""
@@ -26,10 +29,25 @@ COLUMNS = ("epoch", "source", "layer", "order", "index", "rank", "std")
 def sources() -> dict[Choice, str]:
     """What each source is called where one is chosen."""
     return {
-        "auto": _("Best there is"),
+        "auto": _("Measured if available"),
         "measured": _("Measured"),
         "closed_form": _("Closed form"),
     }
+
+
+def scales() -> dict[Scale, str]:
+    """What each scale of the responses' axis is called where one is chosen."""
+    return {"auto": _("Automatic"), "linear": _("Linear axis"), "log": _("Logarithmic axis")}
+
+
+OUTLYING = 5
+"""Times the median: a larger response needs a logarithmic axis, or all others lie flat at 0."""
+
+
+def fitting_scale(info: pd.DataFrame) -> Literal["linear", "log"]:
+    """`log` where the largest response is over five times the median."""
+    stds = info["std"].dropna()
+    return "log" if len(stds) and stds.max() > OUTLYING * stds.median() else "linear"
 
 
 def responses_info(
@@ -43,9 +61,10 @@ def responses_info(
 
     Args:
         runs: any number.
-        source: `measured`, `closed_form`, or `auto`: measured where a run has it at that epoch.
-        epoch: each run's last recorded epoch that is not after this one; None: its last. Nets
-            that were not trained here have one only.
+        source: `measured`, `closed_form`, or `auto`: measured where a run has any measurement,
+            whatever the epoch.
+        epoch: each run's last recorded epoch that is not after this one; None: its last. A run
+            that has one epoch only, as nets that were not trained here, has that one always.
 
     Raises:
         RunDamaged: a run's responses are not whole.
@@ -64,14 +83,17 @@ def _one_epoch(table: pd.DataFrame, source: Choice, epoch: int | None) -> dict[s
     known = (table["kernel"].to_numpy() == 3) & (table["conv"].to_numpy() != 0)
     if not known.any():  # a recorded module of other layers: all of them rather than none
         known = np.ones(len(table), bool)
-    if epoch is not None:
+    known &= (table["source"] == resolved(table, source)).to_numpy()
+    if epoch is not None and len(np.unique(epochs[known])) > 1:
         known &= epochs <= epoch
+    return _ranked(table.iloc[np.flatnonzero(known & (epochs == epochs[known].max(initial=-1)))])
+
+
+def resolved(table: pd.DataFrame, source: Choice) -> str:
+    """The source that a run is drawn from: of `auto` measured, where it has any measurement."""
     if source != "auto":
-        known &= (table["source"] == source).to_numpy()
-    rows = table.iloc[np.flatnonzero(known & (epochs == epochs[known].max(initial=-1)))]
-    measured = (rows["source"] == "measured").to_numpy()
-    rows = rows.iloc[np.flatnonzero(measured)] if measured.any() else rows
-    return _ranked(rows)
+        return source
+    return "measured" if (table["source"] == "measured").any() else "closed_form"
 
 
 def _ranked(layers: pd.DataFrame) -> dict[str, Any]:
@@ -91,39 +113,104 @@ def mean_responses(info: pd.DataFrame) -> pd.Series:
     return info.groupby("run", sort=False)["std"].mean().rename("mean_response")
 
 
-def recorded_epochs(runs: Sequence[Comparable]) -> list[int]:
-    """The epochs at which any of the runs has responses, ascending.
+def recorded_epochs(runs: Sequence[Comparable], source: Choice = "closed_form") -> list[int]:
+    """The epochs that can be chosen among, ascending: of runs with several from this source.
 
-    Nets that were not trained here have one set of responses, whatever epoch is chosen.
+    A run with one set of responses shows it whatever epoch is chosen: one that was not trained
+    here, or one that was measured at its end alone.
     """
-    return sorted(
-        {
-            int(epoch)
-            for run in runs
-            if not run.has_no_history
-            for epoch in run.responses()["epoch"].unique()
-        }
-    )
+    found: set[int] = set()
+    for run in runs:
+        if run.has_no_history:
+            continue
+        table = run.responses()
+        epochs = table.loc[table["source"] == resolved(table, source), "epoch"].unique()
+        if len(epochs) > 1 or source == "closed_form":
+            found |= {int(epoch) for epoch in epochs}
+    return sorted(found)
 
 
-def plot_responses(info: pd.DataFrame, highlight: str | None = None) -> go.Figure:
+def over_seeds(info: pd.DataFrame, runs: Sequence[Comparable]) -> pd.DataFrame:
+    """`responses_info` with a row for all seeds of a net: mean, least, largest, and its rank."""
+    merged = seeds.merge(info, runs, "index", ["std"])
+    if merged.empty:
+        return merged
+    rank = merged.groupby("run")["std"].rank(ascending=False, method="first")
+    return merged.assign(rank=rank.astype(int))
+
+
+def plot_responses(
+    info: pd.DataFrame, highlight: str | None = None, scale: Scale = "auto"
+) -> go.Figure:
     """Responses in original order (top) and sorted in descending order (bottom).
 
     Args:
-        info: from `responses_info`.
+        info: from `responses_info`, or with one line for all seeds from `over_seeds`.
         highlight: id of the run to show in full; the others fade.
+        scale: of the vertical axis; `auto` as `fitting_scale` has it.
     """
     title = _("Layer responses")
     if info.empty:
         reason = _("None of these runs has recorded layer responses for this choice.")
         return theme.empty_figure(reason, title)
-    traces: list[dict[str, Any]] = []
-    for look in theme.looks(info, highlight):
-        traces += [_line(look, "index"), _line(look, "rank")]
-    labels = [style.label for style in theme.styles_of(info)]
-    layout = theme.layout(title, _subtitle(info), labels, height=540, **_axes())
+    axis = labels.axis_of(info["std"].tolist(), fitting_scale(info) if scale == "auto" else scale)
+    looks = theme.looks(info, highlight)
+    traces = [trace for look in looks for x in ("index", "rank") for trace in _traces(look, x)]
+    heads = {"index": _("Layer {index}"), "rank": _("Rank {index}")}
+    for x, head in heads.items():
+        points = [point for look in looks for point in _points(look, x)]
+        heading = lambda at, head=head: head.format(index=round(at))  # noqa: E731
+        traces.append(hover.carrier(points, heading, "" if x == "index" else "2"))
+    names = [style.label for style in theme.styles_of(info)]
+    at_ends = labels.fit(names)
+    layout = theme.layout(
+        title, _subtitle(info, axis), [] if at_ends else names, HEIGHT,
+        showlegend=not at_ends, **_axes(axis, len(info) and int(info["index"].max())),
+    )  # fmt: skip
     layout["margin"]["t"] += 20
+    if at_ends:
+        layout["margin"]["r"] = labels.room(names)
+        pixels = 0.39 * (layout["height"] - layout["margin"]["t"] - layout["margin"]["b"])
+        for x, place in (("index", ""), ("rank", "2")):
+            ends = [_end(look, x) for look in looks]
+            layout["annotations"] += labels.end_labels(ends, axis, pixels, place, highlight)
     return go.Figure({"data": traces, "layout": layout})
+
+
+HEIGHT = 430
+"""Pixels, as the error curves'."""
+
+
+def _traces(look: theme.Look, x: str) -> list[dict[str, Any]]:
+    """A run's line in one panel, over the band of its seeds."""
+    line = _line(look, x)
+    rows = look.rows.sort_values(x)
+    if "seeds" not in rows or rows["seeds"].max() < 2:
+        return [line]
+    at = {**look.shared, "xaxis": line["xaxis"], "yaxis": line["yaxis"]}
+    return [seeds.band(rows[x], rows["std_low"], rows["std_high"], look.style, at), line]
+
+
+def _points(look: theme.Look, x: str) -> list[hover.Point]:
+    style, rows, _shared = look
+    words = [f"{style.label} <b>{formats.response(std)}</b>" for std in rows["std"]]
+    if "seeds" in rows and rows["seeds"].max() > 1:
+        spread = _("({n} seeds: {low} to {high})")
+        words = [
+            word + " " + spread.format(n=n, low=formats.response(low), high=formats.response(high))
+            for word, n, low, high in zip(
+                words, rows["seeds"], rows["std_low"], rows["std_high"], strict=True
+            )
+        ]
+    return [
+        hover.Point(at, std, style, f"{word} {layer}")
+        for at, std, word, layer in zip(rows[x], rows["std"], words, rows["layer"], strict=True)
+    ]
+
+
+def _end(look: theme.Look, x: str) -> End:
+    last = look.rows.loc[look.rows[x].idxmax()]
+    return End(look.style, last[x], last["std"], look.style.label)
 
 
 def _line(look: theme.Look, x: str) -> dict[str, Any]:
@@ -147,19 +234,32 @@ def _line(look: theme.Look, x: str) -> dict[str, Any]:
             "symbol": style.symbol,
             "size": 6 if len(rows) <= 40 else 4,
         },
-        "hovertemplate": style.label + " <b>%{y:.3f}</b> %{customdata}<extra></extra>",
+        "hoverinfo": "skip",
     }
 
 
-def _subtitle(info: pd.DataFrame) -> str:
-    """Which source and epoch the numbers are from, as the runs agree or differ."""
+def _subtitle(info: pd.DataFrame, axis: Axis) -> str:
+    """Which source and epoch the numbers are from, as the runs agree or differ; the axis."""
+    lines = [_source_words(info)]
+    if "seeds" in info and info["seeds"].max() > 1:
+        lines[0] += " " + _("Bands: range over seeds.")
+    if axis.scale == "log":
+        times = info["std"].max() / info["std"].median()
+        words = _("Logarithmic axis: the largest is {times} times the median.")
+        lines.append(words.format(times=formats.number(times, 0 if times >= 10 else 1)))
+    return "<br>".join(lines)
+
+
+def _source_words(info: pd.DataFrame) -> str:
     sources = set(info["source"])
     if sources == {"measured"}:
         words = _("Measured on images, evaluation mode")
     elif sources == {"closed_form"}:
         words = _("In closed form from BN parameters")
     else:
-        words = _("Measured where a run has it, else in closed form")
+        own = info.loc[info["source"] == "closed_form", "label"].unique()
+        words = _("Measured; in closed form: {runs}").format(runs=", ".join(own[:4]))
+        words += ", ..." if len(own) > 4 else ""
     trained = info.loc[info["epoch"] > 0, "epoch"]  # 0: nobody knows, or it was not trained
     if trained.empty:
         return words + "."
@@ -169,25 +269,25 @@ def _subtitle(info: pd.DataFrame) -> str:
     return words + _("; after epochs {first} to {last}.").format(first=first, last=last)
 
 
-def _axes() -> dict[str, Any]:
-    std = {
-        "title": {"text": _("Standard deviation<br>of the BN output"), "standoff": 8},
-        "rangemode": "tozero",
-    }
+def _axes(axis: Axis, layers: int) -> dict[str, Any]:
+    title = _("Standard deviation<br>of the BN output")
+    std = {"title": {"text": title, "standoff": 6, "font": {"size": 11}},
+           **axis.layout()}  # fmt: skip
+    if axis.scale == "log":
+        std |= {"dtick": "D2" if axis.high - axis.low < 1.5 else 1, "exponentformat": "none"}
     heads = [_("Original order"), _("Sorted in descending order")]
     return {
         "xaxis": {
             "title": {"text": _("Layer index (3x3 layers)"), "standoff": 4},
-            "unifiedhovertitle": {"text": _("Layer {index}").format(index="%{x}")},
+            "range": labels.span([0, layers]),
         },
         "xaxis2": {
             "title": {"text": _("Rank of the layer by its response"), "standoff": 6},
-            "unifiedhovertitle": {"text": _("Rank {index}").format(index="%{x}")},
             "anchor": "y2",
             "matches": "x",
         },
-        "yaxis": {**std, "domain": [0.585, 1]},
-        "yaxis2": {**std, "domain": [0, 0.415], "anchor": "x2", "matches": "y"},
+        "yaxis": {**std, "domain": [0.61, 1]},
+        "yaxis2": {**std, "domain": [0, 0.39], "anchor": "x2", "matches": "y"},
         "annotations": [
             theme.panel_head(heads[0], "", "left"),
             theme.panel_head(heads[1], "2", "left"),

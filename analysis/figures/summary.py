@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
 
-from analysis.figures import theme
+from analysis import formats
+from analysis.escape import for_plotly
+from analysis.figures import seeds, theme
 from analysis.figures.responses import Choice, mean_responses, responses_info
 from analysis.runs import Comparable, Run, SavedRecording
 from analysis.text import _
@@ -91,12 +93,13 @@ def _net_and_training(run: Comparable) -> dict[str, Any]:
 
 
 def _recorded(run: SavedRecording) -> dict[str, Any]:
-    """What is known of a module of which there are responses alone."""
-    words = dict.fromkeys(("shortcut", "state"), "")
+    """What is known of a module that is no net of ours."""
+    trained = {"epochs": run.status.epoch, "state": run.state} if run.status else {"state": ""}
     return {
         **dict.fromkeys(_COUNTS),
-        **dict.fromkeys(("train_error", "train_error_clean", "test_error"), float("nan")),
-        **words,
+        **_final_errors(run),
+        "shortcut": "",
+        **trained,
         "parameters": run.info.parameters,
         "n_test": run.n_images or None,
         "recipe": run.recipe,
@@ -104,15 +107,32 @@ def _recorded(run: SavedRecording) -> dict[str, Any]:
     }
 
 
-def _final_errors(run: Run) -> dict[str, float]:
+def _final_errors(run: Comparable) -> dict[str, float]:
     """The last recorded value of each error; status.json's for a net without a history."""
     history = run.history()
     errors = {}
     for name in ("train_error", "train_error_clean", "test_error"):
         known = history[name].dropna()
-        last = getattr(run.status, name) if known.empty else known.iloc[-1]
+        last = getattr(run.status, name, None) if known.empty else known.iloc[-1]
         errors[name] = float("nan") if last is None else float(last)
     return errors
+
+
+MEASURES = ("train_error", "train_error_clean", "test_error", "mean_response")
+
+
+def over_seeds(info: pd.DataFrame, runs: Sequence[Comparable]) -> pd.DataFrame:
+    """`summary_info` with a row for all seeds of a net: means, least and largest, how many."""
+    if info.empty:
+        return info
+    together = seeds.groups(runs)
+    merged = seeds.merge(info.assign(all=0), runs, "all", MEASURES).drop(columns="all")
+    listed = {group[0].id: [run.id for run in group] for group in together}
+    by_run = info.set_index("run")["seed"]
+    words = merged["run"].map(
+        lambda run: ", ".join(str(by_run[one]) for one in listed[run] if pd.notna(by_run[one]))
+    )
+    return merged.assign(seed=words)
 
 
 def comparability(runs: Sequence[Comparable]) -> dict[str, str]:
@@ -124,10 +144,38 @@ def comparability(runs: Sequence[Comparable]) -> dict[str, str]:
     return {run.id: _difference(runs[0], run) for run in runs}
 
 
+def conditions(runs: Sequence[Comparable]) -> str:
+    """What a saved figure of these runs has to say: data and recipe, and who is not comparable.
+
+    `CIFAR-10, recipe short. Not comparable with plain-20: resnet-8 (other images of Digits).`
+    """
+    if not runs:
+        return ""
+    named = [run for run in runs if run.data_title]
+    titles = dict.fromkeys(for_plotly(run.data_title) for run in named)
+    data = ", ".join(titles) or _("unknown data")
+    recipes = ", ".join(dict.fromkeys(for_plotly(run.recipe) for run in runs))
+    lines = [_("{data}; recipe {recipe}.").format(data=data, recipe=recipes)]
+    labels = {style.run: for_plotly(style.label) for style in theme.run_styles(runs)}
+    reasons = {run: reason for run, reason in comparability(runs).items() if reason}
+    if reasons:
+        shown = [
+            f"{labels[run]} ({for_plotly(reason)})" for run, reason in list(reasons.items())[:2]
+        ]
+        if len(reasons) > 2:
+            shown.append(_("{count} more").format(count=len(reasons) - 2))
+        words = _("Not comparable with {run}: {others}.")
+        lines.append(words.format(run=labels[runs[0].id], others=", ".join(shown)))
+    return "<br>".join(lines)
+
+
 def _difference(first: Comparable, run: Comparable) -> str:
     if isinstance(first, SavedRecording) or isinstance(run, SavedRecording):
-        same = first.id == run.id
-        return "" if same else _("a recording: nothing is known of its training")
+        if first.id == run.id:
+            return ""
+        if first.has_no_history or run.has_no_history:
+            return _("a recording: nothing is known of its training")
+        return _("trained elsewhere: its images and recipe are not known")
     if first.id == run.id:
         return ""
     (images, recipe), (other_images, other_recipe) = first.comparison_key, run.comparison_key
@@ -200,13 +248,27 @@ def summary_table(info: pd.DataFrame) -> pd.DataFrame:
     return info[list(headings)].rename(columns=headings)
 
 
-_PLACES = {"train_error": 2, "train_error_clean": 2, "test_error": 2, "mean_response": 3}
-_MILLIONS = ("parameters", "multiply_adds")
+_FORMATS: dict[str, Callable[[float], str]] = {
+    "train_error": lambda value: formats.number(value, 2),
+    "train_error_clean": lambda value: formats.number(value, 2),
+    "test_error": lambda value: formats.number(value, 2),
+    "mean_response": formats.response,
+    "parameters": lambda value: formats.millions(_number(value)),
+    "multiply_adds": lambda value: formats.millions(_number(value)),
+}
+"""Percent stands in the heading, so not behind each number."""
 _PLAIN = ("epochs", "depth", "shortcut", "recipe", "data", "seed", "state", "not_comparable")
 
 
-def _millions(value: float) -> str:
-    return "" if pd.isna(value) else f"{value / 1e6:.2f} M"
+def _range(n: int, low: float, high: float, written: Callable[[float], str]) -> str:
+    """Behind the mean of several seeds: `(18.77 to 19.03)`."""
+    if n < 2 or pd.isna(low):
+        return ""
+    return " " + _("({low} to {high})").format(low=written(low), high=written(high))
+
+
+def _number(value: Any) -> float:
+    return float("nan") if pd.isna(value) else float(value)
 
 
 def summary_words(info: pd.DataFrame) -> pd.DataFrame:
@@ -216,13 +278,14 @@ def summary_words(info: pd.DataFrame) -> pd.DataFrame:
     out, and so is a column that says nothing of any run.
     """
     words = {"label": info["label"]}
-    for name, places in _PLACES.items():
-        words[name] = info[name].map(lambda value, n=places: f"{value:.{n}f}")
-    for name in _MILLIONS:
-        words[name] = info[name].map(_millions)
+    for name, written in _FORMATS.items():
+        words[name] = info[name].map(written)
+        if f"{name}_low" in info:
+            spreads = info[["seeds", f"{name}_low", f"{name}_high"]].itertuples(index=False)
+            words[name] += [_range(*spread, written) for spread in spreads]
     for name in _PLAIN:
         words[name] = info[name].map(lambda value: "" if pd.isna(value) else str(value))
-    table = pd.DataFrame(words).replace({"nan": "\u2013", "": "\u2013"})
+    table = pd.DataFrame(words).replace({"": formats.NONE})
     if not info["not_comparable"].any():
         table = table.drop(columns="not_comparable")
     return table.rename(columns=titles())

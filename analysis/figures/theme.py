@@ -1,7 +1,7 @@
 """How figures look: one colour a net on every page, one template, and figures that say why not.
 
-Plain nets are warm (amber, orange, red), residual nets cool (teal, blue, violet), pre-activation
-ones green; within a kind the hue runs with depth. The pairs that are compared most (equal depth)
+Plain nets are warm, residual nets cool, pre-activation ones green; within a palette lightness runs
+with depth, and markers have a shape for each depth. The pairs that are compared most (equal depth)
 stay apart for deuteranopes, protanopes and tritanopes, and every colour has a contrast of 3 to
 white and to the dark page, so that one palette serves both. All colours that are not a net's live
 in the template: a page, a report and a printed figure differ by their template only.
@@ -9,8 +9,9 @@ in the template: a page, a report and a printed figure differ by their template 
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -18,27 +19,31 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.escape import for_plotly
-from analysis.runs import Comparable, SavedRecording
+from analysis.runs import Comparable, Run, SavedRecording
+from analysis.runs.labels import labels_of
 from analysis.spec import KINDS, Kind, NetSpec
 from analysis.text import _
 
 Mode = Literal["light", "dark", "print"]
 
-DEPTHS = (20, 34, 50, 56, 110)
+DEPTHS = (20, 32, 34, 44, 56, 110)
 """A net's shade is that of the first of these that is not below its depth; deeper: the last."""
 
-_PALETTES = {
-    "warm": ("#c28800", "#dd6c02", "#dd410d", "#d9273b", "#c62468", "#96603d"),
-    "cool": ("#0ba493", "#0187df", "#069dc1", "#3762ea", "#7f4ce6", "#9842c4"),
-    "green": ("#5b6b2e", "#7c995c", "#45734d", "#45a170", "#27a800", "#849c0d"),
+PALETTES: dict[str, tuple[str, ...]] = {
+    "warm": ("#c28800", "#c08751", "#cd6e88", "#e813b9", "#8c6348", "#a93b7a", "#935704"),
+    "cool": ("#0ba493", "#27a1b9", "#0187df", "#3775fa", "#0873a7", "#4547fe", "#1f6f78"),
+    "green": ("#789b57", "#73988f", "#7da000", "#638260", "#597e09", "#626c34", "#3f716a"),
 }
+"""Lighter for shallow nets, darker for deep ones; from a search for the largest least Delta E in
+a palette: 15 and more in normal, deuteranopic and protanopic sight, as the test computes; and of
+the greens from the others at the same depth 20."""
 COLOURS: dict[Kind, tuple[str, ...]] = {
-    kind: _PALETTES[info.palette] for kind, info in KINDS.items()
+    kind: PALETTES[info.palette] for kind, info in KINDS.items()
 }
 _MARKERS = {"open": "-open", "filled": "", "dotted": "-open-dot"}
 RECORDED = "#7d848c"
 """Of modules that are no nets of ours; dashes tell them apart."""
-SYMBOLS = ("circle", "square", "triangle-up", "diamond", "star", "pentagon")
+SYMBOLS = ("circle", "triangle-up", "square", "diamond", "star", "triangle-down", "hexagon")
 """By shade, like the colour; how they are filled goes by kind (plain: open, residual: filled)."""
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
@@ -47,10 +52,31 @@ DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 FADED = 0.25
 """Opacity of what is not highlighted."""
 
-_INK = {
-    "light": {"text": "#2f2d2b", "grid": "#e4e2df", "axis": "#8a857f", "paper": "rgba(0,0,0,0)"},
-    "dark": {"text": "#edebe8", "grid": "#3a3733", "axis": "#8f8a83", "paper": "rgba(0,0,0,0)"},
-    "print": {"text": "#1a1a1a", "grid": "#e4e4e4", "axis": "#444444", "paper": "#ffffff"},
+_INK = {  # page: what lies under a transparent figure; veil: under words that lines may cross
+    "light": {
+        "text": "#2f2d2b",
+        "grid": "#e4e2df",
+        "axis": "#8a857f",
+        "paper": "rgba(0,0,0,0)",
+        "veil": "rgba(255,255,255,0.75)",
+        "page": "#ffffff",
+    },
+    "dark": {
+        "text": "#edebe8",
+        "grid": "#3a3733",
+        "axis": "#8f8a83",
+        "paper": "rgba(0,0,0,0)",
+        "veil": "rgba(23,22,20,0.75)",
+        "page": "#171614",
+    },
+    "print": {
+        "text": "#1a1a1a",
+        "grid": "#e4e4e4",
+        "axis": "#444444",
+        "paper": "#ffffff",
+        "veil": "rgba(255,255,255,0.75)",
+        "page": "#ffffff",
+    },
 }
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
@@ -105,6 +131,16 @@ def net_colour(net: str) -> str:
     return COLOURS[spec.kind][_shade(spec)]
 
 
+def kind_colour(kind: Kind) -> str:
+    """Of all nets of a kind together: that of its 34-layer net."""
+    return COLOURS[kind][DEPTHS.index(34)]
+
+
+def kind_title(kind: Kind) -> str:
+    """What nets of a kind are called at the end of a line."""
+    return str(KINDS[kind].title)
+
+
 def _shade(spec: NetSpec) -> int:
     return sum(spec.depth > depth for depth in DEPTHS)
 
@@ -122,9 +158,12 @@ def run_styles(runs: Sequence[Comparable]) -> list[RunStyle]:
 
 
 def _labels(runs: Sequence[Comparable]) -> dict[str, str]:
-    """The net's name where that is enough; else with recipe, data, seed or id, whatever differs."""
+    """The run's own name; else the net's where that is enough, with recipe, data, seed or id."""
     labels = {}
     for run in runs:
+        if isinstance(run, Run) and (name := labels_of(run).name):
+            labels[run.id] = name
+            continue
         same = [other for other in runs if other.net == run.net]
         parts = [run.net]
         for words in (_recipe, _data, _seed):
@@ -174,8 +213,12 @@ def stack(
 
 def styles_of(info: pd.DataFrame) -> list[RunStyle]:
     """The styles in an info table, in the legend's order; their labels as plotly's text."""
+    return [replace(style, label=for_plotly(style.label)) for style in named_styles(info)]
+
+
+def named_styles(info: pd.DataFrame) -> list[RunStyle]:
+    """As `styles_of`, with the labels as typed: for sentences, which may go anywhere."""
     rows = info.drop_duplicates("run")[list(STYLE_COLUMNS)]
-    rows["label"] = [for_plotly(label) for label in rows["label"]]  # as typed, whatever it holds
     styles = [RunStyle(*row) for row in rows.itertuples(index=False)]
     return sorted(styles, key=lambda style: style.place)
 
@@ -228,7 +271,12 @@ def template(mode: Mode) -> go.layout.Template:
     return go.layout.Template(
         layout={
             "font": {"family": _FONT, "size": 13, "color": ink["text"]},
-            "title": {"x": 0, "xanchor": "left", "font": {"size": 16}},
+            "title": {"x": 0, "xanchor": "left", "font": {"size": 16, "weight": 600}},
+            "modebar": {
+                "bgcolor": "rgba(0,0,0,0)",
+                "color": ink["axis"],
+                "activecolor": ink["text"],
+            },
             "paper_bgcolor": ink["paper"],
             "plot_bgcolor": ink["paper"],
             "xaxis": {**axis, "showgrid": False},
@@ -236,10 +284,14 @@ def template(mode: Mode) -> go.layout.Template:
             "hoverlabel": {
                 "bgcolor": "#26241f" if mode == "dark" else "#ffffff",
                 "bordercolor": ink["axis"],
-                "font": {"color": ink["text"]},
+                "font": {"color": ink["text"], "family": _FONT, "size": 12},
                 "namelength": -1,
             },
-            "annotationdefaults": {"font": {"size": 12}, "showarrow": False},
+            "annotationdefaults": {
+                "font": {"size": 12},
+                "showarrow": False,
+                "bgcolor": ink["veil"],
+            },
         }
     )
 
@@ -268,7 +320,8 @@ def layout(
         height: pixels, without the legend.
         rest: more of plotly's layout; wins over what is set here.
     """
-    legend = _LEGEND_LINE * _legend_lines(labels)
+    legend = _LEGEND_LINE * _legend_lines(labels) if labels else 0
+    subtitle = wrapped(subtitle)
     top = 64 + 16 * subtitle.count("<br>")
     return {
         "template": TEMPLATES["light"],
@@ -276,13 +329,48 @@ def layout(
                   "yanchor": "top", "pad": {"t": 8}},
         "height": height + legend,
         "margin": {"t": top, "r": 12, "b": 50 + legend, "l": 8, "pad": 0},
-        "hovermode": "x unified",
+        "hovermode": "x",
         "hoverdistance": -1,
         "legend": {"orientation": "h", "x": 0, "xanchor": "left", "xref": "container",
                    "y": 0, "yanchor": "bottom", "yref": "container",
                    "itemdoubleclick": "toggleothers"},
         **rest,
     }  # fmt: skip
+
+
+_SIGNATURE = 18
+"""Pixels that a line of conditions takes under a figure."""
+
+
+def sign(figure: go.Figure, conditions: str) -> go.Figure:
+    """The figure with a line under it that goes with it when it is saved: data, recipe, warnings.
+
+    Args:
+        figure: changed in place, and returned; one that is signed stays as it is.
+        conditions: as `summary.conditions` words them; empty: nothing is added.
+    """
+    if not conditions or any(note.name == "conditions" for note in figure.layout.annotations):
+        return figure
+    room = _SIGNATURE * (1 + conditions.count("<br>"))
+    below = figure.layout.margin.b or 0
+    figure.update_layout(height=figure.layout.height + room, margin_b=below + room)
+    if figure.layout.legend.yref == "container":
+        figure.update_layout(legend_y=room / figure.layout.height)
+    figure.add_annotation(
+        text=conditions, name="conditions", xref="paper", yref="paper", x=0, y=0,
+        yshift=-(below + room), xanchor="left", yanchor="bottom", align="left", font_size=11,
+    )  # fmt: skip
+    return figure
+
+
+SUBTITLE = 60
+"""Letters of a line of a subtitle: what a phone has room for."""
+
+
+def wrapped(text: str, letters: int = SUBTITLE) -> str:
+    """A text in lines that are no longer, joined by `<br>`; its own line breaks stay."""
+    lines = [textwrap.wrap(line, letters) or [""] for line in text.split("<br>")]
+    return "<br>".join(line for parts in lines for line in parts)
 
 
 def panel_head(text: str, place: str, align: Literal["left", "center"]) -> dict[str, Any]:

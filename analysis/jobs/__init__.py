@@ -6,6 +6,7 @@ changes the queue, `worker` starts the runs in it as processes of their own, `su
 `processes` is all that differs between systems. Knows nothing of torch and of pages.
 """
 
+from analysis.jobs.drain import drain
 from analysis.jobs.queue import (
     Enqueued,
     at_a_time,
@@ -20,29 +21,48 @@ from analysis.jobs.queue import (
     set_at_a_time,
 )
 from analysis.jobs.request import Request, requests_for
+from analysis.jobs.study import (
+    Part,
+    Study,
+    has_run,
+    parts,
+    put_back,
+    study_parts,
+    study_requests,
+    write_missing,
+)
 from analysis.jobs.submit import Resumed, Trainings, Work, stop, submit
 from analysis.jobs.worker import start_worker, work, worker_alive
 
 __all__ = [
     "Enqueued",
+    "Part",
     "Request",
     "Resumed",
+    "Study",
     "Trainings",
     "Work",
     "at_a_time",
     "cancel",
     "delete",
+    "drain",
     "drop_resume",
     "enqueue",
+    "has_run",
     "is_waiting",
     "list_jobs",
+    "parts",
+    "put_back",
     "queue_position",
     "requests_for",
     "requeue",
     "set_at_a_time",
     "start_worker",
     "stop",
+    "study_parts",
+    "study_requests",
     "submit",
     "work",
     "worker_alive",
+    "write_missing",
 ]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-from analysis.runs import files, load_run
+from analysis.runs import files, leases, load_run
 from analysis.runs.liveness import is_locked
 
 WINDOWS = os.name == "nt"
@@ -29,11 +29,17 @@ KILL_AFTER = 20.0
 """Seconds before SIGKILL: at most the epoch under way is lost."""
 NICENESS = 5
 """So that pages and whoever sits at the machine come before trainings."""
-_ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[2]
+"""Where `python -m analysis` is found."""
 
 
 def start_detached(
-    arguments: list[str], log: Path, *, mode: str = "ab", threads: int | None = None
+    arguments: list[str],
+    log: Path,
+    *,
+    mode: str = "ab",
+    threads: int | None = None,
+    claim: str = "",
 ) -> subprocess.Popen[bytes]:
     """`python -m analysis ...` as a process that outlives this one and its terminal.
 
@@ -42,16 +48,19 @@ def start_detached(
         log: gets what it prints.
         mode: in which the log is opened.
         threads: for its arithmetic; None: the library's own choice.
+        claim: token of the lease of a run, which it may take over.
 
     Raises:
         RunError: the log can't be written.
     """
     environment = dict(os.environ)
-    paths = [str(_ROOT), *filter(None, [environment.get("PYTHONPATH")])]
+    paths = [str(ROOT), *filter(None, [environment.get("PYTHONPATH")])]
     environment |= {"PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
     environment |= {"PYTHONIOENCODING": "utf-8:replace"}
     if threads is not None:
         environment["OMP_NUM_THREADS"] = str(threads)
+    if claim:
+        environment[leases.CLAIM] = claim
     flags = 0
     if sys.platform == "win32":
         flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS

@@ -6,13 +6,13 @@ The config equals the one that `python -m analysis train` with that command line
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from analysis.commands import command, exact
-from analysis.errors import SpecError
-from analysis.runs import RunConfig
+from analysis.errors import RunError, SpecError
+from analysis.runs import Run, RunConfig
 from analysis.runs.format import now
 from analysis.runs.provenance import Scratch
 from analysis.spec import Compute, DataSpec, NetSpec, Recipe, recipe_for
@@ -90,13 +90,14 @@ class Request:
             words.append("--keep-weights")
         return words
 
-    def command(self, folder: Path | str | None = None) -> str:
+    def command(self, folder: Path | str | None = None, *options: str) -> str:
         """The command line, ready to copy.
 
         Args:
             folder: of the runs; named where it is not ./runs.
+            options: further ones, such as `--once`.
         """
-        return command("train", *self.arguments(), runs=folder)
+        return command("train", *self.arguments(), *options, runs=folder)
 
     def same_training(self, config: RunConfig) -> bool:
         """Whether a run of this config would compute the very same, fresh weights and all."""
@@ -136,3 +137,22 @@ def requests_for(
     if problems:
         raise SpecError("{problems}", problems=Listed(tuple(dict.fromkeys(problems)), "\n"))
     return found
+
+
+def request_of(run: Run) -> Request:
+    """The request that a run fulfils.
+
+    Raises:
+        RunError: none makes such a run: it was imported or constructed.
+        SpecError: this version has no such recipe.
+    """
+    config = run.config
+    if config.recipe is None or config.data is None or not run.from_scratch:
+        raise RunError("{run} was not trained here from scratch", run=run.id)
+    preset = recipe_for(config.recipe.name, config.net, config.data)
+    changes = {
+        part.name: getattr(config.recipe, part.name)
+        for part in fields(preset)
+        if getattr(config.recipe, part.name) != getattr(preset, part.name)
+    }
+    return Request(config.net, config.data, config.recipe.name, changes, config.seed)

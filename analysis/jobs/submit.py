@@ -32,10 +32,7 @@ class Trainings(Work):
 
     def check(self, folder: Path) -> None:
         """Raises RunError where disk or memory do not suffice, SpecError where images do not."""
-        from analysis import estimate  # knows of requests, so it can't be loaded with them
-
-        found = [estimate.estimate(request, []) for request in self.requests]
-        estimate.check_room(found, folder, at_a_time(folder))
+        check_room(self.requests, folder)
 
     def enqueue(self, folder: Path) -> Enqueued:
         """As `jobs.enqueue`."""
@@ -52,6 +49,14 @@ class Resumed(Work):
         """As `jobs.requeue`; the run is in its own folder's queue."""
         requeue(self.path)
         return Enqueued([self.path])
+
+
+def check_room(requests: Sequence[Request], folder: Path) -> None:
+    """Raises RunError where disk or memory do not suffice, SpecError where images do not."""
+    from analysis import estimate  # knows of requests, so it can't be loaded with them
+
+    found = [estimate.estimate(request, []) for request in requests]
+    estimate.check_room(found, folder, at_a_time(folder))
 
 
 def submit(work: Work, folder: Path | str) -> Enqueued:

@@ -108,10 +108,10 @@ class _Worker:
         for path in [p for p, child in self.children.items() if child.poll() is not None]:
             code = self.children.pop(path).returncode
             forced = processes.KILL if self.sent.get(path) == processes.KILL else ""
-            _note_end(path, code, processes.ended_by(code) or forced, self.places[path])
+            note_end(path, code, processes.ended_by(code) or forced, self.places[path])
             print(f"{now()} {path.name} ended with exit code {code}", flush=True)
             runs = self.listing.runs()
-        running = [run for run in runs if run.state == "running"]
+        running = [run for run in runs if run.state == "running" and not run.host]
         insisting = self._insist(running)
         started = self._start_next(running)
         return bool(self.children or insisting or started)
@@ -147,7 +147,7 @@ class _Worker:
                 self.sent[path] = sent
                 print(f"{now()} {path.name} did not stop: {sent}", flush=True)
             if sent == processes.KILL and path not in self.children:
-                _note_end(path, 1, sent)
+                note_end(path, 1, sent)
         return bool(asked)
 
     def leave(self, lock: FileLock) -> bool:
@@ -190,7 +190,7 @@ def _stamp(path: Path) -> tuple[int, int]:
     return found.st_mtime_ns, found.st_ino
 
 
-def _note_end(path: Path, code: int, ended_by: str = "", place: float | None = None) -> None:
+def note_end(path: Path, code: int, ended_by: str = "", place: float | None = None) -> None:
     """Write into a run how its process ended, where the process could not do so itself.
 
     Args:

@@ -136,6 +136,12 @@ class BlockParts:
         lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
         return float(a @ b) / lengths if lengths else float("nan")
 
+    @property
+    def ratio_map(self) -> np.ndarray:
+        """The same at each position, over channels: float64 (H, W); nan where x is zero."""
+        x, f = (np.sqrt(np.square(part, dtype=np.float64).mean(0)) for part in (self.x, self.f))
+        return np.divide(f, x, out=np.full_like(f, np.nan), where=x > 0)
+
 
 def _rms(values: np.ndarray) -> float:
     return float(np.sqrt(np.mean(np.square(values, dtype=np.float64))))

@@ -10,16 +10,21 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 from torch.utils.hooks import RemovableHandle
 
 from analysis import plan, tables
 from analysis.nets import Net
+from analysis.responses.executed import ExecutedLayers
 from analysis.responses.moments import Moments
-from analysis.responses.rows import described_layers, response_row
+from analysis.responses.rows import DescribedLayer, described_layers, response_row
+from analysis.runs import SavedRecording
 
 RECORD_BATCH = 32
 """Images a forward pass: activations then stay in the CPU's cache, where reducing them is cheap."""
@@ -28,17 +33,19 @@ RECORD_BATCH = 32
 class Recorder:
     """`with Recorder(net) as recorder:` run forward passes, then ask for the tables.
 
-    Works on any module with BatchNorm layers; blocks' refinement is recorded for residual nets of
-    ours. The module's mode is left alone: evaluation mode gives the measured responses of Fig. 7.
+    Works on any module with BatchNorm layers, of which a row is a use in the order of execution;
+    blocks' refinement is recorded for residual nets of ours (of any module: `observe`). The
+    module's mode is left alone: evaluation mode gives the measured responses of Fig. 7.
 
     Raises (when asked for a table):
         RuntimeError: a layer's hook never fired: no forward pass, or a compiled module, whose
-            hooks must be in place before it is compiled.
+            hooks must be in place before it is compiled. Of a foreign module: none fired.
     """
 
     def __init__(self, net: nn.Module, refinement: bool = True) -> None:
         self._net = net
-        self._layers = described_layers(net)
+        self._foreign = None if isinstance(net, Net) else ExecutedLayers(net)
+        self._layers = described_layers(net) if self._foreign is None else []
         self.moments = {layer.bn: Moments(layer.module.num_features) for layer in self._layers}
         infos = plan.blocks(net.spec) if refinement and isinstance(net, Net) else []
         self._blocks = [_BlockSums(info) for info in infos if info.x]
@@ -48,9 +55,12 @@ class Recorder:
     def __enter__(self) -> Recorder:
         modules = dict(self._net.named_modules())
         try:
-            self._handles.append(self._net.register_forward_pre_hook(self._count))
+            counting = self._net.register_forward_pre_hook(self._count, with_kwargs=True)
+            self._handles.append(counting)
+            if self._foreign is not None:
+                self._handles += self._foreign.hook()
             for layer in self._layers:
-                self._on_response(layer.module, self.moments[layer.bn].update)
+                self._on_output(layer.module, self.moments[layer.bn].update)
             for sums in self._blocks:
                 self._on_output(modules[sums.info.f], sums.take_f)
                 self._on_output(modules[sums.info.x], sums.take_x)
@@ -75,36 +85,37 @@ class Recorder:
 
         self._handles.append(module.register_forward_hook(hook))
 
-    def _on_response(self, bn: nn.Module, take: Callable[[Tensor], None]) -> None:
-        """The BN's output before the nonlinearity, also where that is inside (timm's BNs)."""
-        inside = getattr(bn, "act", None)
-        if not isinstance(inside, nn.Module):
-            self._on_output(bn, take)
-            return
+    def _count(self, _module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        self.n_images += len(tensors[0]) if tensors else 0
 
-        def hook(_module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            take(inputs[0])
+    @property
+    def not_run(self) -> tuple[str, ...]:
+        """The BNs of a foreign module that no pass has used."""
+        return self._foreign.not_run if self._foreign is not None else ()
 
-        self._handles.append(inside.register_forward_pre_hook(hook))
-
-    def _count(self, _module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        self.n_images += len(inputs[0])
-
-    def responses(self, epoch: int = 0) -> pd.DataFrame:
-        """The `responses` table, source `measured`."""
-        silent = [bn for bn, moments in self.moments.items() if not moments.count]
+    def _measured(self) -> list[tuple[DescribedLayer, Moments]]:
+        if self._foreign is not None:
+            silent = [] if self._foreign.uses else list(self.not_run)
+            measured = self._foreign.layers()
+        else:
+            silent = [bn for bn, moments in self.moments.items() if not moments.count]
+            measured = [(layer, self.moments[layer.bn]) for layer in self._layers]
         if silent:
             raise RuntimeError(
                 f"nothing was recorded at {', '.join(silent[:3])}: run a forward pass inside the "
                 "`with` block, on the uncompiled module"
             )
-        rows = []
-        for layer in self._layers:
-            m = self.moments[layer.bn]
-            rows.append(
-                response_row(layer, epoch, "measured", m.layer_std, m.layer_mean, self.n_images)
-            )
-        return pd.DataFrame(rows, columns=tables.names("responses"))
+        return measured
+
+    def responses(self, epoch: int = 0) -> pd.DataFrame:
+        """The `responses` table, source `measured`; of a foreign module with `kernel_shape`."""
+        rows = [
+            response_row(layer, epoch, "measured", m.layer_std, m.layer_mean, self.n_images)
+            for layer, m in self._measured()
+        ]
+        shape = ["kernel_shape"] if self._foreign is not None else []
+        return pd.DataFrame(rows, columns=[*tables.names("responses"), *shape])
 
     def refinement(self, epoch: int = 0) -> pd.DataFrame:
         """The `refinement` table; empty for plain nets and modules that are not ours."""
@@ -167,15 +178,28 @@ class Recording:
     """The class that was recorded."""
     parameters: int | None = None
     """Its trained numbers."""
+    not_run: tuple[str, ...] = ()
+    """BNs of a foreign module that the passes did not use."""
+    points: pd.DataFrame | None = None
+    """Normalizations other than BN, and activations (`observe`); None: not looked at."""
+
+    def save(self, title: str, folder: Path | str | None = None, data: str = "") -> SavedRecording:
+        """Put it where Compare finds it: `save_recording`."""
+        from analysis.responses.saving import save_recording
+
+        return save_recording(self, title, folder, data)
 
 
 @contextmanager  # ty: ignore[deprecated]
 def evaluating(net: nn.Module) -> Iterator[None]:
-    """Evaluation mode and no gradients inside; every submodule's own mode again after."""
+    """Evaluation mode and no gradients inside; every submodule's own mode again after.
+
+    Of a foreign module without inference mode: it may cache a tensor that it then trains with.
+    """
     modes = [(module, module.training) for module in net.modules()]
     net.eval()
     try:
-        with torch.inference_mode():
+        with torch.inference_mode() if isinstance(net, Net) else torch.no_grad():
             yield
     finally:
         for module, mode in modes:
@@ -200,4 +224,5 @@ def record(net: nn.Module, images: Tensor | Iterable[Tensor], epoch: int = 0) ->
         recorder.refinement(epoch),
         type(net).__name__,
         sum(parameter.numel() for parameter in net.parameters() if parameter.requires_grad),
+        recorder.not_run,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from analysis.nets import Net, layers
 
@@ -26,10 +26,14 @@ class DescribedLayer:
     block: int
     conv: int
     kernel: int
+    shape: str = ""
+    """The kernel as it is, of a foreign module: `3x1`, which is no 3x3 layer."""
 
 
 def described_layers(net: nn.Module) -> list[DescribedLayer]:
     """The layers with a BN: of our nets by their plan, of any other module as they are registered.
+
+    What a foreign module executes may differ: `executed` records by that.
 
     Raises:
         ValueError: there is no BatchNorm layer.
@@ -57,24 +61,47 @@ def _registered(net: nn.Module) -> list[DescribedLayer]:
     found: list[DescribedLayer] = []
     last: tuple[str, Any] | None = None
     for name, module in net.named_modules():
-        if isinstance(module, nn.modules.conv._ConvNd | nn.Linear):
+        if is_layer(module):
             last = (name, module)
-        elif isinstance(module, BatchNorm):
-            layer, kernel = name, 0
-            if last is not None and _channels(last[1]) == module.num_features:
-                layer, kernel = last[0], _kernel(last[1])
+        elif is_batch_norm(module):
+            layer, kernel, shape = name, 0, ""
+            if last is not None and _channels(last[1]) == len(module.running_var):
+                layer, (kernel, shape) = last[0], kernel_of(last[1])
             order = len(found) + 1
-            found.append(DescribedLayer(name, module, layer, order, 0, 0, order, kernel))
+            found.append(DescribedLayer(name, module, layer, order, 0, 0, order, kernel, shape))
             last = None
     return found
+
+
+def is_layer(module: nn.Module) -> bool:
+    """Whether a BN may follow it: a convolution of any dimension, or a linear layer."""
+    return isinstance(module, nn.modules.conv._ConvNd | nn.Linear)
+
+
+def is_batch_norm(module: Any) -> bool:
+    """Whether it is a BN, or a frozen one: a class of its own that keeps a BN's four vectors."""
+    if isinstance(module, BatchNorm):
+        return True
+    kept = [getattr(module, name, None) for name in _KEPT]
+    return (
+        all(isinstance(vector, Tensor) and vector.dim() == 1 for vector in kept)
+        and not isinstance(module, nn.modules.instancenorm._InstanceNorm)
+    )  # fmt: skip
+
+
+_KEPT = ("weight", "bias", "running_mean", "running_var")
 
 
 def _channels(module: Any) -> int:
     return module.out_features if isinstance(module, nn.Linear) else module.out_channels
 
 
-def _kernel(module: Any) -> int:
-    return 1 if isinstance(module, nn.Linear) else int(module.kernel_size[0])
+def kernel_of(module: Any) -> tuple[int, str]:
+    """Its side and its shape: (3, `3x3`); (0, `3x1`), as it has no one side; (1, ``) of linear."""
+    if isinstance(module, nn.Linear):
+        return 1, ""
+    sides = [int(side) for side in module.kernel_size]
+    return (sides[0] if len(set(sides)) == 1 else 0), "x".join(map(str, sides))
 
 
 def response_row(
@@ -93,4 +120,5 @@ def response_row(
         "std": std,
         "mean": mean,
         "n_images": n_images,
+        "kernel_shape": described.shape,
     }

@@ -16,10 +16,10 @@ def save_recording(
     folder: Path | str | None = None,
     data: str = "",
 ) -> SavedRecording:
-    """Save responses as a recording: Compare lists it and draws it beside the runs.
+    """Save what was measured as a recording: Compare lists it and draws it beside the runs.
 
     Args:
-        recording: from `record`, or a `responses` table such as `closed_form` gives.
+        recording: from `record` or `observe`, or a `responses` table such as `closed_form` gives.
         title: what figures call the module.
         folder: of runs; by default $RESIDUAL_LENS_RUNS, or `runs` in the current directory.
         data: what the images were, in words.
@@ -30,6 +30,6 @@ def save_recording(
     if isinstance(recording, pd.DataFrame):
         return write_recording(recording, title, folder, data=data)
     return write_recording(
-        recording.responses, title, folder,
-        data=data, module=recording.module, parameters=recording.parameters,
+        recording.responses, title, folder, data=data, module=recording.module,
+        parameters=recording.parameters, refinement=recording.refinement, points=recording.points,
     )  # fmt: skip

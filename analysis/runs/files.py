@@ -53,10 +53,16 @@ def table_file(table: str) -> str:
     return f"{table}.csv"
 
 
-def write_whole(path: Path, write: Callable[[Path], object], durable: bool = True) -> None:
+def write_whole(
+    path: Path,
+    write: Callable[[Path], object],
+    durable: bool = True,
+    check: Callable[[], object] | None = None,
+) -> None:
     """Let `write` fill a temporary file beside `path`, then put it in `path`'s place at once.
 
-    `durable=False` leaves out the fsyncs: for a heartbeat, which a power cut may lose.
+    `durable=False` leaves out the fsyncs: for a heartbeat, which a power cut may lose. `check` is
+    called right before the file takes its place; what it raises leaves all as it was.
 
     Raises:
         RunError: no space, no permission, or another program keeps `path` open (Windows); what was
@@ -71,6 +77,8 @@ def write_whole(path: Path, write: Callable[[Path], object], durable: bool = Tru
         if durable:
             with open(temporary, "rb+") as file:
                 os.fsync(file.fileno())
+        if check:
+            check()
         replace(temporary, path)
         if durable:
             _sync_folder(path.parent)
@@ -106,7 +114,12 @@ def _is_held_open(error: OSError) -> bool:
     return getattr(error, "winerror", None) in _HELD_OPEN
 
 
-def write_tensors(path: Path, tensors: dict[str, Any], metadata: Mapping[str, str]) -> None:
+def write_tensors(
+    path: Path,
+    tensors: dict[str, Any],
+    metadata: Mapping[str, str],
+    check: Callable[[], object] | None = None,
+) -> None:
     """A dictionary of torch tensors as a safetensors file, whole or not at all.
 
     Equal tensors and metadata give equal bytes. Raises as `write_whole`.
@@ -121,7 +134,7 @@ def write_tensors(path: Path, tensors: dict[str, Any], metadata: Mapping[str, st
             raise _system_error(error) from error
         _sort_metadata(temporary)
 
-    write_whole(path, write)
+    write_whole(path, write, check=check)
 
 
 def _system_error(error: Exception) -> OSError:
@@ -156,14 +169,19 @@ def write_text(path: Path, text: str) -> None:
     write_whole(path, lambda temporary: temporary.write_bytes(text.encode("utf-8", "replace")))
 
 
-def write_json(path: Path, values: dict[str, Any], durable: bool = True) -> None:
+def write_json(
+    path: Path,
+    values: dict[str, Any],
+    durable: bool = True,
+    check: Callable[[], object] | None = None,
+) -> None:
     """`values` as indented JSON, whole or not at all; raises as `write_whole`.
 
     A name that is not UTF-8 is written out (`visible`), so that the file can be read again.
     """
     text = json.dumps(values, indent=1, ensure_ascii=False) + "\n"
     data = _LONE.sub(lambda half: f"\\\\u{ord(half[0]):04x}", text).encode()
-    write_whole(path, lambda temporary: temporary.write_bytes(data), durable)
+    write_whole(path, lambda temporary: temporary.write_bytes(data), durable, check)
 
 
 _LONE = re.compile("[\ud800-\udfff]")

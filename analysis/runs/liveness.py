@@ -1,7 +1,7 @@
 """Whether a process is at work on a run: it holds the run's lock, which the system frees at death.
 
 A pid alone proves nothing (it is reused, and a zombie still answers), and a clock may jump; a
-lock knows neither.
+lock knows neither. It holds a lease as well, since other machines may not see the lock: `leases`.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from analysis.commands import about
-from analysis.errors import RunInUse
-from analysis.runs import files
+from analysis.runs import files, leases
+from analysis.runs.leases import Lease
 
 try:
     import fcntl
@@ -88,18 +87,55 @@ def take(file: Path) -> FileLock | None:
     return lock
 
 
-def hold(path: Path) -> FileLock:
-    """Take the run's lock.
+def at_work(path: Path) -> bool:
+    """Whether some process is at work on the run, here or on another machine."""
+    found = leases.holder(path)
+    if found is None or found.here:
+        return is_locked(path) or (found is not None and found.lives_here())
+    return found.beats()
+
+
+def elsewhere(path: Path) -> str:
+    """The name of the other machine that is at work on the run; empty where none is."""
+    found = leases.holder(path)
+    return found.host if found and not found.here and found.beats() else ""
+
+
+class Hold:
+    """A run's lock, for the processes of this machine, and its lease, for all."""
+
+    def __init__(self, lock: FileLock, lease: Lease) -> None:
+        self._lock, self._lease = lock, lease
+
+    def check(self) -> None:
+        """Before each write. Raises RunInUse where another machine has taken the run over."""
+        self._lease.check()
+
+    def release(self) -> None:
+        """Let go of the run."""
+        self._lease.release()
+        self._lock.release()
+
+
+def hold(path: Path) -> Hold:
+    """Take the run for writing.
 
     Raises:
         RunInUse: another process has it.
         RunError: its folder can't be written.
     """
     lock = take(path / files.LOCK)
+    found = leases.holder(path)
+    if lock is None and found is not None and not found.here and not found.beats():
+        # Of a machine that stands still: its lock is on this file, and goes with it.
+        (path / files.LOCK).unlink(missing_ok=True)
+        lock = take(path / files.LOCK)
     if lock is None:
-        raise RunInUse(
-            "{run} is being trained by another process; this stops it: {command}",
-            run=path.name,
-            command=about("cancel", path),
-        )
-    return lock
+        raise leases.in_use(path, found)
+    try:
+        return Hold(lock, leases.lease(path))
+    except BaseException as error:
+        lock.release()
+        if isinstance(error, OSError):
+            raise files.disk_error(path, error) from error
+        raise

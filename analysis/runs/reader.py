@@ -16,7 +16,7 @@ from analysis.escape import visible
 from analysis.runs import files
 from analysis.runs.checks import check_finished, read_table
 from analysis.runs.format import RunConfig, RunStatus, State
-from analysis.runs.liveness import is_locked
+from analysis.runs.liveness import at_work, elsewhere
 from analysis.runs.provenance import (
     Constructed,
     Continued,
@@ -25,6 +25,7 @@ from analysis.runs.provenance import (
     Unknown,
     constructed,
 )
+from analysis.runs.words import as_html, percent
 from analysis.spec import Kind, Recipe, visible_in_files
 from analysis.text import Message
 
@@ -89,10 +90,15 @@ class Run:
 
     @cached_property
     def state(self) -> State:
-        """Its state; `interrupted` where the file says running but no process holds the lock."""
-        if self.status.state == "running" and not is_locked(self.path):
+        """Its state; `interrupted` where the file says running but no process is at work on it."""
+        if self.status.state == "running" and not at_work(self.path):
             return "interrupted"
         return self.status.state
+
+    @property
+    def host(self) -> str:
+        """The other machine that is at work on it; empty where none is."""
+        return elsewhere(self.path) if self.state == "running" else ""
 
     @property
     def parameters(self) -> int:
@@ -201,10 +207,21 @@ class Run:
         """The `probe_blocks` table; empty for plain nets and where the run was made without."""
         return self.table("probe_blocks")
 
+    def _repr_html_(self) -> str:
+        return as_html(
+            self.net,
+            {
+                "id": self.id, "recipe": self.recipe, "data": self.data_title,
+                "state": self.state, "epochs": self.status.epoch,
+                "training error": percent(self.status.train_error),
+                "test error": percent(self.status.test_error),
+            },
+        )  # fmt: skip
+
     def stamp(self) -> tuple[int, ...]:
         """Changes when any of the run's tables or its status changes: a key for caches."""
         names = [files.STATUS, *(files.table_file(table) for table in tables.SCHEMAS)]
-        return tuple(_mtime(self.path / name) for name in names)
+        return tuple(mtime(self.path / name) for name in names)
 
     def table(self, table: str) -> pd.DataFrame:
         """Any table of `analysis.tables`; empty where the run has none. Raises RunDamaged."""
@@ -302,7 +319,8 @@ def load_or_damaged(path: Path) -> Run | DamagedRun:
         return DamagedRun(path, error.message)
 
 
-def _mtime(path: Path) -> int:
+def mtime(path: Path) -> int:
+    """When a file changed, in nanoseconds; 0 where there is none."""
     try:
         return path.stat().st_mtime_ns
     except OSError:

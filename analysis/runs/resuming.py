@@ -37,6 +37,8 @@ def check_resumable(run: Run, locked: bool = False) -> None:
         )
     if run.status.state == "finished":
         raise RunError("{run} has finished; there is nothing to resume", run=run.id)
+    if not locked and run.host:
+        raise RunInUse("{run} is running on {host}", run=run.id, host=run.host)
     if not locked and run.state == "running":
         raise RunInUse("{run} is running already", run=run.id)
     if _lacks_first_weights(run):

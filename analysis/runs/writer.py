@@ -13,25 +13,27 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from filelock import FileLock
 
 from analysis import __version__, tables
 from analysis.errors import RunError
 from analysis.runs import files
 from analysis.runs.checks import read_table
 from analysis.runs.format import RunConfig, RunStatus, new_run_id, now
-from analysis.runs.liveness import hold
+from analysis.runs.liveness import Hold, hold
 from analysis.runs.reader import Run, load_run
 
 
 class RunWriter:
-    """The one process that writes a run; a context manager that holds the run's lock."""
+    """The one process that writes a run; a context manager that holds the run's lock and lease.
 
-    def __init__(self, path: Path, config: RunConfig, status: RunStatus, lock: FileLock) -> None:
+    Every write raises RunInUse where another machine has taken the run over meanwhile.
+    """
+
+    def __init__(self, path: Path, config: RunConfig, status: RunStatus, held: Hold) -> None:
         self.path = path
         self.config = config
         self.status = status
-        self._lock = lock
+        self._held = held
 
     def __enter__(self) -> RunWriter:
         return self
@@ -41,7 +43,7 @@ class RunWriter:
 
     def close(self) -> None:
         """Let go of the run."""
-        self._lock.release()
+        self._held.release()
 
     def append(self, table: str, rows: pd.DataFrame | list[Mapping[str, Any]]) -> None:
         """Add rows to a table of `analysis.tables`, begun by this version or an older one.
@@ -56,6 +58,7 @@ class RunWriter:
         frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(rows)
         frame = self._told(tables.conform(frame.reindex(columns=tables.names(table)), table))
         path = self.path / files.table_file(table)
+        self._held.check()
         text = frame.to_csv(index=False, header=False, lineterminator="\n")
         if _columns(path) == tables.names(table):
             files.append_text(path, text)
@@ -76,7 +79,9 @@ class RunWriter:
         """Put other rows in the place of a table's, whole or not at all; raises as `append`."""
         path = self.path / files.table_file(table)
         files.write_whole(
-            path, lambda temporary: frame.to_csv(temporary, index=False, lineterminator="\n")
+            path,
+            lambda temporary: frame.to_csv(temporary, index=False, lineterminator="\n"),
+            check=self._held.check,
         )
 
     def cut_tables(self, epoch: int, iteration: int | None = None) -> None:
@@ -94,13 +99,15 @@ class RunWriter:
             dropped = frame["epoch"] > epoch
             if iteration is not None and "iteration" in frame:
                 dropped |= frame["iteration"] > iteration
+            if schema.at_the_start and epoch == 0:
+                dropped |= frame["epoch"] == 0
             if schema.at_the_end:
                 dropped |= schema.at_the_end(frame)
             self.replace_table(table, frame[~dropped])
 
     def save_tensors(self, name: str, tensors: dict[str, Any], metadata: dict[str, str]) -> None:
         """Write a dictionary of torch tensors as a safetensors file, whole or not at all."""
-        files.write_tensors(self.path / name, tensors, metadata)
+        files.write_tensors(self.path / name, tensors, metadata, self._held.check)
 
     def keep_weights(self, epoch: int) -> None:
         """Keep the weights as they are now beside those of other epochs; raises as `append`."""
@@ -110,21 +117,24 @@ class RunWriter:
         except OSError as error:
             raise files.disk_error(kept, error) from error
         files.write_whole(
-            kept, lambda temporary: shutil.copyfile(self.path / files.MODEL, temporary)
+            kept,
+            lambda temporary: shutil.copyfile(self.path / files.MODEL, temporary),
+            check=self._held.check,
         )
 
     def set_status(self, durable: bool = True, **changes: Any) -> None:
         """Replace status.json by a copy with changes and a fresh heartbeat."""
         self.status = self.status.with_(**changes)
-        files.write_json(self.path / files.STATUS, self.status.to_json(), durable)
+        files.write_json(self.path / files.STATUS, self.status.to_json(), durable, self._held.check)
 
     def complete_config(self, config: RunConfig) -> None:
         """Fill in what only the start of training can know: the images, the resolved compute."""
         self.config = config
-        files.write_json(self.path / files.CONFIG, config.to_json())
+        files.write_json(self.path / files.CONFIG, config.to_json(), check=self._held.check)
 
     def log(self, line: str) -> None:
         """Add a line with the time to train.log. Raises RunError on a full disk."""
+        self._held.check()
         try:
             with open(self.path / files.LOG, "a", encoding="utf-8") as file:
                 file.write(f"{now()} {line}\n")
@@ -137,10 +147,12 @@ class RunWriter:
 
     def clear_cancel(self) -> None:
         """Forget that somebody asked."""
+        self._held.check()
         files.remove(self.path / files.CANCEL)
 
     def remove(self, name: str) -> None:
         """Delete a file of the run that is needed no more."""
+        self._held.check()
         files.remove(self.path / name)
 
 

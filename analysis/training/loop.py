@@ -154,8 +154,7 @@ class _Trainer:
             at = replace(at, warming=True)
         self.monitor.begin(self.length, at)
         if self.writer:
-            # Before the first epoch is whole nothing of it counts, not even the look at its start.
-            self.writer.cut_tables(at.epoch, at.iteration if at.epoch else -1)
+            self.writer.cut_tables(at.epoch, at.iteration)
             self.writer.set_status(
                 epoch=at.epoch, iteration=at.iteration, epochs_total=self.length.epochs, step=0
             )

@@ -43,6 +43,7 @@ class Filled:
 def fill_in(
     run: Run,
     first_epoch: bool = False,
+    images: Images | None = None,
     progress: Callable[[int, int], None] | None = None,
     training: Callable[[Progress], None] | None = None,
 ) -> Filled:
@@ -51,6 +52,7 @@ def fill_in(
     Args:
         run: a run that nobody trains at the moment.
         first_epoch: train the first epoch again by the run's seed, for the first updates.
+        images: in place of the run's own, whose test images are the probe.
         progress: told (probes made, probes to make).
         training: told how far the first epoch is.
 
@@ -59,7 +61,7 @@ def fill_in(
         RunDamaged: it has no weights.
         TrainingFailed: the first epoch, trained again, does not meet the run's numbers.
     """
-    images = _images_of(run)
+    images = images or _images_of(run)
     have = set(run.probes()["epoch"])
     difference = None
     frames: list[dict[str, pd.DataFrame]] = []
@@ -79,8 +81,8 @@ def fill_in(
 def _images_of(run: Run) -> Images:
     if run.config.data is None:
         raise DataError(
-            "{run} was imported without images, so nothing is known to probe it with; import it "
-            "again with --data",
+            "{run} was imported without images, so there is nothing to probe it with; name some of "
+            "the same classes with --data",
             run=run.id,
         )
     whole, recipe, info = load_images(run.config.data), run.config.recipe, run.config.images
@@ -107,7 +109,9 @@ def _states(run: Run) -> dict[int, Path | None]:
 def _look(run: Run, images: Images, epoch: int, path: Path | None) -> dict[str, pd.DataFrame]:
     history = run.history()
     row = history[history["epoch"] == epoch]
-    iteration = int(row["iteration"].iloc[0]) if len(row) else 0
+    iteration = run.status.iteration if epoch and row.empty else 0
+    if len(row):
+        iteration = int(row["iteration"].iloc[0])
     if path is None:
         net, normalizer = build(run.config.net, run.config.seed), Normalizer.fit(images.train)
     else:

@@ -175,7 +175,7 @@ class Session:
     def _forget_cancel(self) -> None:
         # After the status: whoever asks from now on sees that it has ended.
         if self.writer is not None:
-            with suppress(OSError):
+            with suppress(OSError, RunError):  # another machine has taken the run over, say
                 self.writer.clear_cancel()
 
     def _known_failure(self, error: Exception) -> TrainingFailed | None:

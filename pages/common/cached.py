@@ -24,7 +24,7 @@ from analysis.runs import (
 )
 from analysis.runs.checks import read_table
 from analysis.runs.files import CONFIG, MODEL, STATUS, table_file
-from analysis.runs.recordings import RECORDING, recording_or_damaged, recording_paths
+from analysis.runs.recordings import PROGRESS, RECORDING, recording_or_damaged, recording_paths
 from analysis.tables import SCHEMAS
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from analysis.nets import Net
 
 Stamp = tuple[int, int]
-Lesson = Literal["survey", "readouts"]
+Lesson = Literal["survey", "readouts", "lesions"]
 """What a pass over a data set teaches of a run."""
 
 
@@ -83,15 +83,26 @@ def list_runs() -> tuple[list[Run], list[DamagedRun]]:
 def list_comparable() -> tuple[list[Comparable], list[DamagedRun]]:
     """All runs and after them recorded modules, and those of both that are damaged."""
     runs, damaged = list_runs()
-    found = [_load_recording(str(p), _stamp(p / RECORDING)) for p in recording_paths()]
-    recorded = [CachedRecording(r.path, r.info) for r in found if isinstance(r, SavedRecording)]
-    torn = [r for r in found if isinstance(r, DamagedRun)]
+    recorded, torn = list_recordings()
     made = [run for run in runs if not run.is_construction or run.state == "finished"]
     return [*made, *recorded], [*damaged, *torn]
 
 
+def list_recordings() -> tuple[list[SavedRecording], list[DamagedRun]]:
+    """All recorded modules, and the recordings that are damaged."""
+    whole: list[SavedRecording] = []
+    damaged: list[DamagedRun] = []
+    for path in recording_paths():
+        found = _load_recording(str(path), (_stamp(path / RECORDING), _stamp(path / PROGRESS)))
+        if isinstance(found, DamagedRun):
+            damaged.append(found)
+        else:
+            whole.append(CachedRecording(found.path, found.info, found.status))
+    return whole, damaged
+
+
 @st.cache_resource(max_entries=512, show_spinner=False)
-def _load_recording(path: str, stamp: Stamp) -> SavedRecording | DamagedRun:
+def _load_recording(path: str, stamps: tuple[Stamp, ...]) -> SavedRecording | DamagedRun:
     return recording_or_damaged(Path(path))
 
 
@@ -103,7 +114,7 @@ def _load(path: str, stamps: tuple[Stamp, ...]) -> Run | DamagedRun:
 @st.cache_resource(max_entries=128, show_spinner=False)
 def _read_table(path: str, table: str, stamp: Stamp) -> pd.DataFrame:
     frame = read_table(Path(path), table)
-    words = [name for name in ("layer", "source", "block_name") if name in frame]
+    words = [name for name in ("layer", "source", "block_name", "point") if name in frame]
     # 110 layers by 164 epochs by two sources: 36,000 rows with few words in them.
     return frame.astype(dict.fromkeys(words, "category"))
 
@@ -167,7 +178,8 @@ def learned(run: Run, lesson: Lesson) -> Any:
     """A run's Survey or Readouts; None where they were not made yet."""
     from analysis.lens import store
 
-    stamps = tuple(_stamp(place) for place in store.places(run, lesson))
+    names = ("lesions_all", "lesions") if lesson == "lesions" else (lesson,)
+    stamps = tuple(_stamp(place) for name in names for place in store.places(run, name))
     if not any(stamp[0] for stamp in stamps):
         return None
     return _learned(str(run.path), lesson, _stamp(run.weights_path), stamps)
@@ -175,11 +187,50 @@ def learned(run: Run, lesson: Lesson) -> Any:
 
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _learned(path: str, lesson: Lesson, weights: Stamp, stamps: tuple[Stamp, ...]) -> Any:
+    from analysis.lens.lesions import read_lesions
     from analysis.lens.readout import read_readouts
     from analysis.lens.survey import read_survey
 
-    run = load_run(Path(path))
-    return read_survey(run) if lesson == "survey" else read_readouts(run)
+    read = {"survey": read_survey, "readouts": read_readouts, "lesions": read_lesions}
+    return read[lesson](load_run(Path(path)))
+
+
+def similarity_of(first: Run, second: Run) -> Any:
+    """The `lens.similarity.Similarity` of two runs; None where nobody has compared them."""
+    from analysis.lens import store
+    from analysis.lens.similarity import entry_of
+
+    stamps = [_stamp(run.weights_path) for run in (first, second)]
+    kept = [_stamp(place) for place in store.places(first, entry_of(second))]
+    if not any(stamp[0] for stamp in kept):
+        return None
+    return _similarity(str(first.path), str(second.path), (*stamps, *kept))
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _similarity(first: str, second: str, stamps: tuple[Stamp, ...]) -> Any:
+    from analysis.lens.similarity import read_similarity
+
+    return read_similarity(load_run(Path(first)), load_run(Path(second)))
+
+
+def laboratory_of(run: Run) -> Any:
+    """(a `lens.laboratory.Laboratory` on the run's probe, its labels): made once, for all sessions.
+
+    Raises:
+        DataError: the run's images can't be had.
+    """
+    return _laboratory(str(run.path), _stamp(run.weights_path), run)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _laboratory(path: str, stamp: Stamp, _run: Run) -> Any:
+    from analysis.lens.laboratory import Laboratory
+    from analysis.lens.lesions import PROBE
+
+    net, normalizer = net_of(_run)
+    images = images_of(_run).subset(test=PROBE)
+    return Laboratory(net, normalizer.apply(images.test)), images.test_labels
 
 
 def surveyed_images(found: Survey) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
@@ -9,6 +11,21 @@ from analysis import text
 from analysis.text import LANGUAGES
 
 _KEY = "language"
+_frame = st.components.v2.component(
+    "residual_lens_frame",
+    html="<span hidden></span>",
+    js=(Path(__file__).with_name("assets") / "frame.js").read_text(encoding="utf-8"),
+)
+
+
+def frame(page: str) -> None:
+    """Tell the browser the page's language; on a phone, close the drawer once a page is chosen.
+
+    Args:
+        page: the title of the page that is shown.
+    """
+    code = st.session_state.get(_KEY) or "en"
+    _frame(key="frame", data={"lang": code.replace("_", "-"), "page": page}, height="content")
 
 
 def choose_language() -> None:

@@ -7,12 +7,15 @@ from typing import TypeVar
 
 import streamlit as st
 
+from analysis.caveats import caveats
 from analysis.commands import command
+from analysis.errors import LensError
 from analysis.escape import as_code, for_markdown
 from analysis.figures import comparability, run_styles
 from analysis.runs import Comparable, DamagedRun, Run, SavedRecording, default_folder
 from analysis.runs import only_readable as whole_ones
 from analysis.text import _
+from pages.common import cached
 from pages.common.words import state_word
 
 Entry = TypeVar("Entry", Run, Comparable)
@@ -21,6 +24,11 @@ Entry = TypeVar("Entry", Run, Comparable)
 def literal(text: str) -> str:
     """Text that Streamlit shows as it stands: a file's name may look like Markdown or LaTeX."""
     return for_markdown(text)
+
+
+def shown_names(runs: Sequence[Comparable]) -> dict[str, str]:
+    """What figures call each run, by id, as it stands: for Markdown."""
+    return {style.run: literal(style.label) for style in run_styles(runs)}
 
 
 def stop_without_runs(runs: Sequence[Comparable], damaged: Sequence[DamagedRun]) -> None:
@@ -52,30 +60,76 @@ def only_readable(runs: Sequence[Entry]) -> list[Entry]:
     return readable
 
 
+def only_loadable(runs: list[Run]) -> list[Run]:
+    """The runs whose weights are whole; the others are named with what is wrong."""
+    whole = []
+    for run in runs:
+        try:
+            cached.net_of(run)
+        except LensError as error:
+            words = _("{run} is left out: {reason}")
+            st.error(literal(words.format(run=run.id, reason=error)))
+        else:
+            whole.append(run)
+    sizes = {run.config.image_size for run in whole}
+    if len(sizes) > 1:
+        st.warning(_("Nets with inputs of different sizes: those like the first one are shown."))
+    return [run for run in whole if run.config.image_size == whole[0].config.image_size]
+
+
+def warn(words: str) -> None:
+    """A warning, where there is one."""
+    if words:
+        st.warning(literal(words), icon=":material/link_off:")
+
+
 def warn_not_comparable(runs: Sequence[Comparable]) -> None:
-    """Name the runs that differ from the first in images or recipe, and how."""
-    labels = {style.run: style.label for style in run_styles(runs)}
+    """Name the runs that differ from the first in images or recipe, and how; many, folded."""
+    labels = shown_names(runs)
     words = _("**{run}**: {reason}")
     lines = [
-        "- " + words.format(run=labels[run_id], reason=reason)
+        "- " + words.format(run=labels[run_id], reason=literal(reason))
         for run_id, reason in comparability(runs).items()
         if reason
     ]
-    if lines:
-        title = _("Not directly comparable with {run}").format(run=labels[runs[0].id])
+    if not lines:
+        return
+    title = _("Not directly comparable with {run}").format(run=labels[runs[0].id])
+    if len(lines) <= 2:
         st.warning("\n".join(lines), title=title, icon=":material/rule:")
+    else:
+        count = _("{title}: {count} runs").format(title=title, count=len(lines))
+        with st.expander(count, icon=":material/rule:"):
+            st.warning("\n".join(lines))
+
+
+def name_caveats(runs: Sequence[Comparable]) -> None:
+    """What is known against a run's numbers, from the run itself and by measuring two ways."""
+    labels = shown_names(runs)
+    lines: dict[str, list[str]] = {}
+    for run in runs:
+        if isinstance(run, Run):
+            for caveat in caveats(run):
+                lines.setdefault(caveat, []).append(labels[run.id])
+    if lines:
+        said = [f"- **{', '.join(named)}**: {literal(caveat)}" for caveat, named in lines.items()]
+        with st.expander(
+            _("Caveats about these runs ({count})").format(count=len(said)),
+            icon=":material/info:",
+        ):
+            st.markdown("\n".join(said))
 
 
 def name_unfinished(runs: Sequence[Comparable]) -> None:
     """Say of which runs the training is not complete."""
-    labels = {style.run: style.label for style in run_styles(runs)}
+    labels = shown_names(runs)
     words = _("{run}: {state} after {epoch} of {total} epochs")
     lines = [
         words.format(
             run=labels[run.id], state=state_word(run.state), epoch=run.status.epoch, total=total
         )
         for run in runs
-        if isinstance(run, Run) and run.state != "finished" and (total := run.status.epochs_total)
+        if run.status and run.state != "finished" and (total := run.status.epochs_total)
     ]
     if lines:
         st.caption("  \n".join(lines))
@@ -93,9 +147,13 @@ def name_without_weights(runs: Sequence[Run]) -> None:
 
 def name_without_history(runs: Sequence[Comparable]) -> None:
     """Say which of them were not trained here, and what there is of each nevertheless."""
-    labels = {style.run: style.label for style in run_styles(runs)}
+    labels = shown_names(runs)
     untrained = [run for run in runs if run.has_no_history and run.history().empty]
-    recorded = [labels[run.id] for run in untrained if isinstance(run, SavedRecording)]
+    recorded = [
+        labels[run.id]
+        for run in untrained
+        if isinstance(run, SavedRecording) and len(run.responses())
+    ]
     others = [labels[run.id] for run in untrained if not isinstance(run, SavedRecording)]
     if others:
         words = _(
@@ -105,7 +163,11 @@ def name_without_history(runs: Sequence[Comparable]) -> None:
         st.caption(words.format(runs=", ".join(others)))
     if recorded:
         words = _(
-            "{runs}: layer responses recorded from modules that are no nets of the families here; "
-            "without errors, history or weights, so the other pages can't open them."
+            "{runs}: layer responses recorded from modules outside the supported families; without "
+            "errors, history or weights, so the other pages can't open them."
         )
         st.caption(words.format(runs=", ".join(recorded)))
+    silent = [run for run in runs if isinstance(run, SavedRecording) and run.responses().empty]
+    if silent:
+        words = _("{runs}: no layer responses, which are those of BN layers (section 4.2).")
+        st.caption(words.format(runs=", ".join(labels[run.id] for run in silent)))

@@ -3,51 +3,145 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 import streamlit as st
 
-from analysis.figures import run_styles
+from analysis.figures import seeds
+from analysis.presets import first_choice, presets, titles
 from analysis.runs import Comparable, Run
-from analysis.spec import KINDS
 from analysis.text import _
 from pages.common.state import URL
 
 Entry = TypeVar("Entry", Run, Comparable)
 
+_SELECTION = "selection"
+"""In the session: ids of the runs chosen last, which go with the user from page to page."""
 
-def pick_runs(runs: Sequence[Entry], key: str) -> list[Entry]:
-    """Any number of runs, in the order picked; at first the pair of `default_pair`."""
+
+def pick_runs(
+    runs: Sequence[Entry], key: str, first: Sequence[Entry] = (), one_seed: bool = False
+) -> list[Entry]:
+    """Any number of runs, in the order picked.
+
+    At first those chosen on the page before; else `first`, or what `first_choice` has.
+
+    Args:
+        runs: what there is.
+        key: of the control.
+        first: to begin with.
+        one_seed: of those chosen before only one run of each net, where each takes much room.
+    """
     names = run_names(runs)
     by_id = {run.id: run for run in runs}
+    carried = [run_id for run_id in st.session_state.get(_SELECTION, ()) if run_id in by_id]
+    if one_seed:
+        carried = [group[0].id for group in seeds.groups([by_id[run_id] for run_id in carried])]
+    if carried and key not in st.session_state and key not in st.query_params:
+        st.session_state[key] = carried  # not as the default: the address has to name them
+    _note_missing(key, set(names.values()))
+    usual = list(first) or first_choice([r for r in runs if isinstance(r, Run)]) or runs[-1:]
     chosen = st.multiselect(
         _("Runs"),
         list(by_id),
-        default=[r.id for r in default_pair([r for r in runs if isinstance(r, Run)]) or runs[-1:]],
+        default=[run.id for run in usual],
         format_func=lambda run_id: names.get(run_id, run_id),
         key=key,
         bind=URL,
         wrap=True,
+        select_all=False,
+        filter_mode="contains",
+        on_change=_forget_missing,
+        args=(key,),
         placeholder=_("Choose any number of runs"),
-        help=_("Bundled runs and your own. The first one is what the others are compared with."),
+        help=_("Bundled runs and your own. The first run is the reference."),
     )
+    _say_missing(key)
+    st.session_state[_SELECTION] = chosen
     return [by_id[run_id] for run_id in chosen if run_id in by_id]
 
 
-def pick_highlight(runs: Sequence[Comparable], key: str) -> str | None:
-    """The id of the run that stands out in every figure, if any."""
-    if len(runs) < 2:
+def count_chosen(runs: Sequence[Comparable], key: str, usual: Sequence[Comparable]) -> int:
+    """How many runs `pick_runs` will give, before it is drawn."""
+    if key in st.session_state:
+        return len(st.session_state[key])
+    known = set(run_names(runs).values())
+    asked = [name for name in st.query_params.get_all(key) if name in known]
+    ids = {run.id for run in runs}
+    carried = [run_id for run_id in st.session_state.get(_SELECTION, ()) if run_id in ids]
+    return len(asked or carried or usual)
+
+
+def _note_missing(key: str, known: set[str]) -> None:
+    """Keep the names in the address that no run here has, until the choice is changed."""
+    absent = [name for name in st.query_params.get_all(key) if name not in known]
+    if absent:
+        st.session_state[f"{key}_missing"] = absent
+
+
+def _forget_missing(key: str) -> None:
+    st.session_state.pop(f"{key}_missing", None)
+
+
+def _say_missing(key: str) -> None:
+    absent = st.session_state.get(f"{key}_missing")
+    if absent:
+        words = _(
+            "This link names runs that are not on this machine: {runs}. The others are shown."
+        )
+        st.session_state[f"{key}_said"] = words.format(runs=", ".join(absent))
+    else:
+        st.session_state.pop(f"{key}_said", None)
+
+
+def missing_words(key: str) -> str:
+    """What to say of the runs that the address names and nobody here has; empty: nothing."""
+    return st.session_state.get(f"{key}_said", "")
+
+
+def pick_preset(runs: Sequence[Comparable], key: str) -> None:
+    """Buttons that choose the runs of one of the paper's comparisons."""
+    found = presets([run for run in runs if isinstance(run, Run)])
+    now = st.session_state.get(key)
+    for name, title in titles().items():
+        if name in found:
+            ids = [run.id for run in found[name]]
+            st.button(
+                title, key=f"{key}_{name}", on_click=_choose, args=(key, ids),
+                type="primary" if now is not None and set(now) == set(ids) else "secondary",
+            )  # fmt: skip
+
+
+def _choose(key: str, ids: list[str]) -> None:
+    st.session_state[key] = ids
+    _forget_missing(key)
+
+
+def pick_highlight(runs: Sequence[Comparable], key: str, single: bool = True) -> str | None:
+    """The id of the run that stands out in every figure, if any.
+
+    Args:
+        runs: those that are drawn.
+        key: of the control.
+        single: whether each run is a line of its own; else all seeds of a net are one.
+    """
+    styles = seeds.group_styles(runs) if not single else seeds.single_styles(runs)
+    labels: Mapping[str, str] = {style.run: style.label for style in styles.values()}
+    if len(labels) < 2:
         return None
-    labels = {style.run: style.label for style in run_styles(runs)}
-    return st.pills(
+    return st.selectbox(
         _("Highlight"),
         list(labels),
+        index=None,
         format_func=lambda run_id: labels.get(run_id, run_id),
         key=key,
         bind=URL,
-        wrap=True,
+        placeholder=_("Highlight a net"),
         help=_("Shows one run in full and fades the others, in every figure."),
+        label_visibility="collapsed",
+        width=190,
     )
 
 
@@ -57,37 +151,5 @@ def run_names(runs: Sequence[Comparable]) -> dict[str, str]:
     The name depends on the run alone, so that a link still works when other runs come and go.
     """
     short = {run.id: re.sub(r"^\d{4}-\d\d-\d\d_", "", run.id).replace("_", " ") for run in runs}
-    taken = list(short.values())
-    return {run_id: run_id if taken.count(name) > 1 else name for run_id, name in short.items()}
-
-
-def default_pair(runs: Sequence[Run]) -> list[Run]:
-    """The run and its twin to begin with: plain and residual, depth 34, else the deepest pair.
-
-    A pair has the same layers, images and recipe. Of several the wider net, the longer training
-    and then the newer run wins. Without a pair: the newest run.
-    """
-    trained = [run for run in runs if run.status.epoch]
-    known: dict[tuple, list[Run]] = {}
-    for run in trained:
-        known.setdefault((run.config.net, run.comparison_key), []).append(run)
-    pairs = [
-        (twin, run)
-        for run in trained
-        if run.config.net.traits.has_shortcuts
-        for twin in known.get((run.config.net.counterpart(), run.comparison_key), [])
-    ]
-    if not pairs:
-        return list(runs[-1:])
-    return list(max(pairs, key=_rank))
-
-
-def _rank(pair: tuple[Run, Run]) -> tuple:
-    twin, run = pair
-    net = run.config.net
-    order = -list(KINDS).index(net.kind)  # the pair that the paper is about first
-    is_papers = net.depth == 34 and net.family == "imagenet"
-    finished = twin.state == run.state == "finished"
-    option_a = net.shortcut == "A"  # has exactly the plain net's parameters
-    epochs = min(twin.status.epoch, run.status.epoch)
-    return order, is_papers, net.depth, finished, net.width, option_a, epochs, run.config.created
+    taken = Counter(short.values())
+    return {run_id: run_id if taken[name] > 1 else name for run_id, name in short.items()}

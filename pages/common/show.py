@@ -28,11 +28,30 @@ _picture = st.components.v2.component(
     js=(_FILES / "picture.js").read_text(encoding="utf-8"),
 )
 
+_link = st.components.v2.component(
+    "residual_lens_link",
+    html='<button type="button"></button>',
+    css=(_FILES / "link.css").read_text(encoding="utf-8"),
+    js=(_FILES / "link.js").read_text(encoding="utf-8"),
+)
+
 WIDTH = 900
 """Of a downloaded picture, in CSS pixels; PNG has twice as many real ones."""
 
 
-def figure(drawn: go.Figure, table: pd.DataFrame, key: str, reading: str) -> None:
+def mode() -> theme.Mode:
+    """The page's theme, which its figures are drawn in."""
+    return "dark" if st.context.theme.type == "dark" else "light"
+
+
+def figure(
+    drawn: go.Figure,
+    table: pd.DataFrame,
+    key: str,
+    reading: str,
+    said: str = "",
+    conditions: str = "",
+) -> None:
     """A figure, a sentence on how to read it, and its downloads.
 
     Args:
@@ -40,13 +59,19 @@ def figure(drawn: go.Figure, table: pd.DataFrame, key: str, reading: str) -> Non
         table: the numbers in it, for CSV.
         key: names the chart and the files.
         reading: what to look at, and where the paper does.
+        said: a sentence above it, from its numbers.
+        conditions: data and recipe, and who is not comparable: a line that is saved with it.
     """
+    theme.sign(drawn, conditions)
     config = {
         "displaylogo": False,
         "modeBarButtonsToRemove": ["autoScale2d", "zoomIn2d", "zoomOut2d"],
         "toImageButtonOptions": {"filename": key, "scale": 2},
     }
-    st.plotly_chart(drawn, key=key, config=config, alt=drawn.layout.title.text)
+    if said:
+        with st.container(key=f"{key}_said"):
+            st.markdown(said)
+    chart(drawn, key, config=config, alt=" ".join([drawn.layout.title.text or "", said]).strip())
     st.caption(reading)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         _picture(
@@ -62,14 +87,31 @@ def figure(drawn: go.Figure, table: pd.DataFrame, key: str, reading: str) -> Non
             width="content",
             height="content",
         )
-        _csv(table, key, "CSV")
+        csv(table, key, "CSV")
+
+
+def chart(drawn: go.Figure, key: str, **options: Any) -> Any:
+    """A figure alone, in the page's colours: our own, so that its text has contrast."""
+    return st.plotly_chart(
+        drawn.update_layout(template=theme.TEMPLATES[mode()]), key=key, theme=None, **options
+    )
+
+
+def copy_link(key: str) -> None:
+    """A button that copies the address of the view."""
+    words = {
+        "button": _("Copy link"),
+        "help": _("The address of this view: runs, axes and all"),
+        "done": _("Copied"),
+    }
+    _link(key=key, data={"words": words}, width="content", height="content")
 
 
 def table(shown: pd.DataFrame, key: str, reading: str) -> None:
     """A table, a sentence on how to read it, and its download."""
-    st.dataframe(shown, hide_index=True, column_config=_columns(shown), key=key)
+    st.dataframe(shown, hide_index=True, column_config=columns(shown), key=key)
     st.caption(reading)
-    _csv(shown, key, _("Save as CSV"))
+    csv(shown, key, _("Save as CSV"))
 
 
 def static_table(
@@ -86,44 +128,51 @@ def static_table(
         key: names the files.
         reading: what to look at.
     """
+    words_table(words, colours)
+    st.caption(reading)
+    csv(whole, key, _("Save as CSV"))
+
+
+def words_table(words: pd.DataFrame, colours: Sequence[str] = ()) -> None:
+    """A small table of text alone; the first column names the row, after a line in its colour."""
     numbers = [_is_number(words[name]) for name in words]
     head = "".join(_cell("th", name, n) for name, n in zip(words, numbers, strict=True))
     rows = "".join(
         f"<tr style='--run: {escape(colour)}'>"
         + "".join(_cell("td", text, n) for text, n in zip(row, numbers, strict=True))
         + "</tr>"
-        for colour, row in zip(colours, words.itertuples(index=False), strict=True)
+        for colour, row in zip(
+            colours or ["transparent"] * len(words), words.itertuples(index=False), strict=True
+        )
     )
     st.html(
-        f"{_TABLE_STYLE}<div class='words'><table><thead><tr>{head}</tr></thead>"
-        f"<tbody>{rows}</tbody></table></div>"
+        f"{_TABLE_STYLE}<div class='words{'' if colours else ' bare'}'><table><thead><tr>{head}"
+        f"</tr></thead><tbody>{rows}</tbody></table></div>"
     )
-    st.caption(reading)
-    _csv(whole, key, _("Save as CSV"))
 
 
 _TABLE_STYLE = f"<style>{(_FILES / 'table.css').read_text(encoding='utf-8')}</style>"
 
 
 def _is_number(texts: pd.Series) -> bool:
-    return bool(texts.str.fullmatch(r"[\d.]+( M)?|\u2013").all())
+    return bool(texts.str.fullmatch(r"[\d.]+( M)?( \([\d. ]+\D+[\d.]+\))?|\u2013").all())
 
 
 def _cell(tag: str, text: str, number: bool) -> str:
     return f"<{tag}{' class=number' if number else ''}>{escape(text)}</{tag}>"
 
 
-def _columns(shown: pd.DataFrame) -> dict[str, Any]:
-    """Errors and responses to two or three places, counts as 1.3M."""
+def columns(shown: pd.DataFrame) -> dict[str, Any]:
+    """Errors and responses to two or three places, counts as 36,864."""
     config: dict[str, Any] = {}
     for name in shown.select_dtypes("number"):
-        places = "%.2f" if "%" in name else "%.3f"
-        style = places if shown[name].dtype.kind == "f" else "compact"
+        places = "%.2f" if "%" in name or "million" in name else "%.3f"
+        style = places if shown[name].dtype.kind == "f" else "localized"
         config[name] = st.column_config.NumberColumn(format=style)
     return config
 
 
-def _csv(table: pd.DataFrame, key: str, label: str) -> None:
+def csv(table: pd.DataFrame, key: str, label: str) -> None:
     """Written only when asked for."""
     st.download_button(
         label,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.runs import Run
+from analysis.runs import Run, SavedRecording
 from analysis.text import _
 
 
@@ -27,6 +27,22 @@ def state_word(state: str) -> str:
         "failed": _("failed"),
         "interrupted": _("interrupted"),
     }[state]
+
+
+def watched_words(recording: SavedRecording) -> str:
+    """Where a training loop that is not ours is: epoch, updates, errors."""
+    status = recording.status
+    if status is None:
+        return ""
+    at = _("epoch {epoch} of {total}") if status.epochs_total else _("epoch {epoch}")
+    parts = [at.format(epoch=status.epoch, total=status.epochs_total)]
+    if status.iteration:
+        parts.append(_("{count} updates").format(count=f"{status.iteration:,}"))
+    if status.train_error is not None:
+        parts.append(_("training error {error} %").format(error=f"{status.train_error:.1f}"))
+    if status.test_error is not None:
+        parts.append(_("test error {error} %").format(error=f"{status.test_error:.1f}"))
+    return " · ".join(parts)
 
 
 def share_done(run: Run) -> float:

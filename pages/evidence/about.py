@@ -23,8 +23,8 @@ The training error is the *running* one: counted over the augmented batches of a
 weights move, so it can lie above the test error. The summary also has the *clean* one, over the
 training images as they are, with the final weights.
 
-*Look for degradation:* the deeper of two plain nets has the higher training error. That is no
-overfitting (the training error would fall) and no vanishing gradient (BN keeps the signals up): the
+*Look for degradation:* the deeper of two plain nets has the higher training error. That is not
+overfitting (the training error would fall) nor a vanishing gradient (BN keeps the signals up): the
 net is harder to optimise. Residual nets of the same depth show the opposite order.
 
 #### Layer responses (section 4.2, Fig. 7)
@@ -43,9 +43,10 @@ the same recipe. Others can be drawn together, and are marked. A plain net and i
 with shortcut option A have the same parameters and multiply-adds; options B and C add projections.
 
 #### Colours
-Warm colours are plain nets, cool ones residual nets, green ones pre-activation nets, and a net has
-the same colour on every page.
-Several runs of one net differ by their dashes.
+Warm colours are plain nets, cool ones residual nets, green ones pre-activation nets; deeper nets
+are darker, and each depth has a marker of its own. A net has the same colour on every page, and its
+name stands at the line's end. Runs that differ in the seed alone are one line, their mean, with a
+band from the least to the largest; shown as single runs they differ by their dashes.
 """
     )
 )

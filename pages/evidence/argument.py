@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from analysis import claims
-from analysis.figures import depth
+from analysis import claims, figures
+from analysis.continuation import constructions_under_way
+from analysis.figures import depth, sentences
 from analysis.runs import Run
 from analysis.text import _
 from pages.common import cached, messages, show
@@ -26,7 +27,10 @@ def pick_group(runs: list[Run]) -> list[Run]:
         for key, own in groups.items()
     }
     keys = sorted(groups, key=lambda key: -len(groups[key]))
-    chosen = st.selectbox(_("Data and recipe"), keys, format_func=names.__getitem__, width=480)
+    chosen = st.selectbox(
+        _("Data and recipe"), keys, format_func=names.__getitem__, width=480,
+        label_visibility="collapsed",
+    )  # fmt: skip
     return messages.only_readable(groups[chosen])
 
 
@@ -34,24 +38,32 @@ def depth_figure(runs: list[Run]) -> None:
     """Error against depth, the gap with its sign and spread, and what would complete it."""
     info = depth.depth_info(runs)
     reading = _(
-        "Degradation is a gap above 0: the deeper net has the higher *training* error. Bars: from "
-        "the least to the largest of several seeds."
+        "Degradation: a line of training error that rises with depth. It is training error, so "
+        "not overfitting."
     )
-    show.figure(depth.plot_depth(info), info, "argument_depth", reading)
-    st.markdown("\n".join(f"- {line}" for line in depth.gap_words(depth.gap_info(info))))
+    said = sentences.of_depth(info)
+    figure = depth.plot_depth(info)
+    show.figure(figure, info, "argument_depth", reading, said, figures.conditions(runs))
     missing = depth.missing_nets(info)
     seeds = [net for net in dict.fromkeys(info["net"]) if net not in missing]
-    title = _("Train more depths or seeds")
-    queueing.offer([*missing, *seeds], runs, "argument_depth_missing", title)
+    title = _("From each depth to the next; train more depths or seeds")
+    gaps = depth.gap_words(depth.gap_info(info))
+    queueing.offer([*missing, *seeds], runs, "argument_depth_missing", title, gaps)
 
 
 st.title(_("The paper's argument"))
 everything, damaged = cached.list_runs()
+st.markdown(
+    _(
+        "**The question:** a deeper net can do all that a shallower one can, and more. Why, then, "
+        "do deeper plain nets end with a higher *training* error, and residual nets not?"
+    )
+)
 group = pick_group(everything)
+depth_figure(group)
 st.header(_("The claims"))
 show_claims(group, everything)
-st.header(_("Depth against error"))
-depth_figure(group)
+messages.name_caveats(group)
 st.header(_("The solution by construction"))
 st.markdown(
     _(
@@ -59,8 +71,14 @@ st.markdown(
         "same function exists, so a deeper net's training error need not be higher."
     )
 )
-construction.build(everything)
-construction.follow()
+followed = st.container()  # first on the page, last in the script: building chooses what it shows
+asked = bool(constructions_under_way(everything))
+with st.expander(
+    _("Construct another net"), expanded=asked, icon=":material/construction:", key="argument_build"
+):
+    construction.build(everything)
+with followed:
+    construction.follow()
 st.header(_("Why is the identity hard?"))
 st.markdown(_("Fit H(x) = x, or x and a small perturbation, with plain and with residual layers."))
 identity.fitting(group)

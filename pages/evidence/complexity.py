@@ -19,7 +19,7 @@ from analysis.complexity import (
 )
 from analysis.errors import LensError
 from analysis.figures import complexity, diagram
-from analysis.runs import default_folder
+from analysis.runs import BUNDLED, default_folder
 from analysis.text import _
 from pages.common import messages, show, state
 
@@ -33,10 +33,10 @@ def counts() -> None:
         {
             _("Net"): info["title"],
             _("Pixels"): info["image_size"],
-            _("Parameters"): info["parameters"],
+            _("Parameters (million)"): info["parameters"] / 1e6,
             _("Multiply-adds (billion)"): info["multiply_adds"] / 1e9,
             _("Of VGG-19 (%)"): 100 * info["vgg19_share"],
-            _("Activations (MiB an image)"): info["activation_bytes"] / 2**20,
+            _("Activations (MiB per image)"): info["activation_bytes"] / 2**20,
         }
     )
     reading = _(
@@ -56,10 +56,15 @@ def times() -> None:
     try:
         if pressed and nets and batches:
             _measure(nets, batches, path)
-        if not path.exists():
+        measured = [place for place in (path, BUNDLED / "times.csv") if place.exists()]
+        if not measured:
             st.info(_("Nothing measured on this machine yet."))
             return
-        table = read_times(path)
+        table = pd.concat([read_times(place) for place in measured], ignore_index=True)
+        machines = list(dict.fromkeys(table["machine"]))
+        if len(machines) > 1:
+            machine = st.selectbox(_("Machine"), machines)
+            table = table[table["machine"] == machine]
     except LensError as error:
         st.error(messages.literal(str(error)))
         return

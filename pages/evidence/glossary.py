@@ -53,4 +53,4 @@ table = pd.DataFrame(
     }
 )
 with st.expander(_("As a table"), icon=":material/table:"):
-    show.table(table, "glossary_terms", _("One row a term, for saving."))
+    show.table(table, "glossary_terms", _("One row per term, for saving."))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from analysis.errors import LensError
-from analysis.runs import Run
+from analysis.presets import default_pair
 from analysis.text import _
 from pages.common import cached, messages, pickers, state
 from pages.lens.panels import (
@@ -18,30 +17,15 @@ from pages.lens.panels import (
     predictions,
 )
 
-
-def loadable(runs: list[Run]) -> list[Run]:
-    """The runs whose weights are whole; the others are named with what is wrong."""
-    whole = []
-    for run in runs:
-        try:
-            cached.net_of(run)
-        except LensError as error:
-            st.error(_("{run} is left out: {reason}").format(run=run.id, reason=error))
-        else:
-            whole.append(run)
-    sizes = {run.config.image_size for run in whole}
-    if len(sizes) > 1:
-        st.warning(_("Nets with inputs of different sizes: those like the first one are shown."))
-    return [run for run in whole if run.config.image_size == whole[0].config.image_size]
-
-
 st.title(_("One image through the nets"))
 everything, damaged = cached.list_runs()
 without = [run for run in everything if run.status.weights == "left out"]
 everything = [run for run in everything if run.has_weights]
 messages.name_without_weights(without)
 messages.stop_without_runs(everything, damaged)
-runs = loadable(pickers.pick_runs(everything, "image_runs"))
+runs = messages.only_loadable(
+    pickers.pick_runs(everything, "image_runs", default_pair(everything), one_seed=True)
+)
 if not runs:
     st.info(_("Choose a run above."))
     st.stop()

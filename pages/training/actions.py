@@ -52,7 +52,7 @@ def _start(asked: Sequence[jobs.Request]) -> None:
 
 def time_steps(asked: Sequence[jobs.Request]) -> None:
     """Time some steps of each net, the smallest first."""
-    with st.spinner(_("Timing a few steps")):
+    with st.spinner(_("Estimating speed")):
         for request in asked[:6]:
             if not _try(lambda r=request: estimate.time_steps(r, default_folder(), 2.0)):
                 return

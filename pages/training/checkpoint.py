@@ -181,7 +181,7 @@ def show_result(result: Imported) -> None:
     st.success(_("Imported as {run}").format(run=run.id), icon=":material/check_circle:")
     columns = st.columns(3)
     columns[0].metric(_("Tensors used"), len(found.net.keys))
-    claimed = f"{found.claim.error:.2f} %" if found.claim else _("not said")
+    claimed = f"{found.claim.error:.2f} %" if found.claim else _("none")
     columns[1].metric(_("Error that the file claims"), claimed)
     if result.measured:
         label = _("Error measured over {n:,} images").format(n=result.measured.n_images)

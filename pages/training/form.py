@@ -109,7 +109,7 @@ def _advanced() -> tuple[dict[str, Any], int, Compute, str, int | None, str]:
                 _("Precision"), ["auto", "float32", "bfloat16"],
                 key="train_precision", bind=state.URL,
             )  # fmt: skip
-            name = st.text_input(_("Name of the run"), key="train_name", placeholder=_("made up"))
+            name = st.text_input(_("Name of the run"), key="train_name", placeholder=_("automatic"))
         threads = number(third, _("CPU threads"), "threads", min_value=1, step=1)
         resize = number(
             first, _("Resize a folder's images to (pixels)"), "resize",
@@ -144,13 +144,14 @@ def offer_start(asked: list[jobs.Request]) -> None:
         )  # fmt: skip
     with measure:
         st.button(
-            _("Time a few steps"), key="train_time", on_click=actions.time_steps, args=(asked,),
+            _("Estimate speed"), key="train_time", on_click=actions.time_steps, args=(asked,),
             help=_("Trains each net for some seconds on random images, for a better estimate."),
         )  # fmt: skip
     with count:
         number = jobs.at_a_time(folder)
         st.number_input(
-            _("At a time"), 1, 64, number, key="train_at_a_time", on_change=actions.set_at_a_time,
+            _("Run in parallel"), 1, 64, number, key="train_at_a_time",
+            on_change=actions.set_at_a_time,
             help=_("How many train at once; the others wait in the queue."),
         )  # fmt: skip
     with st.expander(_("The same from the command line")):

@@ -6,23 +6,28 @@ keeps its scroll and selections; figures are built again only when their tables 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
 
-from analysis import figures, jobs
+from analysis import figures, formats, jobs
+from analysis.claims import test_error, train_error
 from analysis.errors import RunDamaged
 from analysis.jobs.queue import LOG
-from analysis.runs import Run, default_folder
+from analysis.presets import twins
+from analysis.runs import Comparable, Run, SavedRecording, default_folder
 from analysis.runs.files import CANCEL
 from analysis.runs.files import LOG as TRAIN_LOG
 from analysis.runs.resuming import is_resumable
 from analysis.text import Message, _
 from pages.common import cached, messages, pickers, state
 from pages.common import show as shown
-from pages.common.words import progress_words, share_done, state_word
+from pages.common.words import progress_words, share_done, state_word, watched_words
 from pages.training import actions
 
+_PAGES = Path(__file__).resolve().parents[1]
+COMPARE, IMAGE = _PAGES / "evidence" / "compare.py", _PAGES / "lens" / "image.py"
 REFRESH = 2.0
 """Seconds between looks while something trains."""
 _STOPPED = ("cancelled", "failed", "interrupted")
@@ -30,7 +35,7 @@ _STOPPED = ("cancelled", "failed", "interrupted")
 
 def show() -> None:
     """All of it; refreshed while there is something to see."""
-    active = bool(_active(cached.list_runs()[0]))
+    active = bool(_active(cached.list_runs()[0]) or _watched())
     st.fragment(_live, run_every=REFRESH if active else None)(active)
 
 
@@ -40,17 +45,25 @@ def _active(runs: list[Run]) -> list[Run]:
     ]
 
 
+def _watched() -> list[SavedRecording]:
+    """Training loops of other programs that are watched, and go on."""
+    return [one for one in cached.list_recordings()[0] if one.status and one.state == "running"]
+
+
 def _live(was_active: bool) -> None:
     everything = cached.list_runs()[0]
     mine = [run for run in everything if not run.bundled]
-    if bool(_active(mine)) != was_active:
+    watched = _watched()
+    if bool(_active(mine) or watched) != was_active:
         st.rerun()  # the whole page, to begin or to end refreshing
     running = [run for run in mine if run.state == "running"]
     waiting = sorted(filter(jobs.is_waiting, mine), key=jobs.queue_position)
     _running(running)
+    _show_watched(watched)
     _waiting(waiting)
     _stopped([run for run in mine if run.state in _STOPPED or _never_started(run)])
-    _figures([run for run in running if not run.is_construction], everything)
+    _finished(mine, everything)
+    _figures([*(run for run in running if not run.is_construction), *watched], everything)
 
 
 def _never_started(run: Run) -> bool:
@@ -78,6 +91,22 @@ def _running(runs: list[Run]) -> None:
                     st.code(lines, None, wrap_lines=True)
 
 
+def _show_watched(recordings: list[SavedRecording]) -> None:
+    """What other programs train, which only they can stop."""
+    if recordings:
+        st.subheader(_("Training in other programs"))
+    for one in recordings:
+        with st.container(border=True, key=f"train_watched_{one.id}"):
+            title = messages.literal(one.net)
+            data = f" · {messages.literal(one.data_title)}" if one.data_title else ""
+            st.markdown(f"**{title}**{data} · `{one.id}`")
+            if one.status and one.status.epochs_total:
+                share = min(one.status.epoch / one.status.epochs_total, 1.0)
+                st.progress(share, watched_words(one))
+            else:
+                st.caption(watched_words(one))
+
+
 def tail(log: Path, lines: int = 8) -> str:
     """The last lines of a log; empty where there is none."""
     try:
@@ -95,16 +124,42 @@ def _waiting(runs: list[Run]) -> None:
     st.subheader(_("Waiting ({count})").format(count=len(runs)))
     if not jobs.worker_alive(default_folder()):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.warning(_("Nobody works off the queue, as after a restart of the machine."))
+            st.warning(_("The queue is not running, for example after a restart of the machine."))
             st.button(_("Go on"), type="primary", key="train_work", on_click=actions.work)
     for run in runs:
         with st.container(horizontal=True, vertical_alignment="center"):
             words = _head(run)
             st.markdown(words, width="stretch")
             st.button(
-                _("Take out"), key=f"train_cancel_{run.id}",
+                _("Remove"), key=f"train_cancel_{run.id}",
                 on_click=actions.cancel, args=(run.path,),
             )  # fmt: skip
+
+
+def _finished(mine: list[Run], everything: list[Run]) -> None:
+    """The training that ended last in this session's sight: what came out, and where to go on."""
+    done = [run for run in mine if run.state == "finished" and not run.is_construction]
+    before = st.session_state.setdefault("train_done", {run.id for run in done})
+    new = [run for run in done if run.id not in before]
+    if not new:
+        return
+    st.subheader(_("Finished"))
+    names = pickers.run_names(everything)
+    for run in sorted(new, key=lambda run: run.status.ended, reverse=True)[:3]:
+        with st.container(border=True, key=f"train_finished_{run.id}"):
+            words = _("**{net}**: training error {train}, test error {test}, {epochs} epochs")
+            st.markdown(words.format(
+                net=run.net, train=formats.percent(train_error(run)),
+                test=formats.percent(test_error(run)), epochs=run.status.epoch,
+            ))  # fmt: skip
+            twin = next(iter(twins(run, everything)), None)
+            chosen = [names[one.id] for one in ([run, twin] if twin else [run])]
+            label = _("Compare with {net}").format(net=twin.net) if twin else _("Compare")
+            with st.container(horizontal=True):
+                st.page_link(COMPARE, label=label, icon=":material/compare_arrows:",
+                             query_params={"compare_runs": chosen})  # fmt: skip
+                st.page_link(IMAGE, label=_("Inspect"), icon=":material/image_search:",
+                             query_params={"image_runs": chosen})  # fmt: skip
 
 
 def _stopped(runs: list[Run]) -> None:
@@ -130,7 +185,7 @@ def _why_stopped(run: Run) -> None:
                             total=status.epochs_total, run=run.id))  # fmt: skip
     reason = status.reason
     if run.state == "interrupted" and not reason:
-        reason = Message("its process is gone without a word: killed, or the machine went down")
+        reason = Message("the process ended unexpectedly: killed, or the machine went down")
     if reason and reason.english() != run.state:  # a plain cancel says no more than the state
         st.caption(messages.literal(str(reason)))
     if run.state == "failed":
@@ -154,7 +209,7 @@ def _stopped_buttons(run: Run) -> None:
         actions.ask_delete(run.path)
 
 
-def _figures(running: list[Run], everything: list[Run]) -> None:
+def _figures(running: Sequence[Comparable], everything: list[Run]) -> None:
     """Curves of what trains beside chosen runs, and their layer responses."""
     others = [run for run in everything if run.status.epoch and run.state != "running"]
     if not others and not running:
@@ -162,10 +217,11 @@ def _figures(running: list[Run], everything: list[Run]) -> None:
     st.subheader(_("Curves"))
     names, by_id = pickers.run_names(others), {run.id: run for run in others}
     chosen = st.multiselect(
-        _("Beside them"), list(by_id), format_func=lambda i: names.get(i, i),
-        key="train_beside", bind=state.URL, placeholder=_("Choose runs to compare with"),
+        _("Compare with"), list(by_id), format_func=lambda i: names.get(i, i),
+        key="train_beside", bind=state.URL, select_all=False, filter_mode="contains",
+        placeholder=_("Choose runs to compare with"),
     )  # fmt: skip
-    picked = running + [by_id[i] for i in chosen if i in by_id]
+    picked = [*running, *(by_id[i] for i in chosen if i in by_id)]
     if not picked:
         st.caption(_("Finished runs are on the Compare page; choose some here to see them."))
         return
@@ -176,24 +232,30 @@ def _figures(running: list[Run], everything: list[Run]) -> None:
         return
     errors, responses = st.columns(2, gap="medium")
     with errors:
-        reading = _("Thick: training error. A point an epoch, as soon as it is complete.")
-        shown.figure(*drawn[0], "train_errors", reading)
+        reading = _("Thick: training error. One point per epoch, as soon as it is complete.")
+        shown.figure(*drawn[0], "train_errors", reading, conditions=drawn[2])
     with responses:
         reading = _("In closed form from the BN parameters, after each run's last whole epoch.")
-        shown.figure(*drawn[1], "train_responses", reading)
+        if not any(isinstance(run, Run) for run in picked):
+            reading = _("As measured by each program's last probe.")
+        shown.figure(*drawn[1], "train_responses", reading, conditions=drawn[2])
 
 
-def _drawn(runs: list[Run]) -> list:
+def _drawn(runs: Sequence[Comparable]) -> list:
     """Both figures with their tables; those of the last time unless a table changed."""
     stamp = [(run.id, run.stamp()[1:]) for run in runs]
     before = st.session_state.get("train_drawn")
     if before and before[0] == stamp:
         return before[1]
-    # Closed form only: a run that trains has nothing else, and like is compared with like.
-    curves, layers = figures.error_curves_info(runs), figures.responses_info(runs, "closed_form")
+    # Closed form only: a run that trains has nothing else, and like is compared with like. What
+    # other programs train has measured ones only.
+    curves = figures.error_curves_info(runs)
+    source = "closed_form" if any(isinstance(run, Run) for run in runs) else "auto"
+    layers = figures.responses_info(runs, source)
     drawn = [
         (figures.plot_error_curves(curves), curves),
         (figures.plot_responses(layers), layers),
+        figures.conditions(runs),
     ]
     st.session_state["train_drawn"] = (stamp, drawn)
     return drawn

@@ -10,7 +10,7 @@ from pages.training import actions, form, live
 st.title(_("Train nets"))
 st.caption(
     _(
-        "Trainings run as processes of their own: close this page or restart the server, and they "
+        "Training runs in separate processes: close this page or restart the server, and they "
         "go on. Everything they record is in the runs folder."
     )
 )

@@ -22,7 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from analysis.runs import open_writer  # noqa: E402
+from analysis.runs import open_writer, run_paths  # noqa: E402
 from tests import tiny  # noqa: E402
 
 DEPTH, EPOCHS, RUNS = 110, 164, 10
@@ -61,7 +61,7 @@ def time_server() -> None:
     page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
     report("first page of the process, the default pair", once(page.run))
     runs = page.multiselect(key="compare_runs")
-    runs.set_value([path.name for path in sorted(Path(os.environ[ENV]).iterdir())])
+    runs.set_value([path.name for path in run_paths([os.environ[ENV]])])
     report("first page with all ten", once(page.run))
     assert not page.exception, page.exception
     report("whole page again", median(page.run))

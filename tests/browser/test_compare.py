@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, FloatRect, Locator, Page, expect
 
+from analysis.presets import first_choice
 from analysis.runs import BUNDLED, Run, list_runs
-from pages.common.pickers import default_pair
 from tests.browser.serve import app_server, chromium, chromium_path, open_page, watch_requests
 from tests.tiny import write_run
 
@@ -64,6 +64,11 @@ def _compare(address: str, *nets: str, **controls: str) -> str:
     return f"{address}/?" + "&".join(chosen + [f"compare_{k}={v}" for k, v in controls.items()])
 
 
+def _open(page: Page, popover: str) -> None:
+    """Open one of the page's drawers of controls."""
+    page.locator(f".st-key-compare_{popover} button").first.click()
+
+
 def _lines(page: Page, chart: str) -> list[str]:
     """The labels of the lines that are drawn in a chart."""
     drawn = page.locator(f".st-key-compare_{chart} .js-plotly-plot")
@@ -91,7 +96,7 @@ def test_the_first_request_to_a_server_is_a_deep_link(address: str, page: Page):
     expect(page.get_by_text("Page not found")).to_have_count(0)
     deep = _side_links(page)
     page.goto(address)
-    expect(page.get_by_role("heading", level=1)).to_have_text("Plain nets beside residual nets")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Plain vs residual nets")
     assert deep == _side_links(page)
     assert any("Compare" in link for link in deep)
     assert not [link for link in deep if re.search(r"app|cached|show|pickers|state", link)]
@@ -101,18 +106,21 @@ def test_the_first_request_to_a_server_is_a_deep_link(address: str, page: Page):
 def test_both_nets_are_drawn_and_another_run_is_picked(address: str, runs: Path, page: Page):
     """Curves and responses of the default pair; the third run joins in both and in the address."""
     found = [run for run in list_runs([BUNDLED, runs]) if isinstance(run, Run)]
-    pair = [run.net for run in default_pair(found)]
+    pair = list(dict.fromkeys(run.net for run in first_choice(found)))
     outside = watch_requests(page)
     page.goto(address)
     for chart in ("errors", "responses"):
         assert _lines(page, chart) == pair
+    _open(page, "choice")
     page.get_by_role("combobox", name="Runs").fill("resnet-20 quick")  # the list is long
     page.get_by_role("option", name="resnet-20 quick-e3 s0 tiny").click()
     for chart in ("errors", "responses"):
         page.wait_for_function(
-            f"document.querySelector('.st-key-compare_{chart} .js-plotly-plot')?.data.length == 6"
+            f"document.querySelector('.st-key-compare_{chart} .js-plotly-plot')?.data"
+            f".filter(t => t.showlegend).length == {len(pair) + 1}"
         )
-        assert sorted(_lines(page, chart)) == sorted([*pair, "resnet-20"])
+        nets = [label.split(",")[0] for label in _lines(page, chart)]
+        assert sorted(nets) == sorted([*pair, "resnet-20"])
     page.wait_for_url(re.compile("compare_runs=.*resnet-20"))
     assert outside == []
 
@@ -121,6 +129,7 @@ def test_a_link_reopens_the_view(address: str, page: Page):
     """The address that a change of a control makes, opened in a new tab, shows the same."""
     page.goto(_compare(address, "resnet-20", "plain-34-w8"))
     assert _lines(page, "errors") == ["plain-34-w8", "resnet-20"]
+    _open(page, "axes")
     page.get_by_role("radio", name="Log").click()
     page.wait_for_url(re.compile("compare_scale=Log"))
     other = page.context.new_page()
@@ -216,6 +225,7 @@ def test_a_link_reopens_the_view_for_a_reader_of_another_language(address: str, 
     chart = ".st-key-compare_errors .js-plotly-plot"
     assert page.locator(chart).evaluate(axis) == "Time since the start (s)"
     page.goto(_compare(address, "resnet-20") + "&lang=zh_CN")
+    _open(page, "axes")
     page.get_by_role("radio", name="时间").click()
     page.wait_for_url(re.compile("compare_x=.*lang=zh_CN"))
     other = open_page(browser, width=1440, locale="en-US")

@@ -33,9 +33,9 @@ def test_an_upload_becomes_a_run_that_compare_shows(tmp_path: Path):
         expect(page.get_by_text("but the file claims 8.27 % (acc)")).to_be_visible()
         expect(page.locator(".js-plotly-plot")).to_have_count(1)
         page.get_by_text("Open it in Compare").click()
-        heading = page.get_by_role("heading", name="Plain nets beside residual nets")
+        heading = page.get_by_role("heading", name="Plain vs residual nets")
         expect(heading).to_be_visible()
-        expect(page.get_by_text("came here trained, without a training history")).to_be_visible()
+        expect(page.get_by_text("came without a training history")).to_be_visible()
         expect(page.locator(".js-plotly-plot")).to_have_count(2)
 
 

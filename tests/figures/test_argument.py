@@ -6,6 +6,7 @@ import json
 
 import pandas as pd
 
+from analysis.claims import evaluate
 from analysis.continuation import study
 from analysis.figures.complexity import plot_speed, speed_info
 from analysis.figures.construction import (
@@ -17,6 +18,9 @@ from analysis.figures.construction import (
 from analysis.figures.depth import depth_info, gap_info, gap_words, missing_nets, plot_depth
 from analysis.figures.diagram import diagram_info, plot_diagram
 from analysis.figures.identity import plot_layers, plot_losses
+from analysis.figures.sentences import of_depth
+from analysis.figures.theme import kind_colour
+from analysis.figures.verdicts import numbers_info, numbers_words, plot_numbers
 from analysis.runs import load_run, open_writer
 from analysis.spec import NetSpec
 from analysis.tables import names
@@ -45,13 +49,52 @@ def test_depth_has_means_ranges_and_signed_gaps(tmp_path):
     ]
     assert gap_words(gaps) == [
         "plain-14 minus plain-8: +3.00 points of training error (seeds are 2.00 apart)",
-        "resnet-14 minus resnet-8: -1.50 points of training error (one seed each)",
+        "resnet-14 minus resnet-8: −1.50 points of training error (one seed each)",
     ]
     figure = plot_depth(info)
     assert len(figure.data) == 4
+    assert [note.text for note in figure.layout.annotations] == ["residual", "plain"]  # at the ends
+    colours = {trace.name: trace.line.color for trace in figure.data}
+    assert colours["plain, training"] == colours["plain, test"] == kind_colour("plain")
     bars = next(trace for trace in figure.data if trace.name == "plain, training").error_y
     assert (bars.visible, list(bars.array), list(bars.arrayminus)) == (True, [1, 0], [1, 0])
     assert figure.layout.yaxis.title.text == "Error (%)"
+
+
+def test_options_are_named_in_the_depth_figure(tmp_path):
+    """A, B and C are lines of their own, and no two are called alike."""
+    nets = ("plain-8", "resnet-8", "resnet-8-B", "resnet-8-C", "resnet-14")
+    figure = plot_depth(depth_info([made(tmp_path, net, 5.0) for net in nets]))
+    names = [note.text for note in figure.layout.annotations]
+    assert sorted(names) == ["plain", "residual", "residual (option B)", "residual (option C)"]
+
+
+def test_the_sentence_above_the_depth_figure_is_its_numbers(tmp_path):
+    """Shallowest and deepest net of each kind."""
+    errors = {"plain-8": 4.0, "plain-14": 8.0, "resnet-8": 5.0, "resnet-14": 3.5}
+    said = of_depth(depth_info([made(tmp_path, net, e) for net, e in errors.items()]))
+    assert said == (
+        "From plain-8 to plain-14 training error goes from 4.00 % to 8.00 % in plain nets; "
+        "from resnet-8 to resnet-14 from 5.00 % to 3.50 % in residual nets."
+    )
+    assert of_depth(depth_info([])) == ""
+
+
+def test_a_verdicts_picture_and_table_have_its_numbers(tmp_path):
+    """Of the degradation claim: two plain nets, one with two seeds."""
+    runs = [made(tmp_path, "plain-8", 4.0), made(tmp_path, "plain-8", 6.0, seed=1)]
+    runs.append(made(tmp_path, "plain-14", 8.0))
+    verdict = next(v for c, v in evaluate(runs) if c.id == "degradation")
+    table = numbers_words(verdict)
+    assert table.values.tolist() == [
+        ["plain-8", "5.00", "4.00 to 6.00", "2"],
+        ["plain-14", "8.00", "–", "1"],
+    ]
+    figure = plot_numbers(numbers_info(verdict), "Training error (%)")
+    (line,) = figure.data
+    assert list(line.y) == [5.0, 8.0]
+    assert figure.layout.xaxis.ticktext == ("8", "14")
+    assert [note.text for note in figure.layout.annotations] == ["plain"]
 
 
 def test_a_gap_within_the_spread_says_so(tmp_path):

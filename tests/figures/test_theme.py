@@ -8,8 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.figures import empty_figure, error_curves_info, plot_error_curves, restyle, run_styles
-from analysis.figures.theme import COLOURS, TEMPLATES, net_colour
+from analysis.figures import (
+    conditions,
+    empty_figure,
+    error_curves_info,
+    plot_error_curves,
+    restyle,
+    run_styles,
+)
+from analysis.figures.theme import COLOURS, TEMPLATES, net_colour, sign
 from analysis.runs import load_run
 from analysis.spec import KINDS, Recipe
 from tests.tiny import write_run
@@ -129,3 +136,24 @@ def test_restyling_changes_the_template_of_a_copy_only(tiny_run):
     assert printed.layout.template.layout.paper_bgcolor == "#ffffff"
     assert figure.layout.template == TEMPLATES["light"]
     assert printed.data == figure.data
+
+
+def test_a_signed_figure_says_what_it_shows_once(tiny_run):
+    """Data and recipe in a line under it, in room of its own."""
+    figure = plot_error_curves(error_curves_info([tiny_run]))
+    height = figure.layout.height
+    for _again in range(2):
+        sign(figure, conditions([tiny_run]))
+    notes = [note.text for note in figure.layout.annotations if note.name == "conditions"]
+    assert notes == ["Digits (8x8, upsampled); recipe quick-e3."]
+    assert figure.layout.height > height
+
+
+def test_the_line_under_a_figure_names_who_is_not_comparable(tmp_path: Path):
+    """With the reason, so that a saved picture can't mislead."""
+    runs = [load_run(write_run(tmp_path, "plain-8"))]
+    runs.append(load_run(write_run(tmp_path, "resnet-8", recipe=Recipe.parse("short"))))
+    assert conditions(runs) == (
+        "Digits (8x8, upsampled); recipe quick-e3, short.<br>"
+        "Not comparable with plain-8: resnet-8 (recipe short, not quick-e3)."
+    )

@@ -14,5 +14,10 @@ def figures(page: AppTest) -> tuple[dict, dict]:
     return curves, responses
 
 
+def drawn(figure: dict) -> list[dict]:
+    """The runs' own lines: no band, nothing that carries labels."""
+    return [trace for trace in figure["data"] if "meta" not in trace]
+
+
 def legend(figure: dict) -> list[str]:
     return [trace["name"] for trace in figure["data"] if trace.get("showlegend")]

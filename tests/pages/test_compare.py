@@ -16,11 +16,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from analysis.figures.theme import FADED
-from analysis.runs import load_run, open_writer
+from analysis.presets import default_pair, first_choice, presets
+from analysis.runs import load_run, open_writer, run_paths
 from analysis.spec import Recipe
-from pages.common.pickers import default_pair, run_names
+from pages.common.pickers import run_names
 from tests import tiny
-from tests.pages.reading import figures, legend
+from tests.pages.reading import drawn, figures, legend
 from tests.tiny import write_damaged, write_run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,7 +43,7 @@ def test_the_page_opens_on_the_34_layer_pair(page: AppTest, folder: Path):
     page.run()
     for figure in figures(page):
         assert legend(figure) == ["plain-34-w4", "resnet-34-w4"]
-    assert page.title[0].value == "Plain nets beside residual nets"
+    assert page.title[0].value == "Plain vs residual nets"
     assert _summary(page)["Run"] == ["plain-34-w4", "resnet-34-w4"]
 
 
@@ -56,7 +57,7 @@ def test_a_preactivation_net_is_compared_with_its_residual_twin(folder: Path, pa
         assert legend(figure) == ["resnet-14", "preresnet-14"]
     for net in ("plain-8", "resnet-8"):
         write_run(folder, net)
-    found = [load_run(path) for path in sorted(folder.iterdir())]
+    found = [load_run(path) for path in run_paths([folder])]
     assert [run.net for run in default_pair(found)] == ["plain-8", "resnet-8"]
 
 
@@ -84,8 +85,8 @@ def test_a_link_reopens_the_view(page: AppTest, folder: Path):
     page.run()
     curves, responses = figures(page)
     assert legend(curves) == ["resnet-14", "plain-8"]  # in drawing order: highlighted last
-    assert [trace["opacity"] for trace in curves["data"]] == [FADED, FADED, 1, 1]
-    assert [trace["opacity"] for trace in responses["data"]] == [FADED, FADED, 1, 1]
+    assert [trace["opacity"] for trace in drawn(curves)] == [FADED, FADED, 1, 1]
+    assert [trace["opacity"] for trace in drawn(responses)] == [FADED, FADED, 1, 1]
     layout = curves["layout"]
     assert layout["xaxis"]["title"]["text"] == "Iteration (updates)"
     assert layout["yaxis"]["type"] == "log"
@@ -97,13 +98,26 @@ def test_a_link_reopens_the_view(page: AppTest, folder: Path):
 
 
 def test_a_link_to_runs_that_are_gone_shows_the_default_pair(page: AppTest, folder: Path):
-    """No error: what the address names and nobody has is left out."""
+    """What the address names and nobody has is said to be missing, until the choice changes."""
     write_run(folder, "plain-8")
     write_run(folder, "resnet-8")
     page.query_params["compare_runs"] = "resnet-999 gone"
     page.query_params["compare_x"] = "sideways"
     page.run()
     assert legend(figures(page)[0]) == ["plain-8", "resnet-8"]
+    assert "not on this machine: resnet-999 gone" in page.warning[0].value
+    page.multiselect(key="compare_runs").set_value(page.multiselect[0].value[:1]).run()
+    assert not page.warning
+
+
+def test_of_a_link_the_runs_that_are_here_are_shown(page: AppTest, folder: Path):
+    """And the missing one is named."""
+    write_run(folder, "plain-8")
+    write_run(folder, "resnet-8")
+    page.query_params["compare_runs"] = ["resnet-8 quick-e3 s0 tiny", "resnet-999 gone"]
+    page.run()
+    assert legend(figures(page)[0]) == ["resnet-8"]
+    assert "resnet-999 gone" in page.warning[0].value
 
 
 def test_runs_are_picked_and_dropped(page: AppTest, folder: Path):
@@ -114,9 +128,10 @@ def test_runs_are_picked_and_dropped(page: AppTest, folder: Path):
     for figure in figures(page):
         assert legend(figure) == ["plain-8", "resnet-8", "resnet-14"]
     assert len(_summary(page)["Run"]) == 3
-    page.pills(key="compare_highlight").set_value(ids[2]).run()
+    page.selectbox(key="compare_highlight").set_value(ids[2]).run()
+    assert {trace["opacity"] for trace in drawn(figures(page)[0])} == {FADED, 1}
     page.multiselect(key="compare_runs").set_value(ids[:2]).run()
-    assert {trace["opacity"] for trace in figures(page)[0]["data"]} == {1}
+    assert {trace["opacity"] for trace in drawn(figures(page)[0])} == {1}
     page.multiselect(key="compare_runs").set_value([]).run()
     assert not page.exception
     assert page.info[0].value == "Choose a run above."
@@ -272,6 +287,49 @@ def test_the_default_is_the_papers_pair_else_the_deepest(tmp_path: Path, nets, e
     """Depth 34 before all; wider before narrower; option A before B."""
     runs = [load_run(write_run(tmp_path, net)) for net in nets]
     assert [run.net for run in default_pair(runs)] == [f"plain-{expected}", f"resnet-{expected}"]
+
+
+@pytest.mark.parametrize(
+    ("nets", "expected"),
+    [
+        ((20, 32, 56, 110), (20, 56)),
+        ((8, 14, 110), (8, 14)),
+        ((20, 110), None),
+    ],
+)
+def test_the_page_opens_on_a_shallow_and_a_deep_net_of_both_kinds(tmp_path: Path, nets, expected):
+    """20 and 56 before all; never plain-110, as in Fig. 6; else the deepest pair."""
+    runs = [load_run(write_run(tmp_path, f"{kind}-{depth}", epochs=1))
+            for depth in nets for kind in ("plain", "resnet")]  # fmt: skip
+    names = [run.net for run in first_choice(runs)]
+    if expected is None:
+        assert names == ["plain-110", "resnet-110"]
+    else:
+        a, b = expected
+        assert names == [f"plain-{a}", f"plain-{b}", f"resnet-{a}", f"resnet-{b}"]
+
+
+def test_the_presets_are_chosen_by_rule(tmp_path: Path):
+    """Each where there are enough runs for it, from one comparable set."""
+    nets = ("plain-20", "plain-56", "resnet-20", "resnet-20-B", "resnet-56", "resnet-110")
+    runs = [load_run(write_run(tmp_path, net, epochs=1)) for net in nets]
+    runs.append(load_run(write_run(tmp_path, "plain-32", fingerprint="bb", epochs=1)))
+    found = {name: [run.net for run in chosen] for name, chosen in presets(runs).items()}
+    assert found["fig7"] == ["plain-20", "plain-56", "resnet-20", "resnet-56", "resnet-110"]
+    assert found["options"] == ["plain-20", "resnet-20", "resnet-20-B"]
+    assert "pair" not in found
+    assert "plain-32" not in found["fig6"]
+    assert len(found["twin"]) == 2
+
+
+def test_a_preset_is_one_click(page: AppTest, folder: Path):
+    """The buttons choose the runs; what they chose goes to the next page."""
+    for net in ("plain-20", "plain-56", "resnet-20", "resnet-56", "plain-34-w4", "resnet-34-w4"):
+        write_run(folder, net, epochs=1)
+    page.run()
+    assert legend(figures(page)[0]) == ["plain-20", "plain-56", "resnet-20", "resnet-56"]
+    page.button(key="compare_runs_pair").click().run()
+    assert legend(figures(page)[0]) == ["plain-34-w4", "resnet-34-w4"]
 
 
 def test_runs_that_do_not_compare_are_no_default_pair(tmp_path: Path):

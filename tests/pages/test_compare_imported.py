@@ -55,6 +55,7 @@ def test_an_imported_net_keeps_its_responses_at_every_epoch(page: AppTest, folde
     ids = [write_run(folder, "resnet-8").name, _import(folder)]
     page.run()
     page.multiselect(key="compare_runs").set_value(ids).run()
+    page.segmented_control(key="compare_source").set_value("closed_form").run()
     page.select_slider(key="compare_epoch").set_value(2).run()
     assert legend(figures(page)[1]) == ["resnet-8", "resnet-8-B"]
     assert page.select_slider(key="compare_epoch").options == ["1", "2", "3"]

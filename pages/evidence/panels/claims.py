@@ -11,22 +11,27 @@ import streamlit as st
 from analysis import claims
 from analysis.claims import Claim
 from analysis.errors import LensError
+from analysis.figures import verdicts
 from analysis.runs import Run
 from analysis.text import _
 from analysis.verdicts import State, Verdict
 from pages.common import messages, pickers, show
 from pages.evidence.panels import queueing
 
-_WIDTHS = [3, 4, 4]
+_COLUMNS = 4
+"""Cards beside each other."""
 _COLOURS: Mapping[State, str] = {
     "holds": "green", "fails": "red", "undecided": "orange", "missing": "gray",
 }  # fmt: skip
 _ICONS = {"holds": "check", "fails": "close", "undecided": "balance", "missing": "pending"}
-_PAGES = {name: Path(__file__).parents[1] / f"{name}.py" for name in ("compare", "complexity")}
+_PAGES = {
+    name: Path(__file__).parents[1] / f"{name}.py"
+    for name in ("compare", "complexity", "refinements")
+}
 
 
 def show_claims(group: Sequence[Run], everything: Sequence[Run]) -> None:
-    """A row a claim: verdict, words, evidence, rule, link; then what would complete it.
+    """A card a claim: verdict, one sentence, a picture; opened, its rule and numbers.
 
     Args:
         group: runs of one data set and recipe.
@@ -37,12 +42,16 @@ def show_claims(group: Sequence[Run], everything: Sequence[Run]) -> None:
     except LensError as error:
         st.error(messages.literal(str(error)))
         return
-    st.caption(_reading(group))
     names = pickers.run_names(everything)
-    for claim, verdict in judged:
-        _row(claim, verdict, [names[run] for run in verdict.runs if run in names])
-    with st.expander(_("The claims as a table"), icon=":material/table:"):
-        show.table(_table(judged), "argument_claims", _("One row a claim, for saving."))
+    for start in range(0, len(judged), _COLUMNS):
+        cards = judged[start : start + _COLUMNS]
+        for place, (claim, verdict) in zip(st.columns(_COLUMNS), cards, strict=False):
+            shown = [run.id for run in claims.shown_runs(claim, verdict, group)]
+            with place, st.container(border=True, height="stretch", gap="small"):
+                show_card(claim, verdict, [names[run] for run in shown if run in names])
+    with st.expander(_("How the verdicts are made, and all of them"), icon=":material/table:"):
+        st.caption(_reading(group))
+        show.table(_table(judged), "argument_claims", _("One row per claim, for saving."))
     wanted = [net.name for _claim, verdict in judged for net in verdict.wanted]
     if wanted:
         title = _("Train what is missing for the claims")
@@ -52,39 +61,56 @@ def show_claims(group: Sequence[Run], everything: Sequence[Run]) -> None:
 def _reading(group: Sequence[Run]) -> str:
     reading = _(
         "Verdicts compare these runs with each other by the stated rule. The spread between seeds "
-        "is the largest minus the least value of one net; of the nets compared the largest counts, "
-        "and 0 where each has one seed. Undecided: neither the rule nor its reverse is met."
+        "is the range over a net's seeds; the largest range applies, 0 where each net has one "
+        "seed. Undecided: neither the rule nor its opposite holds."
     )
     if group and not all(claims.comparable_with_paper(run) for run in group):
         reading += " " + _(
-            "These are not whole CIFAR-10 under the paper's recipe: their errors are not "
-            "to be held against Table 6."
+            "These are not whole CIFAR-10 under the paper's recipe: do not compare their errors "
+            "with Table 6."
         )
     return reading
 
 
-def _row(claim: Claim, verdict: Verdict, names: list[str]) -> None:
-    with st.container(border=True):
-        words, evidence, rule = st.columns(_WIDTHS, gap="medium")
-    with words:
-        st.badge(
-            _badge(verdict), icon=f":material/{_ICONS[verdict.state]}:",
-            color=_COLOURS[verdict.state],  # ty: ignore[invalid-argument-type]
-        )  # fmt: skip
-        section = _("section {section}").format(section=claim.section)
-        st.markdown(f"**{claim.words()}** ({section})")
-    with evidence:
-        st.markdown("\n".join(f"- {line}" for line in verdict.evidence) or _wanted(verdict))
+def show_card(claim: Claim, verdict: Verdict, names: list[str]) -> None:
+    """One claim: verdict, sentence, picture; opened: rule, numbers, a link to the runs `names`."""
+    short, whole = claims.state_words()[verdict.state], claims.verdict_words(verdict)
+    st.badge(
+        _("disputed") if verdict.disputed else short, icon=f":material/{_ICONS[verdict.state]}:",
+        color="orange" if verdict.disputed else _COLOURS[verdict.state],  # ty: ignore[invalid-argument-type]
+    )  # fmt: skip
+    section = _("section {section}").format(section=claim.section)
+    st.markdown(f"**{claim.words()}**")
+    if whole != short:
+        st.caption(f"{whole[0].upper()}{whole[1:]}.")
+    if verdict.numbers:
+        drawn = verdicts.plot_numbers(verdicts.numbers_info(verdict), claim.quantity())
+        show.chart(drawn, f"argument_card_{claim.id}", config={"displayModeBar": False},
+                   alt=f"{claim.words()} {'; '.join(verdict.evidence)}")  # fmt: skip
+    else:
+        st.markdown(verdict.evidence[0] if verdict.evidence else _wanted(verdict))
+    with st.expander(_("Rule and numbers")):
+        if verdict.numbers:
+            show.words_table(verdicts.numbers_words(verdict))
+        st.markdown("\n".join(f"- {line}" for line in _beyond_the_table(verdict)))
+        st.caption(
+            _("In the paper, {section}: {words}").format(section=section, words=claim.paper())
+        )
+        st.caption(_("Rule: {words}").format(words=claim.rule()))
+        if verdict.beside:
+            st.caption(verdict.beside_words())
         _link(claim.page, names)
-    rule.caption(_("In the paper: {words}").format(words=claim.paper()))
-    rule.caption(_("Rule: {words}").format(words=claim.rule()))
-    if verdict.beside:
-        rule.caption(verdict.beside_words())
+
+
+def _beyond_the_table(verdict: Verdict) -> Sequence[str]:
+    """The evidence without the lines of single nets, which the table has."""
+    nets = {one.net.name for one in verdict.numbers}
+    return [line for line in verdict.evidence if line.partition(":")[0] not in nets]
 
 
 def _wanted(verdict: Verdict) -> str:
     nets = ", ".join(net.name for net in verdict.wanted)
-    words = _("Wanted: a finished run of {nets}. The commands are below the claims.")
+    words = _("Needs a finished run of {nets}. The commands are below the claims.")
     return words.format(nets=nets)
 
 
@@ -93,7 +119,7 @@ def _link(page: str, names: list[str]) -> None:
     if page == "complexity":
         st.page_link(_PAGES[page], label=_("Complexity"), icon=":material/speed:")
     elif names:
-        asked = {"compare_runs": names}
+        asked = {f"{page}_runs": names}
         if "lang" in st.query_params:
             asked["lang"] = [st.query_params["lang"]]
         st.page_link(
@@ -102,28 +128,12 @@ def _link(page: str, names: list[str]) -> None:
         )  # fmt: skip
 
 
-def _badge(verdict: Verdict) -> str:
-    """The state; where chance is not ruled out, the badge itself says so."""
-    words = _states()[verdict.state]
-    lone = verdict.one_seed and verdict.state in ("holds", "fails")
-    return _("{state}, chance not ruled out").format(state=words) if lone else words
-
-
-def _states() -> dict[State, str]:
-    return {
-        "holds": _("holds"),
-        "fails": _("fails"),
-        "undecided": _("undecided"),
-        "missing": _("not enough runs"),
-    }
-
-
 def _table(judged: Sequence[tuple[Claim, Verdict]]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             _("Claim"): [claim.words() for claim, _v in judged],
             _("Section"): [claim.section for claim, _v in judged],
-            _("Verdict"): [_badge(verdict) for _c, verdict in judged],
+            _("Verdict"): [claims.verdict_words(verdict) for _c, verdict in judged],
             _("Evidence"): ["; ".join(verdict.evidence) for _c, verdict in judged],
             _("In the paper"): [claim.paper() for claim, _v in judged],
             _("Rule"): [claim.rule() for claim, _v in judged],

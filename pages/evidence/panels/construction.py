@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from analysis import jobs, plan
+from analysis import formats, jobs, plan
 from analysis.commands import command, name_of
 from analysis.continuation import (
     Construction,
@@ -171,20 +171,10 @@ def _same_function(found: Study) -> None:
     """The errors of both nets, and the differences of their blocks."""
     origin, status = found.built.construction, found.built.status
     errors = origin.errors if origin else None
-    if (
-        errors is not None
-        and status.train_error_clean is not None
-        and status.test_error is not None
-    ):
-        words = _(
-            "Training error {a:.4f} % before, {b:.4f} % after; test error {c:.4f} % and {d:.4f} %."
-        )
-        st.success(
-            words.format(
-                a=errors.train, b=status.train_error_clean,
-                c=errors.test, d=status.test_error,
-            )
-        )  # fmt: skip
+    trained, tested = status.train_error_clean, status.test_error
+    if errors is not None and trained is not None and tested is not None:
+        values = {"training": (errors.train, trained), "test": (errors.test, tested)}
+        st.success(" ".join(_error_words(name, *both) for name, both in values.items()))
     blocks = st.session_state.get(_BLOCKS, {}).get(found.built.id)
     if blocks is not None:
         reading = _(
@@ -204,6 +194,21 @@ def _same_function(found: Study) -> None:
             st.error(messages.literal(str(error)))
         else:
             st.rerun()
+
+
+def _error_words(name: str, before: float, after: float) -> str:
+    """Both nets' error: once where it is the same to four places."""
+    words = {
+        ("training", True): _("Training error: {a} in both nets."),
+        ("training", False): _("Training error: {a} in the shallower net, {b} in the deeper one."),
+        ("test", True): _("Test error: {a} in both nets."),
+        ("test", False): _("Test error: {a} in the shallower net, {b} in the deeper one."),
+    }
+    same = round(before, 4) == round(after, 4)
+    places = 2 if same else 4
+    return words[name, same].format(
+        a=formats.percent(before, places), b=formats.percent(after, places)
+    )
 
 
 def _is_busy(found: Study) -> bool:
@@ -227,7 +232,7 @@ def _experiment(built: str) -> None:
         _queue(run, known)
     info = construction.construction_info(found)
     reading = _(
-        "A solver that keeps what it is given stays at or below the level line. Training begins at "
+        "Training that preserves the solution stays on or below the horizontal line. It begins at "
         "a high learning rate, so the error may rise at first; look at where it ends."
     )
     show.figure(construction.plot_construction(info), info, "argument_study_figure", reading)

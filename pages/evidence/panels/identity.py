@@ -28,8 +28,8 @@ def fitting(group: Sequence[Run]) -> None:
     Args:
         group: runs whose images can be the inputs.
     """
-    task = _controls()
-    with state.row():
+    with st.expander(_("Fit it here"), icon=":material/experiment:"):
+        task = _controls()
         pressed = st.button(_("Fit"), icon=":material/play_arrow:", type="primary")
     if pressed:
         _fit(task, group)
@@ -97,7 +97,7 @@ def _images(group: Sequence[Run]) -> tuple[Any, str]:
         try:
             return load_images(run.config.data).train, run.data_title  # ty: ignore[invalid-argument-type]
         except DataError as error:
-            st.warning(str(error))
+            st.warning(messages.literal(str(error)))
     return None, _("bundled photographs")
 
 
@@ -119,17 +119,18 @@ def _figures(fit: Fit, steps: int, key: str) -> None:
 
 def _show(fit: Fit, steps: int, source: str) -> None:
     reading = _(
-        "A loss of 1 is an output of 0. The residual net has only to bring F to 0; the plain "
+        "An all-zero output has loss 1. The residual net has only to bring F to 0; the plain "
         "one has to find kernels that copy (section 3.1)."
     )
     if source:
-        reading += " " + _("Inputs: crops of {data}.").format(data=source)
+        reading += " " + _("Inputs: crops of {data}.").format(data=messages.literal(source))
     drawn = identity.plot_losses(fit.losses, fit.floor, steps)
     show.figure(drawn, fit.losses, "argument_loss", reading)
     readings = {
         "gradient_norm": _("First and last step; a net's layers from input to output."),
-        "dirac_distance": _("First and last step. 0 is a Dirac kernel up to scale, 1 has none of "
-                            "it."),
+        "dirac_distance": _(
+            "First and last step. 0: a Dirac kernel up to scale, 1: no identity component."
+        ),
     }  # fmt: skip
     for place, column in zip(st.columns(2), readings, strict=True):
         with place:

@@ -18,7 +18,9 @@ from pages.common import messages, state
 TRAIN = Path(__file__).resolve().parents[2] / "training" / "train.py"
 
 
-def offer(nets: Sequence[str], runs: Sequence[Run], key: str, title: str) -> None:
+def offer(
+    nets: Sequence[str], runs: Sequence[Run], key: str, title: str, lines: Sequence[str] = ()
+) -> None:
     """Trainings like those of a group, folded away: which, with what seed, and as commands.
 
     Args:
@@ -26,8 +28,11 @@ def offer(nets: Sequence[str], runs: Sequence[Run], key: str, title: str) -> Non
         runs: the group to complete; may be empty.
         key: of the controls.
         title: of the fold.
+        lines: sentences to begin with.
     """
     with st.expander(title, icon=":material/playlist_add:"):
+        if lines:
+            st.markdown("\n".join(f"- {line}" for line in lines))
         with state.row():
             # Another group has other nets, so a control of its own.
             own = f"{key}_nets_{runs[0].comparison_key if runs else ''}"
@@ -42,8 +47,8 @@ def offer(nets: Sequence[str], runs: Sequence[Run], key: str, title: str) -> Non
             words = _("These can't be queued here: {reason}")
             st.info(messages.literal(words.format(reason=error)), icon=":material/info:")
             like, folder = runs[0] if runs else None, default_folder()
-            lines = commands_elsewhere(chosen, like, int(seed), folder)
-            st.code("\n".join(lines), "bash", wrap_lines=True)
+            shown = commands_elsewhere(chosen, like, int(seed), folder)
+            st.code("\n".join(shown), "bash", wrap_lines=True)
             return
         requests = _not_there(requests, runs)
         if not requests:

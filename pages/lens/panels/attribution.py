@@ -15,7 +15,7 @@ from analysis.figures import images, run_styles
 from analysis.figures.inspect import plot_sanity
 from analysis.runs import Run
 from analysis.text import _
-from pages.common import cached, show, state
+from pages.common import cached, messages, show, state
 from pages.lens.panels import nets
 from pages.lens.panels.chooser import Subject
 from pages.lens.panels.forming import pick_class
@@ -52,7 +52,7 @@ def notes() -> dict[str, str]:
         ),
         "integrated_gradients": _(
             "Gradients summed on the way from the mean image to this one (Sundararajan et al. "
-            "2017). The values add up to the score's difference, but for the delta. Red speaks "
+            "2017). The values add up to the score's difference, up to an error, delta. Red speaks "
             "for the class, blue against. Depends on the baseline: pixels like the mean get none."
         ),
         "grad_cam": _(
@@ -91,7 +91,7 @@ def show_panel(runs: Sequence[Run], subject: Subject, probes: dict[str, Any]) ->
         return
     labels = {style.run: style.label for style in run_styles(runs)}
     for run in runs:
-        st.markdown(f"**{labels[run.id]}**")
+        st.markdown(f"**{messages.literal(labels[run.id])}**")
         for method, column in zip(methods, st.columns(len(methods)), strict=True):
             with column:
                 _one(run, subject, target, method, place, opacity)
@@ -195,13 +195,13 @@ def _sanity(
         layer = _layer_at(run, place) if layered(method) else ""
         net, x = cached.net_of(run)[0], cached.input_of(run, subject.pixels)
         table, maps = sanity_check(net, x, target, method, layer)  # type: ignore
-        st.markdown(f"**{style.label}**")
+        st.markdown(f"**{messages.literal(style.label)}**")
         scale: images.Scale = "signed" if maps[0].signed else "positive"
         pictures = [
             images.enlarged(images.coloured(m.values, images.limit_of(m.values), scale), 4)
             for m in maps
         ]
-        words = _("Trained, then ever more drawn anew")
+        words = _("Trained, then progressively re-initialised")
         st.image(images.row_of(pictures), caption=words, output_format="PNG")
         reading = _("Close to 1: the map is the same without what was learned, so beware of it.")
         show.figure(plot_sanity(table, style), table, f"image_sanity_{style.run}", reading)

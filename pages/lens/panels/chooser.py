@@ -154,7 +154,7 @@ def _from_data(run: Run) -> tuple[Picture | None, str]:
     if not run.has_images:
         words = _("The images of {run} ({data}) are not on this machine.")
         data = run.data_title or _("no data set is named")
-        advice = _("Take a sample, or a picture of yours.")
+        advice = _("Choose a sample or upload a picture.")
         st.info(f"{words.format(run=run.net, data=data)} {advice}", icon=":material/database_off:")
         return None, ""
     try:
@@ -197,9 +197,9 @@ def _take_another(images: Images, wanted: int) -> None:
 def _crop(picture: Picture) -> Crop:
     if _is_small(picture):
         return Crop()
-    how = state.choose("image_crop", _("Cut out"), {
-        "centre": _("Centre"), "whole": _("Whole, with bars"),
-        "square": _("A square of yours")},
+    how = state.choose("image_crop", _("Crop"), {
+        "centre": _("Centre"), "whole": _("Whole, padded"),
+        "square": _("Custom")},
         help=_("Or drag on the picture: a new square, the square itself, or its corners."),
     )  # fmt: skip
     if how == "square":

@@ -31,7 +31,7 @@ def show_panel(runs: Sequence[Run], subject: Subject, probes: dict[str, Any]) ->
     run = pick_run(runs, "image_net")
     found = cached.learned(run, "survey")
     if found is None:
-        why = _("This needs one pass over {count} test images, once for a run.")
+        why = _("This needs one pass over {count} test images, once per run.")
         nets.offer_to_learn([run], "survey", _("Survey the test images"), why.format(count=IMAGES))
         return
     seen_layer, seen_channel = _looked_at(run, found.layers)
@@ -49,7 +49,7 @@ def show_panel(runs: Sequence[Run], subject: Subject, probes: dict[str, Any]) ->
         pixels = cached.surveyed_images(found)
     except LensError as error:
         st.error(messages.literal(str(error)))
-        nets.say_how([run], _("The survey is kept, but its images can't be had."))
+        nets.say_how([run], _("The survey is kept, but its images are not on this machine."))
         return
     _gallery(run, found.exemplars(layer, int(channel)), pixels, layer)
     nets.name_other_images([run], "survey")

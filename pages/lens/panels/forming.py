@@ -42,7 +42,7 @@ def show_panel(runs: Sequence[Run], subject: Subject, probes: dict[str, Any]) ->
         list(runs),
         "readouts",
         _("Fit the readouts"),
-        _("One pass over {train} training images and {test} test images, once for a run.").format(
+        _("One pass over {train} training images and {test} test images, once per run.").format(
             train=TRAIN, test=TEST
         ),
     )

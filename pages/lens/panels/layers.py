@@ -73,10 +73,10 @@ def _parts(net: Any, x: Any, block: str) -> None:
     parts = block_parts(net, x, block)
     if not parts.info.x:
         shown = {_("F(x): the block's last BN"): parts.f, _("ReLU(F(x)): the output"): parts.out}
-        note = _("A plain block: its output is F(x) alone, nothing is handed past it.")
+        note = _("A plain block: its output is F(x) alone, it has no shortcut.")
     else:
         shown = {
-            _("x: what the shortcut hands on"): parts.x,
+            _("x: the shortcut's output"): parts.x,
             _("F(x): the refinement"): parts.f,
         }
         if parts.info.last_relu:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from analysis.commands import command, name_of
 from analysis.errors import LensError
+from analysis.escape import as_code
 from analysis.runs import Run
 from analysis.text import _
 from pages.common import cached, messages
@@ -40,23 +41,24 @@ def offer_to_learn(runs: Sequence[Run], lesson: cached.Lesson, label: str, why: 
         unnamed = _("no data set is named")
         lines = [words.format(run=run.net, data=_place(run) or unnamed) for run in away]
         why = _("The images of these nets are not on this machine ({nets}).")
-        say_how(away, why.format(nets="; ".join(lines)))
+        verb = "lesions" if lesson == "lesions" else "survey"
+        say_how(away, why.format(nets="; ".join(lines)), verb)
 
 
-def say_how(runs: Sequence[Run], why: str) -> None:
+def say_how(runs: Sequence[Run], why: str, verb: str = "survey") -> None:
     """The command that passes images from elsewhere through nets, and why it is needed."""
     advice = _(
         "With a copy of them, or with other images of the same classes, this command makes what "
         "is missing; this page shows it from then on."
     )
     st.info(f"{why} {advice}", icon=":material/database_off:")
-    shown = command("survey", *map(name_of, runs), "--data", "folder:PATH")
+    shown = command(verb, *map(name_of, runs), "--data", "folder:PATH")
     st.code(shown, "bash", wrap_lines=True)
 
 
 def _place(run: Run) -> str:
     data = run.config.data
-    return f"{data.title}, `{data}`" if data else ""
+    return f"{messages.literal(data.title)}, {as_code(data)}" if data else ""
 
 
 def name_other_images(runs: Sequence[Run], lesson: cached.Lesson) -> None:
@@ -66,24 +68,29 @@ def name_other_images(runs: Sequence[Run], lesson: cached.Lesson) -> None:
     for run in runs:
         found = cached.learned(run, lesson)
         if found is not None and found.origin and not found.origin.is_own(run):
-            lines.append(words.format(run=run.net, data=found.origin.data.title))
+            lines.append(words.format(run=run.net, data=messages.literal(found.origin.data.title)))
     if lines:
         st.caption("; ".join(lines) + ".")
 
 
 def _learn(run: Run, lesson: cached.Lesson) -> None:
+    from analysis.lens.lesions import make_lesions
     from analysis.lens.readout import make_readouts
     from analysis.lens.survey import make_survey
 
     words = _("{run}: {done} of {total} images")
+    if lesson == "lesions":
+        words = _("{run}: {done} of {total} lesions")
     bar = st.progress(0.0, words.format(run=run.net, done=0, total="..."))
 
     def tell(done: int, total: int) -> None:
         bar.progress(min(done / total, 1.0), words.format(run=run.net, done=done, total=total))
 
-    make: Callable[..., Any] = make_survey if lesson == "survey" else make_readouts
+    makers: dict[cached.Lesson, Callable[..., Any]] = {
+        "survey": make_survey, "readouts": make_readouts, "lesions": make_lesions,
+    }  # fmt: skip
     try:
-        make(run, *cached.net_of(run), progress=tell)
+        makers[lesson](run, *cached.net_of(run), progress=tell)
     except LensError as error:
         st.error(messages.literal(str(error)))
         st.stop()

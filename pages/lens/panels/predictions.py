@@ -12,7 +12,7 @@ from analysis.figures import run_styles
 from analysis.figures.inspect import image_responses_info, plot_image_responses
 from analysis.runs import Run
 from analysis.text import _
-from pages.common import cached, show
+from pages.common import cached, messages, show
 from pages.lens.panels import nets
 from pages.lens.panels.chooser import Subject
 
@@ -37,7 +37,10 @@ def _top_five(run: Run, label: str, probe: Any, truth: str) -> None:
     words = _("**{net}**: {name}, {percent:.0f} % {verdict}")
     st.markdown(
         words.format(
-            net=label, name=best["class"], percent=100 * best["probability"], verdict=verdict
+            net=messages.literal(label),
+            name=messages.literal(best["class"]),
+            percent=100 * best["probability"],
+            verdict=verdict,
         )
     )
     shown = pd.DataFrame({_("Class"): table["class"], _("Probability"): table["probability"] * 100})
@@ -60,7 +63,7 @@ def _responses(runs: list[Run], probes: Mapping[str, Any]) -> None:
     responses = {run.id: probes[run.id].responses for run in runs}
     info = image_responses_info(run_styles(runs), responses, spreads, layers)
     reading = _(
-        "A line outside of its net's bands marks a layer to which this image is unusual. The "
+        "A line outside of its net's bands marks a layer for which this image is unusual. The "
         "response is the standard deviation of the BN output (section 4.2, Fig. 7), here over one "
         "image's channels and positions."
     )
@@ -70,7 +73,7 @@ def _responses(runs: list[Run], probes: Mapping[str, Any]) -> None:
         words = _("{net}: outside of 5-95 % in {count} of {total} layers")
         lines = [
             words.format(
-                net=label,
+                net=messages.literal(label),
                 count=int((unusual["label"] == label).sum()),
                 total=int((info["label"] == label).sum()),
             )
@@ -84,6 +87,6 @@ def _responses(runs: list[Run], probes: Mapping[str, Any]) -> None:
         _("Survey the test images"),
         _(
             "How usual is this? One pass over {count} test images gives every layer's "
-            "distribution and every channel's exemplars. It is done once for a run."
+            "distribution and every channel's exemplars. It is done once per run."
         ).format(count=IMAGES),
     )

@@ -1,0 +1,95 @@
+"""`lesions`, `similarity`, `probe`: questions asked of finished nets; answers are kept."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from analysis.cli.options import RunsFolder, folders
+from analysis.cli.survey import progress_bar
+
+Data = Annotated[
+    str,
+    typer.Option(
+        help="Images of the same classes, where the run's own can't be had: cifar10, cifar100, "
+        "digits, folder:PATH. [default: the run's own]"
+    ),
+]
+Again = Annotated[bool, typer.Option("--again", help="Recompute existing results.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's subcommands."""
+    app.command()(lesions)
+    app.command()(similarity)
+
+
+def lesions(
+    run: Annotated[
+        list[str],
+        typer.Argument(help="One or several runs: ids, paths, or nets.", metavar="RUN ..."),
+    ],
+    images: Annotated[
+        int, typer.Option(help="Test images, class-balanced: 256, or 0 for all.")
+    ] = 256,
+    data: Data = "",
+    again: Again = False,
+    runs: RunsFolder = None,
+) -> None:
+    """Remove a net's blocks, one at a time and several at random, and swap two: the errors then.
+
+    After Veit, Wilber and Belongie (NeurIPS 2016). Of a plain net the blocks are removed whose
+    input and output have one shape. The result is kept in the run's folder lens/, and for bundled
+    runs in the cache folder; the page Small refinements shows it.
+    """
+    from analysis.errors import SpecError
+    from analysis.lens import lesions as lens
+    from analysis.lens.own_images import images_of
+    from analysis.runs import find_run
+    from analysis.spec import DataSpec
+    from analysis.weights import load_net
+
+    if images not in (0, lens.PROBE):
+        raise SpecError("--images is 256 or 0 (all test images), not {images}", images=images)
+    spec = DataSpec.parse(data) if data else None
+    found = [find_run(name, folders(runs)) for name in run]
+    with progress_bar("lesions") as (bar, say):
+        for one in found:
+            if not again and lens.read_lesions(one, whole=not images) is not None:
+                say(f"{one.id}: lesions are there already; --again makes them anew")
+                continue
+            source = images_of(one, spec, bar(f"{one.net}: reading images"))
+            made = lens.make_lesions(one, *load_net(one), bar(one.net), source, not images)
+            say(f"{one.id}: {made.intact:.2f} % wrong over {made.n_images} images; without")
+            for name, error in zip(made.names, made.single, strict=True):
+                say(f"  {name:16} {'-' if error != error else f'{error:.2f} %'}")
+
+
+def similarity(
+    run: Annotated[str, typer.Argument(help="A run: its id, its path, or its net.")],
+    other: Annotated[str, typer.Argument(help="Another, or the same.")],
+    data: Data = "",
+    again: Again = False,
+    runs: RunsFolder = None,
+) -> None:
+    """Compare all layers of two nets over test images: linear CKA, minibatch-unbiased.
+
+    The result is kept with the first run, as lesions are; the page Small refinements shows it.
+    """
+    from analysis.figures.similarity import similarity_info, similarity_words
+    from analysis.lens import similarity as lens
+    from analysis.lens.own_images import images_of
+    from analysis.runs import find_run
+    from analysis.spec import DataSpec
+    from analysis.weights import load_net
+
+    first, second = (find_run(name, folders(runs)) for name in (run, other))
+    found = None if again else lens.read_similarity(first, second)
+    if found is None:
+        source = images_of(first, DataSpec.parse(data) if data else None)
+        one = load_net(first)
+        nets = one, one if first.path == second.path else load_net(second)
+        with progress_bar() as (bar, _say):
+            found = lens.make_similarity(first, second, nets, bar("similarity"), source)
+    print(similarity_words(similarity_info(found), first.net, second.net))

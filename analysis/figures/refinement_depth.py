@@ -1,0 +1,101 @@
+"""The deeper, the smaller: mean response and median refinement against depth, with their seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from analysis.claims import groups, mean_response
+from analysis.figures import theme
+from analysis.figures.refinement import TICKS
+from analysis.refining import median_ratio
+from analysis.runs import Run
+from analysis.text import _
+
+Measure = Literal["ratio", "response"]
+
+COLUMNS = (
+    "kind", "family", "width", "shortcut", "depth", "net", "measure", "value", "low", "high",
+    "seeds",
+)  # fmt: skip
+
+_OF: dict[Measure, Callable[[Run], float]] = {"ratio": median_ratio, "response": mean_response}
+
+
+def by_depth_info(runs: Sequence[Run]) -> pd.DataFrame:
+    """A row a net and measure, over finished runs from scratch of the first run's data and recipe.
+
+    Columns: kind, family, width, shortcut (empty for plain), depth, net; measure: ratio (median
+    over the blocks of rms(F) / rms(x); none of plain nets) or response (mean over Fig. 7's layers);
+    value (mean over seeds), low and high (least and largest of the seeds), seeds (how many).
+
+    Raises:
+        RunDamaged: a table of a run is not whole.
+    """
+    rows = [
+        {
+            "kind": run.config.net.kind, "family": run.config.net.family,
+            "width": run.config.net.width, "shortcut": run.config.net.shortcut or "",
+            "depth": run.config.net.depth, "net": run.net, "measure": measure, "value": of(run),
+        }
+        for run in next(iter(groups(runs).values()), [])
+        for measure, of in _OF.items()
+    ]  # fmt: skip
+    rows = [row for row in rows if not np.isnan(row["value"])]
+    if not rows:
+        return pd.DataFrame(columns=list(COLUMNS))
+    by = [name for name in COLUMNS if name not in ("value", "low", "high", "seeds")]
+    values = pd.DataFrame(rows).groupby(by)["value"]
+    found = values.agg(value="mean", low="min", high="max", seeds="count").reset_index()
+    return found[list(COLUMNS)].sort_values(["kind", "measure", "depth"], ignore_index=True)
+
+
+def plot_by_depth(info: pd.DataFrame, measure: Measure) -> go.Figure:
+    """A measure against depth: a line a set of nets that differ in depth alone, bars over seeds."""
+    titles = {
+        "ratio": _("Median rms(F) / rms(x) against depth"),
+        "response": _("Mean layer response against depth"),
+    }
+    rows = info[info["measure"] == measure]
+    if rows.empty:
+        reason = _("No finished run of this data set and recipe has it.")
+        return theme.empty_figure(reason, titles[measure])
+    sets = list(rows.groupby(["kind", "family", "width", "shortcut"]))
+    traces = [_trace(nets, several=len(sets) > 2) for _names, nets in sets]
+    words = _("rms(F) / rms(x)") if measure == "ratio" else _("Mean response (std)")
+    axes = {
+        "xaxis": {
+            "title": {"text": _("Depth (weighted layers)")}, "tickvals": sorted(set(rows["depth"])),
+        },
+        "yaxis": {"title": {"text": words}, "type": "log", "tickvals": TICKS},
+    }  # fmt: skip
+    layout = theme.layout(
+        titles[measure], _("Mean over seeds; bars: range over seeds."),
+        [trace["name"] for trace in traces], 320, hovermode="closest", **axes,
+    )  # fmt: skip
+    return go.Figure({"data": traces, "layout": layout})
+
+
+def _trace(rows: pd.DataFrame, several: bool) -> dict[str, Any]:
+    rows = rows.sort_values("depth")
+    first = rows.iloc[0]
+    name = _("plain") if first["kind"] == "plain" else _("residual")
+    if several:
+        name = ", ".join(dict.fromkeys(rows["net"])) if len(rows) < 3 else first["net"] + ", ..."
+    colour = theme.net_colour(rows["net"].iloc[-1])
+    spread = {
+        "type": "data", "symmetric": False, "visible": bool((rows["seeds"] > 1).any()),
+        "array": rows["high"] - rows["value"], "arrayminus": rows["value"] - rows["low"],
+    }  # fmt: skip
+    return {
+        "type": "scatter", "mode": "lines+markers", "name": name, "x": rows["depth"],
+        "y": rows["value"], "error_y": spread, "line": {"color": colour, "width": 2.5},
+        "marker": {"size": 9, "symbol": "circle-open" if first["kind"] == "plain" else "circle"},
+        "customdata": rows[["net", "seeds"]], "showlegend": True,
+        "hovertemplate": "%{customdata[0]}: <b>%{y:.3f}</b>"
+        + _(" ({n} seeds)").format(n="%{customdata[1]}") + "<extra></extra>",
+    }  # fmt: skip

@@ -1,0 +1,132 @@
+"""One sentence above each figure, written from its numbers: what is to be seen in it; Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from analysis import formats
+from analysis.escape import for_markdown
+from analysis.spec import NetSpec
+from analysis.text import _
+
+MOST = 3
+"""Comparisons that a sentence names."""
+
+
+def of_curves(info: pd.DataFrame) -> str:
+    """Training errors at the end: deep beside shallow of each kind, else plain beside residual."""
+    if info.empty:
+        return ""
+    last = info.sort_values("epoch").groupby("run", sort=False).tail(1)
+    found = _ladders(last)
+    lines = []
+    for shallow, deep in found:
+        a, b = shallow["train_error"], deep["train_error"]
+        words = _("Training error of {deep} {b}, of {shallow} {a}: {verdict}.").format(
+            verdict=_verdict(b - a, max(_spread(shallow), _spread(deep))),
+            **{name: f"{{{name}}}" for name in ("deep", "shallow", "a", "b")},
+        )
+        lines.append(_pair(words, shallow, deep, formats.percent(a, 1), formats.percent(b, 1)))
+    for plain, residual in [] if found else _twins(last):
+        words = _("Training error at the end: {shallow} {a}, {deep} {b}.")
+        a, b = (formats.percent(row["train_error"], 1) for row in (plain, residual))
+        lines.append(_pair(words, plain, residual, a, b))
+    if not lines:
+        words = _("Training error at the end: {errors}.")
+        named = last.head(2 * MOST)
+        errors = [
+            f"{for_markdown(label)} {formats.percent(error, 1)}"
+            for label, error in zip(named["label"], named["train_error"], strict=True)
+        ]
+        lines.append(words.format(errors=", ".join(errors)))
+    return " ".join(lines[:MOST])
+
+
+def _verdict(gap: float, spread: float) -> str:
+    """Of a deeper net beside a shallower one; a gap within the seeds' range decides nothing."""
+    if abs(gap) <= max(spread, 0.05):
+        return _("no clear difference")
+    return _("deeper is **worse**") if gap > 0 else _("deeper is better")
+
+
+def _spread(row: Mapping[str, Any]) -> float:
+    return row.get("train_error_high", 0.0) - row.get("train_error_low", 0.0)
+
+
+def of_responses(info: pd.DataFrame) -> str:
+    """Mean responses of plain nets beside their residual twins."""
+    if info.empty:
+        return ""
+    styles = info.drop_duplicates("run").drop(columns="std")
+    means = styles.merge(info.groupby("run", sort=False)["std"].mean().reset_index(), on="run")
+    twins = _twins(means)
+    parts = [
+        _pair(_("{shallow} {a}, {deep} {b}"), plain, residual,
+              formats.response(plain["std"]), formats.response(residual["std"]))
+        for plain, residual in twins[:MOST]
+    ]  # fmt: skip
+    if not parts:
+        named = means.head(2 * MOST)
+        parts = [f"{for_markdown(label)} {formats.response(std)}"
+                 for label, std in zip(named["label"], named["std"], strict=True)]  # fmt: skip
+        return _("Mean response: {means}.").format(means="; ".join(parts))
+    smaller = sum(residual["std"] < plain["std"] for plain, residual in twins)
+    words = _("Mean response: {means}. Smaller in the residual net in {smaller} of {count} pairs.")
+    if len(twins) == 1:
+        words = (
+            _("Mean response: {means}: smaller in the residual net.")
+            if smaller
+            else _("Mean response: {means}: not smaller in the residual net.")
+        )
+    return words.format(means="; ".join(parts), smaller=smaller, count=len(twins))
+
+
+def of_depth(info: pd.DataFrame) -> str:
+    """Training error of the shallowest and the deepest net of each kind."""
+    lines = []
+    for kind, words in (
+        ("plain", _("From {shallow} to {deep} training error goes from {a} to {b} in plain nets")),
+        ("residual", _("from {shallow} to {deep} from {a} to {b} in residual nets")),
+    ):  # fmt: skip
+        own = info[(info["kind"] == kind) & (info["measure"] == "train")]
+        own = own[own["shortcut"].isin(["", "A"])].sort_values("depth")
+        if own["depth"].nunique() > 1:
+            shallow, deep = own.iloc[0], own.iloc[-1]
+            lines.append(words.format(
+                shallow=shallow["net"], deep=deep["net"],
+                a=formats.percent(shallow["error"]), b=formats.percent(deep["error"]),
+            ))  # fmt: skip
+    return f"{'; '.join(lines)}." if lines else ""
+
+
+def _pair(words: str, first: Any, second: Any, a: str, b: str) -> str:
+    shallow, deep = (for_markdown(row["label"]) for row in (first, second))
+    return words.format(shallow=shallow, deep=deep, a=a, b=b)
+
+
+def _ladders(rows: pd.DataFrame) -> list[tuple[dict, dict]]:
+    """Of each kind the shallowest and the deepest net of one family, width and option."""
+    sets: dict[tuple, list[dict]] = {}
+    for row in rows.to_dict("records"):
+        if row["kind"] != "other":
+            net = NetSpec.parse(row["net"])
+            sets.setdefault((net.kind, net.family, net.width, net.shortcut), []).append(
+                {**row, "depth": net.depth}
+            )
+    ordered = [sorted(own, key=lambda row: row["depth"]) for own in sets.values()]
+    return [(own[0], own[-1]) for own in ordered if own[0]["depth"] < own[-1]["depth"]]
+
+
+def _twins(rows: pd.DataFrame) -> list[tuple[dict, dict]]:
+    """Plain nets and residual ones with the same layers, each plain net once."""
+    known = rows[rows["kind"] != "other"].to_dict("records")
+    plain = {NetSpec.parse(r["net"]): r for r in known if r["kind"] == "plain"}
+    found: dict[NetSpec, tuple[dict, dict]] = {}
+    for row in known:
+        net = NetSpec.parse(row["net"])
+        if net.traits.has_shortcuts and net.counterpart() in plain:
+            found.setdefault(net.counterpart(), (plain[net.counterpart()], row))
+    return sorted(found.values(), key=lambda pair: NetSpec.parse(pair[0]["net"]).depth)

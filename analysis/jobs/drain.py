@@ -1,0 +1,141 @@
+"""Working off a study in this process, as one of several on as many machines as see its folder.
+
+Each takes the lease of a run that nobody trains, trains it in a process of its own, as `train`
+would, and takes the next. Asked to stop (SIGTERM, SIGINT, and SIGUSR1 or SIGUSR2, by which
+schedulers warn), it waits until the run is whole after its last epoch and puts it back.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from analysis.errors import RunError, RunInUse
+from analysis.jobs import processes
+from analysis.jobs.queue import LOG, is_waiting
+from analysis.jobs.study import put_back, study_parts
+from analysis.jobs.worker import Listing, note_end
+from analysis.runs import Run, files, leases, load_run
+from analysis.runs.format import now
+from analysis.runs.liveness import is_locked
+
+STOP_SIGNALS = [
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2")
+    if hasattr(signal, name)
+]
+"""Windows has the first two."""
+_LOOK_EVERY = 0.2
+
+
+def drain(name: str, folder: Path | str) -> int:
+    """Train what is left of a study until there is nothing that nobody else trains.
+
+    Returns:
+        The number of the signal that stopped it; 0 where it came to its end.
+
+    Raises:
+        RunError: the folder can't be written.
+    """
+    with _signals() as asked:
+        return _Drain(name, Path(folder).resolve(), asked).work()
+
+
+@contextmanager
+def _signals() -> Generator[Callable[[], int]]:
+    """What was asked while it is open: the first signal's number, or 0."""
+    received: list[int] = []
+
+    def note(number: int, _frame: object) -> None:
+        received.append(number)
+
+    before = {number: signal.signal(number, note) for number in STOP_SIGNALS}
+    try:
+        yield lambda: received[0] if received else 0
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Drain:
+    """The work of one process."""
+
+    def __init__(self, name: str, folder: Path, asked: Callable[[], int]) -> None:
+        self.name, self.asked = name, asked
+        self.listing = Listing(folder)
+        self.broke: set[Path] = set()
+        self.first_beats: dict[str, str] = {}
+
+    def work(self) -> int:
+        """Until nothing is left, or somebody asks."""
+        while not self.asked():
+            runs = [part.run for part in study_parts(self.name, self.listing.runs()) if part.run]
+            claimed = self._claim(runs)
+            if claimed is not None:
+                self._train(*claimed)
+            elif self._may_come_free(runs):
+                time.sleep(leases.BEAT / 2)
+            else:
+                return 0
+        return self.asked()
+
+    def _claim(self, runs: list[Run]) -> tuple[Path, leases.Lease] | None:
+        """A run and its lease: one that waits, else one whose process is gone."""
+        free = [run for run in runs if run.path not in self.broke and is_free(run)]
+        for run in sorted(free, key=lambda run: run.state != "queued"):
+            with suppress(RunInUse):
+                lease = leases.lease(run.path)
+                # Until now another may have trained it.
+                if load_run(run.path).status.state == run.status.state:
+                    return run.path, lease
+                lease.release()
+        return None
+
+    def _train(self, path: Path, lease: leases.Lease) -> None:
+        """In a process of its own, which takes the lease over."""
+        print(f"{now()} {path.name} begins", flush=True)
+        try:
+            trainer = processes.start_detached(
+                ["resume", str(path), "--claimed"], path / LOG, claim=lease.token
+            )
+            code = self._wait(trainer)
+        finally:
+            lease.release()
+        print(f"{now()} {path.name} ended with exit code {code}", flush=True)
+        if self.asked():
+            with suppress(RunError):
+                if load_run(path).status.state == "running":  # ended by what it was to heed
+                    put_back(path)
+        elif code:
+            self.broke.add(path)  # left to others, or to the same command given again
+            note_end(path, code, processes.ended_by(code))
+
+    def _wait(self, trainer: subprocess.Popen[bytes]) -> int:
+        """The trainer's exit code; told to stop where this process is."""
+        told = False
+        while trainer.poll() is None:
+            if self.asked() and not told:
+                trainer.terminate()
+                told = True
+            time.sleep(_LOOK_EVERY)
+        return trainer.returncode
+
+    def _may_come_free(self, runs: list[Run]) -> bool:
+        """Whether it is not known yet if the other machines still train what they have."""
+        for run in runs:
+            found = leases.holder(run.path) if run.host else None
+            if found and self.first_beats.setdefault(found.token, found.beat) == found.beat:
+                return True
+        return False
+
+
+def is_free(run: Run) -> bool:
+    """Whether it is written or was put back, in no machine's queue, or its process is gone."""
+    if run.state == "queued":
+        return not is_waiting(run)
+    stopped = run.state == "interrupted" and not (run.path / files.CANCEL).exists()
+    return stopped and not is_locked(run.path)

@@ -1,0 +1,192 @@
+"""What if a block were weakened, removed or swapped? x + alpha F(x) (Veit et al., NeurIPS 2016).
+
+A residual net whose refinements are small can miss any one of them; a plain net, whose blocks hand
+nothing past them, can't miss two layers. A plain block can be removed whole where its input and
+output have one shape; what a residual block's shortcut gives always has the shape of F(x).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from analysis.data import Images, Normalizer
+from analysis.lens import store
+from analysis.lens.laboratory import Laboratory, Lesion, can_swap, removable
+from analysis.lens.own_images import Origin, Progress, images_of
+from analysis.nets import Net
+from analysis.plan import BlockInfo, blocks
+from analysis.runs import Run
+
+PROBE = 256
+"""Test images that a lesion is tried on, class-balanced."""
+DRAWS = 8
+"""Random choices of k blocks."""
+SWAPS = 30
+"""Pairs of blocks that are swapped at most, drawn at random."""
+
+
+@dataclass(frozen=True, eq=False)
+class Lesions:
+    """Errors in percent of the test images, of a net with and without its blocks."""
+
+    names: tuple[str, ...]
+    """All blocks in forward order."""
+    intact: float
+    """Without a lesion."""
+    single: np.ndarray
+    """float64 (blocks,): when this block alone is removed; NaN where it can't be."""
+    counts: np.ndarray
+    """int64 (K,): how many random blocks are removed at once."""
+    several: np.ndarray
+    """float64 (K, DRAWS): the error for each draw."""
+    swaps: np.ndarray
+    """int64 (S, 2): which two blocks are swapped, as indices of `names`."""
+    swapped: np.ndarray
+    """float64 (S,): the error then."""
+    n_images: int = 0
+    origin: Origin | None = None
+    """Of the images; None where they are nobody's data set."""
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All fields, for a file."""
+        origin = self.origin.text() if self.origin else ""
+        fields = {**self.__dict__, "names": np.array(self.names), "origin": origin}
+        return {name: np.asarray(value) for name, value in fields.items()}
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> Lesions:
+        """What `arrays` gave."""
+        fields: dict[str, Any] = {
+            **arrays,
+            "names": tuple(str(name) for name in arrays["names"]),
+            "intact": float(arrays["intact"]), "n_images": int(arrays["n_images"]),
+            "origin": Origin.parse(str(arrays["origin"])),
+        }  # fmt: skip
+        return cls(**fields)
+
+
+def try_lesions(
+    net: Net,
+    images: Tensor,
+    labels: Tensor,
+    normalizer: Normalizer,
+    progress: Progress | None = None,
+) -> Lesions:
+    """Remove each block alone, k random blocks, and swap two of a stage; the same draws always.
+
+    Args:
+        net: one of ours.
+        images: uint8 (N, 3, H, W).
+        labels: int64 (N,).
+        normalizer: the net's.
+        progress: called with the lesions tried and their number, over all parts of the images.
+    """
+    names = [info.name for info in blocks(net.spec)]
+    single = removable(net)
+    counts, several = _random_choices(single)
+    swaps = _random_swaps(blocks(net.spec))
+    todo = [Lesion({name: 0.0}) for name in single]
+    todo += [Lesion(dict.fromkeys(chosen, 0.0)) for draws in several for chosen in draws]
+    todo += [Lesion(swapped=(names[a], names[b])) for a, b in swaps]
+    errors = _errors(net, todo, images, labels, normalizer, progress)
+    intact, errors = errors[0], errors[1:]
+    ones, rest = errors[: len(single)], errors[len(single) :]
+    drawn = len(counts) * DRAWS
+    by_name = dict(zip(single, ones, strict=True))
+    return Lesions(
+        tuple(names), float(intact), np.array([by_name.get(name, np.nan) for name in names]),
+        np.array(counts, np.int64), rest[:drawn].reshape(len(counts), DRAWS),
+        np.array(swaps, np.int64).reshape(-1, 2), rest[drawn:], len(images),
+    )  # fmt: skip
+
+
+def _errors(
+    net: Net,
+    lesions: Sequence[Lesion],
+    images: Tensor,
+    labels: Tensor,
+    normalizer: Normalizer,
+    progress: Progress | None,
+) -> np.ndarray:
+    """Percent wrong, first without a lesion, then under each."""
+    wrong = np.zeros(1 + len(lesions))
+    parts = list(zip(images.split(PROBE), labels.split(PROBE), strict=True))
+    for number, (part, truth) in enumerate(parts):
+        laboratory = Laboratory(net, normalizer.apply(part))
+        for at, lesion in enumerate([Lesion(), *lesions]):
+            wrong[at] += int((laboratory.logits(lesion).argmax(1) != truth).sum())
+            if progress:
+                progress(number * len(wrong) + at + 1, len(parts) * len(wrong))
+    return 100 * wrong / max(len(images), 1)
+
+
+def _random_choices(names: Sequence[str]) -> tuple[list[int], list[list[list[str]]]]:
+    """How many blocks at once, and DRAWS choices of so many."""
+    generator = np.random.default_rng(0)
+    wanted = sorted({min(k, len(names)) for k in (1, 2, 3, 5, 8, 12, 18, 27) if names})
+    counts = [k for k in wanted if k < len(names) or k == 1]
+    return counts, [
+        [list(generator.choice(names, k, replace=False)) for _draw in range(DRAWS)] for k in counts
+    ]
+
+
+def _random_swaps(infos: Sequence[BlockInfo]) -> list[tuple[int, int]]:
+    pairs = [(a, b) for b in range(len(infos)) for a in range(b) if can_swap(infos[a], infos[b])]
+    if len(pairs) <= SWAPS:
+        return pairs
+    chosen = np.random.default_rng(0).choice(len(pairs), SWAPS, replace=False)
+    return [pairs[i] for i in sorted(chosen)]
+
+
+def read_lesions(run: Run, whole: bool = False) -> Lesions | None:
+    """The run's lesions, where they were tried: on all test images, else (unless whole) a probe."""
+    for n in (None,) if whole else (None, PROBE):
+        found = store.read(run, _entry(n), _stamp(run, n))
+        if found:
+            return Lesions.from_arrays(found)
+    return None
+
+
+def make_lesions(
+    run: Run,
+    net: Net,
+    normalizer: Normalizer,
+    progress: Progress | None = None,
+    source: tuple[Images, Origin] | None = None,
+    whole: bool = False,
+) -> Lesions:
+    """Try lesions of a run's net, and keep the result.
+
+    Args:
+        run: any run with weights.
+        net: its net.
+        normalizer: its net's.
+        progress: called after each lesion.
+        source: from `images_of`; None: the run's own.
+        whole: over all test images, not over a probe of them.
+
+    Raises:
+        DataError: as `images_of`.
+        RunError: it can be kept nowhere.
+    """
+    images, origin = source or images_of(run)
+    n = None if whole else PROBE
+    wanted = images.subset(test=n)
+    found = try_lesions(net, wanted.test, wanted.test_labels, normalizer, progress)
+    made = replace(found, origin=origin)
+    store.write(run, _entry(n), _stamp(run, n), made.arrays())
+    return made
+
+
+def _entry(n: int | None) -> str:
+    return "lesions" if n else "lesions_all"
+
+
+def _stamp(run: Run, n: int | None) -> str:
+    info = run.config.images
+    return store.stamp_of(run, "lesions 1", n, DRAWS, SWAPS, info.fingerprint if info else "")

@@ -1,0 +1,135 @@
+"""BN layers of any module by what is executed: order, convolution before each, every use a row.
+
+Our own nets have a plan that says all this; of a foreign module only its forward pass does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils.hooks import RemovableHandle
+
+from analysis.responses.moments import Moments
+from analysis.responses.rows import (
+    DescribedLayer,
+    described_layers,
+    is_batch_norm,
+    is_layer,
+    kernel_of,
+)
+
+
+@dataclass
+class _Use:
+    """One use of a BN in a forward pass."""
+
+    layer: str
+    kernel: int
+    shape: str
+    moments: Moments
+
+
+@dataclass
+class _Made:
+    """A layer's output, as long as it lives: its storage, and how often that was written to."""
+
+    storage: StorageWeakRef
+    version: int
+    layer: str
+    module: Any
+
+
+@dataclass
+class ExecutedLayers:
+    """Hooks on a module's layers and BNs, and the responses that they have seen.
+
+    Raises:
+        ValueError: there is no BatchNorm layer.
+    """
+
+    net: nn.Module
+    uses: dict[tuple[str, int], _Use] = field(default_factory=dict)
+    """By BN and its use in the pass, from 1; in the order of execution."""
+
+    def __post_init__(self) -> None:
+        self.registered = [described.bn for described in described_layers(self.net)]
+        self._made: dict[int, _Made] = {}
+        self._count: dict[str, int] = {}
+
+    def hook(self) -> list[RemovableHandle]:
+        """Look at every pass from now on; the handles end it."""
+        handles = [self.net.register_forward_pre_hook(lambda *_: self._begin())]
+        for name, module in self.net.named_modules():
+            if is_layer(module):
+                handles.append(module.register_forward_hook(self._layer(name)))
+            elif is_batch_norm(module):
+                handles.append(module.register_forward_pre_hook(self._entered(name)))
+                inside = getattr(module, "act", None)  # timm's: the response is what it is given
+                if isinstance(inside, nn.Module):
+                    handles.append(inside.register_forward_pre_hook(self._given(name)))
+                else:
+                    handles.append(module.register_forward_hook(self._left(name)))
+        return handles
+
+    def _begin(self) -> None:
+        self._made.clear()
+        self._count.clear()
+
+    def _layer(self, name: str) -> Callable[..., None]:
+        def hook(module: nn.Module, _inputs: object, output: Any) -> None:
+            if isinstance(output, Tensor):
+                storage = StorageWeakRef(output.untyped_storage())
+                self._made[storage.cdata] = _Made(storage, _version(output), name, module)
+
+        return hook
+
+    def _entered(self, name: str) -> Callable[..., None]:
+        def hook(_module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            use = self._count[name] = self._count.get(name, 0) + 1
+            if (name, use) not in self.uses and inputs:
+                self.uses[name, use] = self._described(name, use, inputs[0])
+
+        return hook
+
+    def _described(self, name: str, use: int, given: Tensor) -> _Use:
+        """The layer whose output, untouched, the BN was given."""
+        made = self._made.get(StorageWeakRef(given.untyped_storage()).cdata)
+        layer, kernel, shape = name, 0, ""
+        if made is not None and made.version == _version(given):
+            layer, (kernel, shape) = made.layer, kernel_of(made.module)
+        return _Use(layer + (f"#{use}" if use > 1 else ""), kernel, shape, Moments(given.shape[1]))
+
+    def _given(self, name: str) -> Callable[..., None]:
+        return lambda _module, inputs: self._take(name, inputs[0])
+
+    def _left(self, name: str) -> Callable[..., None]:
+        return lambda _module, _inputs, output: self._take(name, output)
+
+    def _take(self, name: str, response: Tensor) -> None:
+        self.uses[name, self._count[name]].moments.update(response)
+
+    def layers(self) -> list[tuple[DescribedLayer, Moments]]:
+        """What ran, in order, with what it responded."""
+        modules = dict(self.net.named_modules())
+        found: list[tuple[DescribedLayer, Moments]] = []
+        for order, ((bn, _use), use) in enumerate(self.uses.items(), start=1):
+            described = DescribedLayer(
+                bn, modules[bn], use.layer, order, 0, 0, order, use.kernel, use.shape
+            )
+            found.append((described, use.moments))
+        return found
+
+    @property
+    def not_run(self) -> tuple[str, ...]:
+        """The BNs that no pass has used."""
+        ran = {bn for bn, _use in self.uses}
+        return tuple(bn for bn in self.registered if bn not in ran)
+
+
+def _version(tensor: Tensor) -> int:
+    """How often it was written to in place; inference tensors don't count."""
+    return 0 if tensor.is_inference() else tensor._version

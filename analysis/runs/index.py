@@ -1,0 +1,153 @@
+"""What was once computed of a run's files, kept beside the runs: only a cache, and never asked for.
+
+`.index.sqlite` in a runs folder has one row for each run and question. A row counts as long as the
+files that it was computed from have the same times and sizes. Deleted, damaged, written by another
+version, or on a disk where it can't be locked, it is made anew or done without. SQLite lets one
+write at a time; whoever finds it busy for long does without as well.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import sqlite3
+import threading
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from analysis import __version__, tables
+from analysis.runs import files
+from analysis.runs.reader import BUNDLED, Run
+
+FILE = ".index.sqlite"
+_VERSION = zlib.crc32(f"1 {__version__}".encode()) & 0x7FFFFFFF
+"""Of what is kept: raise the number in front where a question's answer becomes another."""
+_WAIT = 1.0
+"""Seconds."""
+_STAMPED = (files.CONFIG, files.MODEL, *map(files.table_file, tables.SCHEMAS))
+
+
+def remembered(of: Callable[[Run], Any]) -> Callable[[Run], Any]:
+    """A function of a run's config, weights file and tables whose value JSON holds: computed once.
+
+    What it raises is not kept.
+    """
+    question = f"{of.__module__}.{getattr(of, '__qualname__', of)}"
+
+    @functools.wraps(of)
+    def answer(run: Run) -> Any:
+        index = _index(run.path.parent)
+        if index is None:
+            return of(run)
+        stamp = _stamp(run.path)
+        known = index.get(run.id, question, stamp)
+        if known is not None:
+            return json.loads(known)
+        value = of(run)
+        index.put(run.id, question, stamp, json.dumps(value))
+        return value
+
+    return answer
+
+
+def _stamp(path: Path) -> str:
+    """Changes with any of the files that an answer may come from."""
+    return " ".join(map(_file_stamp, (path / name for name in _STAMPED)))
+
+
+def _file_stamp(path: Path) -> str:
+    try:
+        found = path.stat()
+    except OSError:
+        return "-"
+    return f"{found.st_mtime_ns:x}.{found.st_size:x}"
+
+
+class _Index:
+    """The index of one folder, for one thread."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / FILE
+        self._connection = self._open()
+
+    def get(self, run: str, question: str, stamp: str) -> str | None:
+        """A value as JSON; None where it is not known, or no longer."""
+        rows = self._do(
+            "SELECT value FROM answers WHERE run = ? AND question = ? AND stamp = ?",
+            (run, question, stamp),
+        )
+        return rows[0][0] if rows else None
+
+    def put(self, run: str, question: str, stamp: str, value: str) -> None:
+        """Keep a value."""
+        self._do("REPLACE INTO answers VALUES (?, ?, ?, ?)", (run, question, stamp, value))
+
+    def _open(self) -> sqlite3.Connection | None:
+        for _ in range(2):
+            try:
+                return self._connect()
+            except sqlite3.OperationalError:  # no permission, no room, busy: without
+                return None
+            except sqlite3.DatabaseError:  # damaged: anew
+                with suppress(OSError):
+                    self._file.unlink()
+        return None
+
+    def _connect(self) -> sqlite3.Connection:
+        opened = sqlite3.connect(self._file, timeout=_WAIT, isolation_level=None)
+        try:
+            opened.execute("PRAGMA synchronous = OFF")
+            if opened.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
+                opened.execute("BEGIN IMMEDIATE")
+                opened.execute("DROP TABLE IF EXISTS answers")
+                opened.execute(
+                    "CREATE TABLE answers (run TEXT, question TEXT, stamp TEXT, value TEXT, "
+                    "PRIMARY KEY (run, question)) WITHOUT ROWID"
+                )
+                opened.execute(f"PRAGMA user_version = {_VERSION}")
+                opened.execute("COMMIT")
+            opened.execute("SELECT run, question, stamp, value FROM answers LIMIT 1").fetchall()
+        except BaseException:
+            opened.close()
+            raise
+        return opened
+
+    def _do(self, statement: str, values: tuple[str, ...]) -> list[tuple[str]]:
+        if self._connection is None:
+            return []
+        try:
+            return self._connection.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            self._connection.close()
+            self._connection = None  # without, until this process looks again
+            if not isinstance(error, sqlite3.OperationalError):
+                with suppress(OSError):
+                    self._file.unlink()
+                self._connection = self._open()
+            return []
+
+
+_here = threading.local()
+
+
+def _index(folder: Path) -> _Index | None:
+    """This thread's index of a folder; None for the runs that came along."""
+    known: dict[Path, tuple[int, _Index]] = _here.__dict__.setdefault("known", {})
+    if folder.resolve() == BUNDLED.resolve():
+        return None
+    file = folder / FILE
+    before = known.get(folder)
+    if before is None or before[0] != _inode(file):
+        index = _Index(folder)
+        before = known[folder] = (_inode(file), index)
+    return before[1]
+
+
+def _inode(file: Path) -> int:
+    try:
+        return file.stat().st_ino
+    except OSError:
+        return 0

@@ -1,0 +1,118 @@
+"""How small the refinements are: by block, over training, against depth; from tables alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from analysis import claims, refining
+from analysis.figures import refinement, refinement_depth, refinement_training
+from analysis.runs import Comparable, Run
+from analysis.text import _
+from pages.common import messages, pickers, show, state
+from pages.evidence.panels.claims import show_card
+
+
+@st.fragment
+def by_block(runs: Sequence[Comparable], highlight: str | None) -> None:
+    """The ratio along each net and sorted; a slider moves both through training."""
+    drawn = st.container()
+    moment = _pick_moment(runs)
+    info = refinement.refinement_info(runs, moment)
+    with drawn:
+        if len(info):
+            st.markdown(f"**{messages.literal(refinement.median_words(info))}**")
+        wide, narrow = st.columns([3, 2], gap="medium")
+        with wide:
+            figure = refinement.plot_by_block(info, "ratio", highlight)
+            reading = messages.literal(
+                refinement.trained_words(info) or _("Lower is a smaller refinement.")
+            )
+            show.figure(figure, info, "refinements_blocks", reading)
+        with narrow:
+            reading = _("The manner of Fig. 7: how many blocks of a net change their input much?")
+            ranked = info.sort_values(["run", "rank"])
+            show.figure(
+                refinement.plot_sorted(info, highlight), ranked, "refinements_sorted", reading
+            )
+    bare = refinement.without_probe(runs)
+    if bare:
+        words = _(
+            "No probe of the initialisation: {nets}. These runs have one measurement at their end, "
+            "without the spread over images. `python -m analysis probe RUN` adds what can still be "
+            "known."
+        )
+        st.caption(words.format(nets=", ".join(map(messages.literal, bare))))
+
+
+def _pick_moment(runs: Sequence[Comparable]) -> refining.Moment | None:
+    """A probe of training; None for the last, which is the default."""
+    moments = refinement.moments(runs)
+    if len(moments) < 2:
+        return None
+    by_words = {refinement.moment_words(moment): moment for moment in moments}
+    words = list(by_words)
+    chosen = st.select_slider(
+        _("During training"), words, value=words[-1], key="refinements_moment", bind=state.URL,
+        help=_("The first updates and the end of each epoch, in the order of training."),
+    )  # fmt: skip
+    return None if chosen == words[-1] else by_words[chosen]
+
+
+def directions(runs: Sequence[Comparable], highlight: str | None) -> None:
+    """cos(x, x + F) by block and the drift since the stage began."""
+    info = refinement.refinement_info(runs)
+    if info.empty:
+        return
+    st.markdown(f"**{messages.literal(refinement.direction_words(info))}**")
+    left, right = st.columns(2, gap="medium")
+    with left:
+        reading = _("1 is a block that keeps the direction of what it is given.")
+        figure = refinement.plot_by_block(info, "cosine", highlight)
+        show.figure(figure, info, "refinements_cosine", reading)
+    with right:
+        reading = _("Small steps add up: how far is a picture from where its stage began?")
+        figure = refinement.plot_by_block(info, "drift", highlight)
+        show.figure(figure, info, "refinements_drift", reading)
+
+
+@st.fragment
+def over_training(runs: Sequence[Comparable]) -> None:
+    """A heat map along the net and over training, nets side by side."""
+    drawn = st.container()
+    measure = state.choose("refinements_measure", _("Measure"), refinement_training.measures())
+    info = refinement_training.training_info(runs, measure)
+    with drawn:
+        if len(info):
+            st.markdown(f"**{messages.literal(refinement_training.course_words(info))}**")
+        reading = _(
+            "Each row is a block (of the ratio) or a layer, the input at the bottom. The paper "
+            "(section 4.1) says of plain nets that their gradients have healthy norms: look at the "
+            "gradient norm."
+        )
+        figure = refinement_training.plot_training(info, measure)
+        show.figure(figure, info, "refinements_training", reading)
+
+
+def by_depth(runs: Sequence[Run], everything: Sequence[Run]) -> None:
+    """Ratio and response against depth over all runs like the first one, with the verdict."""
+    key = runs[0].comparison_key
+    group = [run for run in everything if run.comparison_key == key]
+    info = refinement_depth.by_depth_info(group)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        reading = _("All finished runs of the first run's data and recipe.")
+        figure = refinement_depth.plot_by_depth(info, "ratio")
+        show.figure(figure, info, "refinements_depth", reading)
+    with right:
+        reading = _("The measure of Fig. 7, on the same runs: plain nets have it too.")
+        figure = refinement_depth.plot_by_depth(info, "response")
+        show.figure(figure, info, "refinements_responses", reading)
+    names = pickers.run_names(everything)
+    judged = {claim.id: (claim, verdict) for claim, verdict in claims.evaluate(group)}
+    shown = ("smaller-refinements", "small-responses")
+    for place, wanted in zip(st.columns(2), shown, strict=True):
+        claim, verdict = judged[wanted]
+        with place, st.container(border=True, height="stretch"):
+            show_card(claim, verdict, [names[run] for run in verdict.runs if run in names])

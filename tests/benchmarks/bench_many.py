@@ -1,0 +1,92 @@
+"""What thousands of runs cost: `list`, `claims`, and the Train and Compare pages.
+
+    python tests/benchmarks/bench_many.py [COUNT] [--keep FOLDER]
+
+Writes COUNT runs (1,000 by default) with real tables beside the bundled ones: eight nets, many
+seeds. Commands are timed in processes of their own, pages by AppTest in one process each: the first
+script run and a rerun. Compare two counts, or two commits, on the same machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from analysis.runs import open_writer  # noqa: E402
+from tests import tiny  # noqa: E402
+
+NETS = ("plain-8", "plain-14", "plain-20", "plain-26", "resnet-8", "resnet-14", "resnet-20",
+        "resnet-26")  # fmt: skip
+
+PAGE = """
+import resource, sys, time
+from streamlit.testing.v1 import AppTest
+page = AppTest.from_file("app.py", default_timeout=600)
+times = []
+page.run()
+page.switch_page(sys.argv[1])
+for _ in range(2):
+    began = time.perf_counter()
+    page.run()
+    times.append(time.perf_counter() - began)
+assert not page.exception, page.exception
+print(*times, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+def write_many(folder: Path, count: int) -> None:
+    """Finished runs of eight nets: one written, its seeds copied."""
+    with tempfile.TemporaryDirectory() as place:
+        masters = [tiny.write_run(place, net, epochs=30) for net in NETS]
+        for path in masters:
+            with open_writer(path) as writer:
+                writer.set_status(images_per_second=1000.0)
+        for number in range(count):
+            seed, which = divmod(number, len(NETS))
+            path = folder / f"2026-11-25_{NETS[which]}_quick_s{seed}_{number:04x}"
+            shutil.copytree(masters[which], path)
+            config = json.loads((path / "config.json").read_text())
+            (path / "config.json").write_text(json.dumps({**config, "seed": seed}))
+
+
+def main() -> None:
+    """Write the runs, then time."""
+    parser = argparse.ArgumentParser(description="Time what thousands of runs cost.")
+    parser.add_argument("count", type=int, nargs="?", default=1000)
+    parser.add_argument("--keep", type=Path, help="write them here and leave them")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        folder = options.keep or Path(place)
+        folder.mkdir(parents=True, exist_ok=True)
+        if not any(folder.iterdir()):
+            write_many(folder, options.count)
+        environment = {**os.environ, "RESIDUAL_LENS_RUNS": str(folder), "PYTHONPATH": str(ROOT)}
+        print(f"{options.count} runs beside the bundled ones")
+        for words in (["list"], ["list"], ["claims"]):
+            began = time.perf_counter()
+            command = [sys.executable, "-m", "analysis", *words]
+            subprocess.run(command, env=environment, cwd=ROOT, check=True, capture_output=True)
+            print(f"  {words[0]:24} {time.perf_counter() - began:6.2f} s")
+        for page in ("pages/training/train.py", "pages/evidence/compare.py"):
+            done = subprocess.run(
+                [sys.executable, "-c", PAGE, page], env=environment, cwd=ROOT, check=False,
+                capture_output=True, text=True,
+            )  # fmt: skip
+            if done.returncode:
+                raise SystemExit(done.stderr)
+            first, again, memory = map(float, done.stdout.split()[-3:])
+            print(f"  {page:24} {first:6.2f} s, again {again:.2f} s, {memory:.0f} MB")
+
+
+if __name__ == "__main__":
+    main()

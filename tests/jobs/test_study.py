@@ -1,0 +1,131 @@
+"""A study: what is there, what is missing, one command a run: `pytest tests/jobs/test_study.py`."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from analysis import jobs
+from analysis.errors import RunError
+from analysis.jobs.request import request_of
+from analysis.runs import list_runs, load_run, open_writer
+from analysis.spec import DataSpec
+from tests.queues import nobody_works
+from tests.tiny import write_run
+
+ROOT = Path(__file__).resolve().parents[2]
+NETS = "plain-8,resnet-8"
+QUICK = ["--recipe", "quick", "--data", "digits", "--epochs", "1"]
+
+
+def study(*words: str) -> list[str]:
+    """What the command printed, by lines."""
+    return command([sys.executable, "-m", "analysis", "study", "mine", *words])
+
+
+def command(words: list[str]) -> list[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        words, capture_output=True, text=True, check=False, env=environment, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.splitlines()
+
+
+def requests(*nets: str, seeds: int = 1, epochs: int = 3) -> list[jobs.Request]:
+    digits = DataSpec.parse("digits")
+    asked = [
+        request
+        for seed in range(seeds)
+        for request in jobs.requests_for(nets, digits, "quick", {"epochs": epochs}, seed)
+    ]
+    return jobs.study_requests("mine", asked)
+
+
+def test_the_same_study_twice_adds_nothing(tmp_path: Path):
+    """Nets by seeds, each once; a larger one adds what it has more."""
+    where = ["--nets", NETS, "--runs", str(tmp_path), *QUICK]
+    first = study(*where, "--seeds", "2")
+    again = study(*where, "--seeds", "2")
+    wanted = {f"mine_{net}_s{seed}" for net in NETS.split(",") for seed in (0, 1)}
+
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == wanted
+    assert f"Written: 4 runs in {tmp_path}." in first
+    assert not [line for line in again if line.startswith("Written")]
+    assert [line.split()[:4] for line in again[:2]] == [
+        ["plain-8", "seed", "0", "queued,"],
+        ["resnet-8", "seed", "0", "queued,"],
+    ]
+    more = study("--nets", f"{NETS},plain-14", "--runs", str(tmp_path), *QUICK)
+    assert f"Written: 1 runs in {tmp_path}." in more
+    assert len(study("--runs", str(tmp_path))) == 5 + 2  # without nets: as it stands
+
+
+def test_runs_of_other_names_serve(tmp_path: Path):
+    """A finished run of the same training is not trained again under the study's name."""
+    asked = requests("resnet-8", "plain-8")
+    run = load_run(write_run(tmp_path, "resnet-8", recipe=asked[0].recipe))
+    found = jobs.parts(asked, [run])
+
+    assert [part.standing for part in found] == ["finished", "missing"]
+    assert [path.name for path in jobs.write_missing(found, tmp_path)] == ["mine_plain-8_s0"]
+
+
+def test_a_name_of_another_training_is_refused(tmp_path: Path):
+    """The same study with other epochs would mix two experiments."""
+    jobs.write_missing(jobs.parts(requests("plain-8"), []), tmp_path)
+    other = jobs.parts(requests("plain-8", epochs=7), [])
+    with pytest.raises(RunError, match="mine_plain-8_s0 is there already and is another training"):
+        jobs.write_missing(other, tmp_path)
+    with pytest.raises(RunError, match="is not a name for a study"):
+        jobs.study_requests("a:b", requests("plain-8"))
+
+
+def test_what_is_written_is_in_nobodys_queue_until_it_is_queued(tmp_path: Path):
+    """So that this machine's worker and Slurm never want the same run."""
+    asked = requests("plain-8", "resnet-8")
+    jobs.write_missing(jobs.parts(asked, []), tmp_path)
+    assert not any(jobs.is_waiting(run) for run in jobs.list_jobs(tmp_path))
+    assert [request_of(run).net.name for run in jobs.list_jobs(tmp_path)] == ["plain-8", "resnet-8"]
+
+    left = jobs.parts([*asked, *requests("plain-14")], jobs.list_jobs(tmp_path))
+    with nobody_works(tmp_path):
+        jobs.submit(jobs.Study(left), tmp_path)
+    queued = [run.net for run in jobs.list_jobs(tmp_path) if jobs.is_waiting(run)]
+    assert queued == ["plain-8", "resnet-8", "plain-14"]
+
+
+def test_a_stopped_run_is_put_back_and_a_finished_one_is_not(tmp_path: Path):
+    """`put_back` leaves alone what somebody trains."""
+    path = write_run(tmp_path, "plain-8", state="cancelled", epochs=0, run_id="mine_plain-8_s0")
+    assert jobs.put_back(path)
+    assert (load_run(path).status.state, load_run(path).status.queued_at) == ("queued", None)
+    with open_writer(path):
+        assert not jobs.put_back(path)
+    with pytest.raises(RunError, match="has finished"):
+        jobs.put_back(write_run(tmp_path, "resnet-8"))
+
+
+@pytest.mark.slow
+def test_the_printed_commands_train_the_study_in_any_order_and_twice(tmp_path: Path):
+    """As lines of a shell, from an empty folder whose name has a blank: each net trained once."""
+    folder = tmp_path / "my runs"
+    where = ["--nets", NETS, "--runs", str(folder), "--threads", "1", *QUICK]
+    lines = study(*where, "--print")
+    assert not folder.exists()
+    for line in reversed(lines):
+        words = shlex.split(line)
+        assert words[:4] == ["python", "-m", "analysis", "train"]
+        command([sys.executable, *words[1:]])
+    trained = {run.id: run.status.heartbeat for run in list_runs([folder])}
+    for line in lines:
+        assert command([sys.executable, *shlex.split(line)[1:]])[-1].endswith("finished already.")
+
+    assert {run.id: run.status.heartbeat for run in list_runs([folder])} == trained
+    assert all(run.state == "finished" for run in list_runs([folder]))
+    assert study(*where, "--print") == []
