@@ -335,7 +335,7 @@ def disk_error(path: Path, error: OSError) -> RunError:
                 path=path,
             )
         return RunError(
-            "{path}: the disk is full, and nothing was written. Free some space, then try again.",
+            "{path}: the disk is full. Nothing was written: free some space, then try again.",
             path=path,
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
