@@ -13,6 +13,9 @@ from pathlib import Path
 
 import streamlit as st
 
+from analysis import faults
+from analysis.errors import LensError
+from analysis.escape import for_markdown
 from analysis.text import _
 from pages.common.language import choose_language, frame
 
@@ -69,7 +72,13 @@ def show() -> None:
             )
         )
         frame(asked.title)
-    asked.run()
+    try:
+        asked.run()
+    except LensError as error:  # one that no page foresaw: it says what to do all the same
+        st.error(for_markdown(error))
+    except Exception as error:
+        st.error(for_markdown(faults.keep(error)))
+        raise  # its kind is named below, as .streamlit/config.toml says
 
 
 if __name__ == "__main__":

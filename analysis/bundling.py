@@ -6,7 +6,6 @@ paths, no process, no file that only a resume reads. The table in README.md is m
 
 from __future__ import annotations
 
-import shlex
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.claims import mean_response
+from analysis.commands import quoted, split
 from analysis.errors import RunError
 from analysis.runs import Run, files, list_runs
 from analysis.runs.provenance import Constructed, Continued
@@ -81,13 +81,13 @@ def _copy(run: Run, made: Path, weights: bool, surveys: bool) -> None:
 def _portable(command: str) -> str:
     """A command without what belongs to the machine: folders, device, threads."""
     kept: list[str] = []
-    words = iter(shlex.split(command))
+    words = iter(split(command))
     for word in words:
         if word in _OF_THE_MACHINE:
             next(words, None)
         elif word.partition("=")[0] not in _OF_THE_MACHINE:
             kept.append(f"folder:{Path(word[7:]).name}" if word.startswith("folder:") else word)
-    return shlex.join(kept)
+    return quoted(kept)
 
 
 def _placeless(origin: Any) -> Any:
@@ -119,7 +119,7 @@ def write_table(folder: Path) -> None:
         )  # fmt: skip
     runs = [run for run in list_runs([folder]) if isinstance(run, Run)]
     text = f"{before}{BEGIN}\n\n{markdown(runs)}\n\n{END}{after}"
-    files.write_whole(readme, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    files.write_text(readme, text)
 
 
 COLUMNS = (

@@ -13,6 +13,8 @@ from pathlib import Path
 import platformdirs
 
 CACHE_VARIABLE = "RESIDUAL_LENS_CACHE"
+IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
+"""Of the files in a folder of images that are read, in small letters."""
 SMALLEST, LARGEST = 8, 512
 """Height and width to which a folder's images can be resized, pixels."""
 

@@ -23,11 +23,12 @@ from typing import Any, Literal
 import psutil
 
 from analysis import plan
+from analysis.datasets import IMAGE_ENDINGS
 from analysis.errors import RunError, SpecError, TrainingFailed
 from analysis.jobs import Request
 from analysis.runs import Run
-from analysis.runs.files import write_json
-from analysis.spec import DataSpec
+from analysis.runs.files import exists, is_folder, told, write_json
+from analysis.spec import DataSpec, class_folders
 from analysis.text import Listed, Message
 
 Basis = Literal["same", "scaled", "elsewhere", "none"]
@@ -93,7 +94,7 @@ def estimate(request: Request, rates: Iterable[Rate]) -> Estimate:
         based_on=based_on,
         disk=disk,
         disk_peak=peak,
-        memory=memory_bytes(request, n_train + n_test),
+        memory=memory_bytes(request, n_train, n_test),
     )
 
 
@@ -120,10 +121,15 @@ def count_images(request: Request) -> tuple[int, int]:
 def _count_files(data: DataSpec) -> tuple[int, int]:
     def count(split: str) -> int:
         folder = Path(str(data.path)) / split
-        if not folder.is_dir():
+        if not is_folder(folder):
             return 0
-        classes = [entry.path for entry in os.scandir(folder) if entry.is_dir()]
-        return sum(sum(1 for _ in os.scandir(path)) for path in classes)
+        with told(folder):
+            classes = [folder / name for name in class_folders(folder)]
+            return sum(
+                entry.name.lower().endswith(IMAGE_ENDINGS) or entry.is_dir()
+                for path in classes
+                for entry in os.scandir(path)
+            )
 
     return count("train"), count("test")
 
@@ -146,14 +152,14 @@ def disk_bytes(request: Request, epochs: int) -> tuple[int, int]:
     return finished, finished + 2 * weights + 2 * weights
 
 
-def memory_bytes(request: Request, images: int) -> int:
-    """Bytes of the training process, within a third or so."""
+def memory_bytes(request: Request, n_train: int, n_test: int) -> int:
+    """Bytes of the training process, within a third or so; no batch is larger than the data."""
     size = request.net.image_size
     layers = plan.layers(request.net, size)
     outputs = sum(layer.c_out * layer.map_size**2 for layer in layers)
-    activations = 4 * _TENSORS_A_LAYER * outputs * request.recipe.batch_size
+    activations = 4 * _TENSORS_A_LAYER * outputs * min(request.recipe.batch_size, n_train)
     weights = 16 * sum(layer.parameters for layer in layers)
-    return int(_TORCH_BYTES + activations + weights + images * 3 * size**2)
+    return int(_TORCH_BYTES + activations + weights + (n_train + n_test) * 3 * size**2)
 
 
 def _best_rate(request: Request, rates: list[Rate]) -> tuple[float | None, Basis, str]:
@@ -241,7 +247,7 @@ def time_steps(request: Request, folder: Path | str, seconds: float = 3.0) -> Ra
     """
     asked = {
         "net": request.net.to_dict(),
-        "batch_size": request.recipe.batch_size,
+        "batch_size": min(request.recipe.batch_size, count_images(request)[0]),
         "compute": request.compute.to_dict(),
         "seconds": seconds,
     }
@@ -278,25 +284,32 @@ def _remember(request: Request, found: dict[str, Any], folder: Path) -> Rate:
         when=now(),
     )
     kept = [r for r in timed_rates(folder) if (r.net, r.threads) != (rate.net, rate.threads)]
-    folder.mkdir(parents=True, exist_ok=True)
+    with told(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / RATES, {"rates": [vars(r) for r in [*kept, rate]][-200:]}, durable=False)
     return rate
+
+
+class NoRoom(RunError):
+    """A training for which disk or memory do not suffice."""
+
+    exit_code = 6
 
 
 def check_room(estimates: Sequence[Estimate], folder: Path | str, at_a_time: int) -> None:
     """Make sure that there is room on the disk and in memory before anything starts.
 
     Raises:
-        RunError: there is not, or the folder can't be written; all problems at once.
+        NoRoom: there is not, or the folder can't be written; all problems at once.
     """
     folder = Path(folder)
-    existing = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+    existing = next(p for p in (folder, *folder.absolute().parents) if exists(p))
     problems: list[Message] = []
-    if not existing.is_dir() or not os.access(existing, os.W_OK):
+    if not is_folder(existing) or not os.access(existing, os.W_OK):
         problems.append(
             Message(
-                "{folder} can't be written by this server; start it with RESIDUAL_LENS_RUNS set to "
-                "a folder that can",
+                "{folder} can't be written: name another folder for runs with --runs, or set "
+                "RESIDUAL_LENS_RUNS before the app is started",
                 folder=folder,
             )
         )
@@ -304,7 +317,7 @@ def check_room(estimates: Sequence[Estimate], folder: Path | str, at_a_time: int
         problems += _disk_problems(estimates, existing)
     problems += _memory_problems(estimates, at_a_time)
     if problems:
-        raise RunError("{problems}", problems=Listed(tuple(problems), "\n"))
+        raise NoRoom("{problems}", problems=Listed(tuple(problems), "\n"))
 
 
 def _disk_problems(estimates: Sequence[Estimate], folder: Path) -> list[Message]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from analysis.errors import RunError
 from analysis.jobs import Request, requests_for
 from analysis.runs import Run
-from analysis.spec import DataSpec, Recipe
+from analysis.spec import DataSpec, NetSpec, Recipe
 
 _CHANGES = ("epochs", "batch_size", "lr", "weight_decay", "validation", "augment")
 """Of a recipe, what a request can ask for."""
@@ -55,28 +56,22 @@ def recipe_changes(recipe: Recipe) -> tuple[str, dict]:
     return recipe.name, changes
 
 
-def commands_elsewhere(nets: Iterable[str], run: Run | None, seed: int = 0) -> list[str]:
+def commands_elsewhere(
+    nets: Iterable[str], run: Run | None, seed: int = 0, folder: Path | None = None
+) -> list[str]:
     """Command lines for a machine that has the images, by the run's recipe with all its changes.
 
     Only the place of images in a folder is left to fill in: PATH. A recipe that can't be asked for
     in full is named as far as it can be.
     """
-    options, data = "", "folder:PATH"
-    if run is not None and run.config.data and run.config.data.name != "folder":
-        data = run.config.data.name
-    if run is not None and run.config.recipe is not None:
+    config = run.config if run else None
+    data = config.data if config else None
+    if data is None or data.name == "folder":
+        data = DataSpec("folder", "PATH", data.title if data else "", data.resize if data else None)
+    name, changes = "short", {}
+    if config and config.recipe is not None:
         try:
-            name, changes = recipe_changes(run.config.recipe)
+            name, changes = recipe_changes(config.recipe)
         except RunError:
-            name, changes = run.config.recipe.name, {}
-        options = f" --recipe {name}" + "".join(
-            _option(field, value) for field, value in changes.items()
-        )
-    options += f" --seed {seed}" if seed else ""
-    return [f"python -m analysis train --net {net} --data {data}{options}" for net in nets]
-
-
-def _option(field: str, value: object) -> str:
-    if field == "augment":
-        return "" if value else " --no-augment"
-    return f" --{field.replace('_', '-')} {value}"
+            name = config.recipe.name
+    return [Request(NetSpec.parse(net), data, name, changes, seed).command(folder) for net in nets]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import gzip
-import html
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,10 +18,11 @@ from plotly.offline import get_plotlyjs
 
 from analysis import figures, formats
 from analysis.caveats import caveats
+from analysis.escape import for_html, visible
 from analysis.figures import refinement, theme
 from analysis.figures.refinement_training import plot_training, training_info
 from analysis.runs import Comparable, Run, SavedRecording
-from analysis.runs.files import write_whole
+from analysis.runs.files import write_text
 from analysis.runs.format import now
 from analysis.text import _
 
@@ -50,7 +50,7 @@ def write_report(runs: Sequence[Comparable], path: Path | str, **contents: Any) 
         RunError: the file can't be written.
     """
     text = report(runs, **contents)
-    write_whole(Path(path), lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_text(Path(path), text)
 
 
 def report(
@@ -78,13 +78,13 @@ def report(
         *refinement_figures(runs),
     ]
     parts = [
-        f"<h1>{html.escape(title)}</h1>",
-        *(f'<p class="note">{html.escape(note)}</p>' for note in [*notes, *_notes(runs)]),
+        f"<h1>{for_html(title)}</h1>",
+        *(f'<p class="note">{for_html(note)}</p>' for note in [*notes, *_notes(runs)]),
         *(_figure(theme.sign(figure, figures.conditions(runs))) for figure in drawn),
-        *(f"<h2>{html.escape(heading)}</h2>{_table(table)}" for heading, table in tables),
-        f"<h2>{html.escape(_('Summary'))}</h2>",
+        *(f"<h2>{for_html(heading)}</h2>{_table(table)}" for heading, table in tables),
+        f"<h2>{for_html(_('Summary'))}</h2>",
         _table(_summary(runs)),
-        f"<h2>{html.escape(_('How the runs were made'))}</h2>",
+        f"<h2>{for_html(_('How the runs were made'))}</h2>",
         *(_origin(run) for run in runs),
         f"<p><small>Residual Lens, {now()}</small></p>",
         _script(),
@@ -92,7 +92,7 @@ def report(
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
-        f"<title>{html.escape(title)}</title><style>{_STYLE}</style>" + "\n".join(parts) + "</html>"
+        f"<title>{for_html(title)}</title><style>{_STYLE}</style>" + "\n".join(parts) + "</html>"
     )
 
 
@@ -153,7 +153,8 @@ def _notes(runs: Sequence[Comparable]) -> list[str]:
 
 
 def _table(table: pd.DataFrame) -> str:
-    text = table.to_html(index=False, border=0, na_rep=formats.NONE)
+    known = table.map(lambda value: visible(value) if isinstance(value, str) else value)
+    text = known.to_html(index=False, border=0, na_rep=formats.NONE)
     return f'<div class="wide">{text}</div>'
 
 
@@ -174,10 +175,10 @@ def _origin(run: Comparable) -> str:
             if run.has_no_history
             else _("a recording of a training elsewhere: no net that could be built again")
         )
-        return f"<p>{html.escape(run.id)}<br>{html.escape(words)}</p>"
+        return f"<p>{for_html(run.id)}<br>{for_html(words)}</p>"
     machine = ", ".join(str(value) for value in run.status.machine.values())
     facts = [run.id, _without_paths(run.config.command), machine, *caveats(run)]
-    return "<p>" + "<br>".join(html.escape(fact) for fact in facts if fact) + "</p>"
+    return "<p>" + "<br>".join(for_html(fact) for fact in facts if fact) + "</p>"
 
 
 def _without_paths(command: str) -> str:

@@ -7,6 +7,7 @@ into plain dictionaries for `config.json`. They know nothing of torch, files or 
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, replace
@@ -15,6 +16,7 @@ from typing import Any, Literal, Self
 
 from analysis.datasets import DATASETS, LARGEST, SMALLEST, DataSet, is_here
 from analysis.errors import SpecError
+from analysis.escape import visible
 from analysis.text import Listed, Message
 
 Kind = Literal["plain", "residual", "preresidual"]
@@ -482,6 +484,34 @@ def recipe_for(name: str, net: NetSpec, data: DataSpec, **changes: Any) -> Recip
     return Recipe.parse(name, **changes)
 
 
+def _expanded(path: str) -> Path:
+    """With ~ and ~user as the user's home folder, where there is one."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # no such user
+        return Path(path)
+
+
+def visible_in_files(name: str) -> str:
+    """A name as UTF-8 says it; another one where it is not text."""
+    return name.encode("utf-8", "replace").decode("utf-8")
+
+
+NOT_CLASSES = ("@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "__MACOSX",
+               "lost+found")  # fmt: skip
+"""Folders that network drives and systems put beside those of people; so do hidden ones."""
+
+
+def class_folders(split: Path) -> list[str]:
+    """The names of the class folders in train/ or test/, sorted; raises OSError."""
+    with os.scandir(split) as entries:
+        return sorted(
+            entry.name
+            for entry in entries
+            if not entry.name.startswith(".") and entry.name not in NOT_CLASSES and entry.is_dir()
+        )
+
+
 @dataclass(frozen=True)
 class DataSpec(_Dictable):
     """Which images: `cifar10`, `cifar100`, `digits` or `folder:PATH`."""
@@ -504,6 +534,13 @@ class DataSpec(_Dictable):
             )
         if (self.name == "folder") != bool(self.path):
             raise SpecError("write folder:PATH, with the directory that holds train/ and test/")
+        for what in (self.path, self.title):
+            if what and what != visible_in_files(what):
+                raise SpecError(
+                    "{name}: this name is not text in UTF-8, so no file could say it; rename it, "
+                    "for instance with convmv",
+                    name=visible(what),
+                )
         if self.resize is not None and not SMALLEST <= self.resize <= LARGEST:
             raise SpecError(
                 "resize must be {least} to {most} pixels, not {resize}",
@@ -524,7 +561,7 @@ class DataSpec(_Dictable):
             SpecError: none of these.
         """
         name, colon, path = text.partition(":")
-        resolved = str(Path(path).expanduser().absolute()) if colon and path else None
+        resolved = str(_expanded(path).absolute()) if colon and path else None
         return cls(name, resolved, title, resize)
 
     @property
@@ -537,7 +574,10 @@ class DataSpec(_Dictable):
         """Whether the images are on this machine, so that nothing would be downloaded."""
         if self.known:
             return is_here(self.name)
-        return all((Path(str(self.path)) / split).is_dir() for split in ("train", "test"))
+        try:
+            return all((Path(str(self.path)) / split).is_dir() for split in ("train", "test"))
+        except OSError:  # a folder on the way can't be entered
+            return False
 
     def count_classes(self) -> int:
         """How many classes it has, looking no further than the names of a folder's folders.
@@ -548,7 +588,20 @@ class DataSpec(_Dictable):
         if self.known:
             return self.known.classes
         train = Path(str(self.path)) / "train"
-        found = [p for p in train.iterdir() if p.is_dir()] if train.is_dir() else []
+        try:
+            found = class_folders(train) if train.is_dir() else []
+        except OSError as error:
+            raise SpecError(
+                "{data}: {folder} can't be read: {reason}",
+                data=self, folder=error.filename or train, reason=error.strerror,
+            ) from error  # fmt: skip
+        for name in found:
+            if name != visible_in_files(name):
+                raise SpecError(
+                    "{data}: the name of the class folder {name} is not text in UTF-8, so no file "
+                    "could say it; rename it",
+                    data=self, name=visible(name),
+                )  # fmt: skip
         if not found:
             raise SpecError(
                 "{data}: there is no {train} with a folder of images for each class; name the "
@@ -556,7 +609,7 @@ class DataSpec(_Dictable):
                 data=self,
                 train=train,
             )
-        return len([p for p in found if not p.name.startswith(".")])
+        return len(found)
 
     def __str__(self) -> str:
         return f"folder:{self.path}" if self.name == "folder" else self.name

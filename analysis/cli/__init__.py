@@ -2,14 +2,15 @@
 
 Errors that a user can mend are printed as one message, with the exit code of their class
 (`analysis.errors`): 2 a wrong argument, 3 no data, 4 no such run, 5 import refused, 6 training
-failed; 7 cancelled from elsewhere; 130 or 143 after Ctrl-C or SIGTERM; all three resumable. Heavy
-imports happen inside the commands, so that `--help` and `list` answer at once.
+failed; 7 cancelled from elsewhere; 130 or 143 after Ctrl-C or SIGTERM; all three resumable. 70 is
+an error that nobody foresaw: one sentence, and where its traceback is kept. Heavy imports happen
+inside the commands, so that `--help` and `list` answer at once.
 """
 
 from __future__ import annotations
 
-import os
 import sys
+from typing import Annotated
 
 import typer
 
@@ -23,9 +24,9 @@ from analysis.cli import (
     runs,
     study,
     survey,
+    terminal,
     train,
 )
-from analysis.errors import LensError
 
 app = typer.Typer(
     name="python -m analysis",
@@ -47,13 +48,22 @@ reproduce.register(app)
 study.register(app)
 
 
+@app.callback()
+def _options(
+    traceback: Annotated[
+        bool, typer.Option(terminal.TRACEBACK, help="Show where in the code an error came up.")
+    ] = False,
+) -> None:
+    """Residual Lens: train plain and residual nets, and see why the deeper ones train or not."""
+
+
 def main() -> None:
     """Run the command line and exit with its code."""
+    terminal.guard()
     try:
-        app()
-    except LensError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # a full disk is said here, not by Python as it ends
+    except Exception as error:
+        sys.exit(terminal.ended_by(error))

@@ -18,6 +18,8 @@ from analysis.cli.options import (
     known_runs,
     write_csv,
 )
+from analysis.commands import this_command
+from analysis.escape import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -59,7 +61,7 @@ def construct(
 ) -> None:
     """Make a deeper net that computes what a trained one does (section 1), and keep it as a run."""
     from analysis import jobs
-    from analysis.cli.train import _command, _run
+    from analysis.cli.train import _run
     from analysis.continuation import (
         Construction,
         continue_run,
@@ -89,11 +91,11 @@ def construct(
     elif queue and not has_recipe(found):
         raise SpecError("{run} has no recipe of its own; name one with --train", run=found.id)
     if background:
-        work = Construction(found, depth, calibrate=not no_calibrate, command=_command())
+        work = Construction(found, depth, calibrate=not no_calibrate, command=this_command())
         print(f"Queued: {jobs.submit(work, folder).paths[0]}")
         return
     path = prepare_construction(
-        found, depth, folder, calibrate=not no_calibrate, command=_command()
+        found, depth, folder, calibrate=not no_calibrate, command=this_command()
     )
     _run(path, only_queued=True)
     built = load_run(path)
@@ -104,7 +106,7 @@ def construct(
     if queue:
         _queue_study(built, folder)
     elif recipe is not None:
-        _run(continue_run(built, folder, recipe=recipe, command=_command()))
+        _run(continue_run(built, folder, recipe=recipe, command=this_command()))
 
 
 def _refuse_without_train(given: Iterable[str], queue: bool) -> NoReturn:
@@ -123,10 +125,9 @@ def _refuse_without_train(given: Iterable[str], queue: bool) -> NoReturn:
 
 def _queue_study(built: Run, folder: Path) -> None:
     from analysis import jobs
-    from analysis.cli.train import _command
     from analysis.continuation import Experiment
 
-    for path in jobs.submit(Experiment(built, known_runs(folder), _command()), folder).paths:
+    for path in jobs.submit(Experiment(built, known_runs(folder), this_command()), folder).paths:
         print(f"Queued: {path}")
 
 
@@ -237,7 +238,11 @@ def claims(
     for left_out in damaged:
         print(f"{left_out.id} is left out: {left_out.reason}", file=sys.stderr)
     for own in groups(found).values() or [[]]:
-        print(f"{own[0].data_title}, {own[0].recipe}: {len(own)} runs" if own else "No runs yet")
+        print(
+            f"{one_line(own[0].data_title)}, {own[0].recipe}: {len(own)} runs"
+            if own
+            else "No runs yet"
+        )
         for claim, verdict in evaluate(own):
             state = verdict_words(verdict)
             print(f"  {state:15} {claim.words()} (section {claim.section})")
@@ -245,17 +250,17 @@ def claims(
                 print(f"{'':18}{line}")
             if verdict.beside:
                 print(f"{'':18}{verdict.beside_words()}")
-            for command in _commands(verdict.wanted, own):
+            for command in _commands(verdict.wanted, own, runs):
                 print(f"{'':18}wanted: {command}")
 
 
-def _commands(wanted: Sequence[NetSpec], runs: Sequence[Run]) -> list[str]:
+def _commands(wanted: Sequence[NetSpec], runs: Sequence[Run], folder: Path | None) -> list[str]:
     """The command lines that make nets as comparable runs."""
     from analysis.errors import LensError
     from analysis.missing import commands_elsewhere, requests_like
 
-    names = [net.name for net in wanted]
+    names, like = [net.name for net in wanted], runs[0] if runs else None
     try:
-        return [request.command() for request in requests_like(names, runs[0] if runs else None)]
+        return [request.command(folder) for request in requests_like(names, like)]
     except LensError:  # the images are elsewhere
-        return commands_elsewhere(names, runs[0] if runs else None)
+        return commands_elsewhere(names, like, folder=folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -11,7 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from analysis.cli import terminal
 from analysis.cli.options import RunName, RunsFolder, folders
+from analysis.commands import this_command
+from analysis.escape import one_line
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -70,7 +72,7 @@ def import_command(
             file, runs or default_folder(), net=net or None, normalization=normalization or None,
             data=DataSpec.parse(data, data_title, resize) if data else None, test_images=images,
             weights=weights, names=_pairs(names or []), progress=progress,
-            command=shlex.join(["python", "-m", "analysis", *sys.argv[1:]]),
+            command=this_command(),
         )  # fmt: skip
     found = result.inspection
     print(f"Found: {found.summary}")
@@ -98,11 +100,10 @@ def _pairs(names: list[str]) -> dict[str, str]:
 @contextmanager
 def _shown_progress() -> Generator[Callable[[object, int, int], None]]:
     """A line on the terminal for each step, gone at the end."""
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn())
-    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(20), MofNCompleteColumn())
+    console = terminal.console(stderr=True)
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
     ) as bar:
@@ -110,7 +111,7 @@ def _shown_progress() -> Generator[Callable[[object, int, int], None]]:
 
         def tell(what: object, done: int, total: int) -> None:
             if str(what) not in tasks:
-                tasks[str(what)] = bar.add_task(str(what))
+                tasks[str(what)] = bar.add_task(one_line(what))
             bar.update(tasks[str(what)], completed=done, total=total)
 
         yield tell

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from analysis.cli import terminal
 from analysis.cli.options import RunName, RunsFolder, folders
+from analysis.commands import about, command
+from analysis.escape import one_line, visible
 
 if TYPE_CHECKING:
     from analysis.jobs import Request
@@ -40,21 +42,21 @@ def jobs(
     folder = runs or default_folder()
     shown = [run for run in list_jobs(folder) if run.state != "finished"]
     if as_json:
-        print(json.dumps([_summary(run) for run in shown], indent=1, ensure_ascii=False))
+        terminal.print_json([_summary(run) for run in shown])
         return
     if not shown:
         print(
-            "Nothing trains and nothing waits. `python -m analysis train --queue` adds a training."
+            "Nothing trains and nothing waits. "
+            "`python -m analysis train --net NET --queue` adds a training."
         )
         return
     _print_table(shown)
     waits = any(run.state == "queued" and run.status.queued_at for run in shown)
     if waits and not worker_alive(folder):
-        print("Nobody works off this queue: `python -m analysis jobs start` starts it.")
+        print(f"The queue is not running. This starts it: {command('jobs', 'start', runs=folder)}")
 
 
 def _print_table(shown: list[Run]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -65,11 +67,12 @@ def _print_table(shown: list[Run]) -> None:
         rate = f"{status.images_per_second:.0f}" if status.images_per_second else ""
         left = status.seconds_left if run.state == "running" else None
         table.add_row(
-            run.id, state_of(run), _epochs(run), rate,
-            "" if left is None else f"{left / 60:.0f} min", str(status.reason),
+            one_line(run.id), one_line(state_of(run)), _epochs(run), rate,
+            "" if left is None else f"{left / 60:.0f} min", visible(status.reason),
         )  # fmt: skip
-    console = Console()
-    Console(width=max(console.width, 100), soft_wrap=True).print(table)
+    console = terminal.console()
+    console.width = max(console.width, 100)
+    console.print(table, soft_wrap=True)
 
 
 def state_of(run: Run) -> str:
@@ -135,7 +138,7 @@ def cancel(run: RunName, runs: RunsFolder = None) -> None:
 
     found = find_run(run, folders(runs))
     if jobs.stop(found.path) == "asked":
-        print(f"{found.id} was asked to stop. Go on with: python -m analysis resume {found.id}")
+        print(f"{found.id} was asked to stop. Go on with: {about('resume', found)}")
     else:
         print(f"{found.id} was taken out of the queue.")
 

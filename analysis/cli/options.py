@@ -83,7 +83,8 @@ def check_writable(file: Path | None) -> None:
 
 def write_csv(table: pd.DataFrame, file: Path) -> None:
     """A table as CSV, whole or not at all. Raises RunError."""
-    from analysis.runs.files import write_whole
+    from analysis.escape import csv_text
+    from analysis.runs.files import write_text
 
-    write_whole(file, lambda temporary: table.to_csv(temporary, index=False))
+    write_text(file, csv_text(table))
     print(f"Written: {file}")

@@ -20,7 +20,8 @@ from analysis.cli.options import (
     known_runs,
 )
 from analysis.cli.study import find_parts, print_plan, queue_study
-from analysis.cli.train import _command, _run
+from analysis.cli.train import _run
+from analysis.commands import this_command
 
 if TYPE_CHECKING:
     from analysis.jobs import Part, Request
@@ -185,7 +186,7 @@ def _train(
             compute=request.compute, command=request.command(folder),
         )  # fmt: skip
     try:
-        _run(run_path, again=_command())
+        _run(run_path, again=this_command())
     except (RunInUse, TrainingFailed) as error:
         print(f"{request.net.name}: {error}")
         return False

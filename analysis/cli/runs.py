@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from analysis.cli import terminal
 from analysis.cli.jobs import state_of
 from analysis.cli.options import RunName, RunsFolder, check_writable, folders, write_csv
+from analysis.commands import command
+from analysis.escape import one_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,14 +47,15 @@ def list_command(
     if where or search:
         found = _asked_for([run for run in found if isinstance(run, Run)], where, search)
     if as_json:
-        print(_as_json([_summary(run) for run in found]))
+        terminal.print_json(_finite([_summary(run) for run in found]))
         return
     if not found:
-        none = "No runs yet: `python -m analysis train --net resnet-20 --data digits` makes one."
+        made = command("train", "--net", "resnet-20", "--data", "digits", runs=runs)
+        none = f"No runs yet. This makes one: {made}"
         print("No run is like this." if where or search else none)
     else:
         print("Run, state, epochs, training error (running), test error:")
-    width = max((len(run.id) for run in found), default=0)
+    width = max((len(one_line(run.id)) for run in found), default=0)
     for run in found:
         if isinstance(run, Run):
             status = run.status
@@ -60,30 +63,30 @@ def list_command(
             epochs = f"{status.epoch:>4}/{status.epochs_total:<4}" if status.epochs_total else ""
             about = f"{state_of(run):11} {epochs:9} {errors}"
             if run.has_no_history:
-                about += f"  ({run.recipe}: no training history)"
+                about += f"  ({one_line(run.recipe)}: no training history)"
             labels = labels_of(run)
             about += "".join(f"  #{tag}" for tag in labels.tags)
-            about += f"  {labels.note}" if labels.note else ""
+            about += f"  {one_line(labels.note)}" if labels.note else ""
         elif isinstance(run, SavedRecording):
-            about = f"recording   of layer responses of {run.net}: no net, no history"
+            about = f"recording   of layer responses of {one_line(run.net)}: no net, no history"
             if run.status is not None:
                 status = run.status
                 epochs = f"{status.epoch:>4}/{status.epochs_total or '-':<4}"
                 errors = f"{_percent(status.train_error)} {_percent(status.test_error)}"
-                about = f"{run.state:11} {epochs:9} {errors}  ({run.recipe} of {run.net})"
+                what = f"({one_line(run.recipe)} of {one_line(run.net)})"
+                about = f"{run.state:11} {epochs:9} {errors}  {what}"
         else:
             about = f"damaged: {run.reason}"
-        print(f"{run.id:{width}}  {about}")
+        print(f"{one_line(run.id):{width}}  {about}")
 
 
-def _as_json(rows: list[dict[str, Any]]) -> str:
+def _finite(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """JSON has no NaN and no infinity: such a number is null."""
 
     def finite(value: Any) -> Any:
         return None if isinstance(value, float) and not math.isfinite(value) else value
 
-    kept = [{name: finite(value) for name, value in row.items()} for row in rows]
-    return json.dumps(kept, indent=1, ensure_ascii=False, allow_nan=False)
+    return [{name: finite(value) for name, value in row.items()} for row in rows]
 
 
 def _asked_for(runs, where: str, search: str) -> list:
@@ -186,7 +189,7 @@ def show(run: RunName, runs: RunsFolder = None) -> None:
             if isinstance(value, dict):
                 value = ", ".join(f"{k} {v}" for k, v in value.items())
             large = name in ("parameters", "multiply_adds")
-            print(f"{name:18} {value:,}" if large else f"{name:18} {value}")
+            print(f"{name:18} {value:,}" if large else f"{name:18} {one_line(value, 2000)}")
     history, responses = found.history(), found.responses()
     if found.has_no_history and history.empty:
         print("\nNo training history: it was not trained here.")

@@ -20,6 +20,7 @@ from analysis.cli.options import (
     known_runs,
 )
 from analysis.cli.train import _Bar, _duration
+from analysis.commands import command
 
 if TYPE_CHECKING:
     from analysis.jobs import Part, Request
@@ -96,7 +97,7 @@ def study(
                    (device, precision, threads), runs)  # fmt: skip
     left = [part for part in found if part.standing != "finished"]
     if print_commands:
-        print(*(_command_of(part, runs) for part in left), sep="\n", end="\n" if left else "")
+        print(*(_command_of(part, folder) for part in left), sep="\n", end="\n" if left else "")
     elif cancel:
         _cancel(left)
     elif drain:
@@ -124,9 +125,8 @@ def _write(name: str, left: Sequence[Part], folder: Path) -> None:
     if made:
         print(f"Written: {len(made)} runs in {folder}.")
     if left:
-        print(
-            f"Train them: python -m analysis study {name} with --queue, --drain, --slurm, --print"
-        )
+        begun = command("study", name, runs=folder)
+        print(f"Train them: {begun} with --queue, --drain, --slurm, --print")
 
 
 def _to_slurm(
@@ -145,7 +145,8 @@ def _to_slurm(
         if part.run is not None and not jobs.put_back(part.run.path):
             print(f"{part.run.id} is being trained.")
     ids = submit_array(name, folder, min(tasks or len(open_), len(open_)), settings)
-    print(f"Slurm has {len(ids)} tasks: {ids[0].partition('_')[0]}. See: study {name} --status")
+    see = command("study", name, "--status", runs=folder)
+    print(f"Slurm has {len(ids)} tasks: {ids[0].partition('_')[0]}. See: {see}")
 
 
 def _print_tasks(name: str, folder: Path) -> None:
@@ -241,12 +242,12 @@ def queue_study(left: Sequence[Part], folder: Path) -> None:
         print(f"Queued: {path}")
 
 
-def _command_of(part: Part, runs: Path | None) -> str:
+def _command_of(part: Part, folder: Path) -> str:
     """The command that trains a part to its end, in any order, and twice as well as once."""
     request = part.request
     if part.run is not None:
         request = replace(request, name=part.run.id)
-    return f"{request.command(runs)} --once"
+    return request.command(folder, "--once")
 
 
 def _cancel(left: Sequence[Part]) -> None:

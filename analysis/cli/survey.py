@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from analysis.cli import terminal
 from analysis.cli.foreground import session
 from analysis.cli.options import RunsFolder, folders
+from analysis.escape import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -102,7 +104,6 @@ def _same(one: Origin | None, other: Origin) -> bool:
 @contextmanager
 def progress_bar(unit: str = "images") -> Generator[Any]:
     """A bar with the time left on a terminal, none elsewhere: what begins one, what prints."""
-    from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -111,9 +112,9 @@ def progress_bar(unit: str = "images") -> Generator[Any]:
         TimeRemainingColumn,
     )
 
-    console = Console()
+    console = terminal.console()
     columns = (
-        TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(),
+        TextColumn("{task.description}", markup=False), BarColumn(20), MofNCompleteColumn(),
         TextColumn(f"{unit},"), TimeRemainingColumn(compact=True), TextColumn("left"),
     )  # fmt: skip
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
@@ -123,9 +124,9 @@ def progress_bar(unit: str = "images") -> Generator[Any]:
 
             def tell(done: int, total: int) -> None:
                 if not task:
-                    task.append(progress.add_task(title))
+                    task.append(progress.add_task(one_line(title)))
                 progress.update(task[0], completed=done, total=total)
 
             return tell
 
-        yield of, lambda text: console.print(text, highlight=False, soft_wrap=True)
+        yield of, lambda text: console.print(one_line(text), soft_wrap=True)

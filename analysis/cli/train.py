@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from analysis.cli import jobs
+from analysis.cli import jobs, terminal
 from analysis.cli.foreground import leave, stop_asked
 from analysis.cli.options import (
     DataName,
@@ -23,6 +21,8 @@ from analysis.cli.options import (
     Threads,
     folders,
 )
+from analysis.commands import about, this_command
+from analysis.escape import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,7 +119,7 @@ def train(
         if world.main:
             path = prepare_run(
                 folder, request.net, request.recipe, data_spec,
-                seed=seed, compute=compute, command=_command(), run_id=name or None,
+                seed=seed, compute=compute, command=this_command(), run_id=name or None,
             )  # fmt: skip
         _run(Path(world.same_path(str(path) if path else None)), only_queued=True)
 
@@ -180,10 +180,6 @@ def resume(
         _run(path, only_queued=queued)
 
 
-def _command() -> str:
-    return shlex.join(["python", "-m", "analysis", *sys.argv[1:]])
-
-
 def _run(path: Path, only_queued: bool = False, again: str = "", claimed: bool = False) -> None:
     """Train, or construct, in the foreground; Ctrl-C and SIGTERM end it in order, to be resumed.
 
@@ -211,7 +207,7 @@ def _run(path: Path, only_queued: bool = False, again: str = "", claimed: bool =
             whole, total = run.status.epoch, run.status.epochs_total
             where = f" after epoch {whole} of {total}" if total else ""
             word = "Stopped" if received else "Cancelled"
-            print(f"{word}{where}. Go on with: {again or f'python -m analysis resume {path}'}")
+            print(f"{word}{where}. Go on with: {again or about('resume', path)}")
         leave(received)
 
 
@@ -231,15 +227,15 @@ class _Bar:
     """A progress bar on a terminal, a line an epoch elsewhere."""
 
     def __init__(self, title: str, visible: bool) -> None:
-        from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
 
-        self._console = Console()
+        self._console = terminal.console()
         self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[detail]}"),
+            TextColumn("{task.description}", markup=False), BarColumn(),
+            TextColumn("{task.fields[detail]}", markup=False),
             console=self._console, disable=not (visible and self._console.is_terminal),
         )  # fmt: skip
-        self._task = self._progress.add_task(title, total=1.0, detail="")
+        self._task = self._progress.add_task(one_line(title), total=1.0, detail="")
 
     def __enter__(self) -> _Bar:
         self._progress.start()
@@ -249,7 +245,7 @@ class _Bar:
         self._progress.stop()
 
     def line(self, text: str) -> None:
-        self._console.print(text, highlight=False, soft_wrap=True)
+        self._console.print(one_line(text), soft_wrap=True)
 
     def decoding(self, done: int, total: int) -> None:
         detail = f"reading images {done:,} of {total:,}"

@@ -12,6 +12,7 @@ from analysis.data.batches import (
     epoch_generator,
     epoch_order,
 )
+from analysis.data.folder import left_out
 from analysis.data.images import Images, balanced_choice
 from analysis.data.normalizer import Normalizer
 from analysis.data.sources import load_images
@@ -27,5 +28,6 @@ __all__ = [
     "draw_augmentation",
     "epoch_generator",
     "epoch_order",
+    "left_out",
     "load_images",
 ]

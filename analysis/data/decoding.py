@@ -30,7 +30,7 @@ def decode(path: Path, size: int, resize: bool) -> np.ndarray:
                 # JPEG can decode at 1/2, 1/4 or 1/8: much faster for photographs.
                 image.draft(None, (2 * size, 2 * size))
             upright = ImageOps.exif_transpose(image)
-            rgb = _to_rgb(upright)
+            rgb = _to_rgb(upright, widened=image.format == "PPM")
         if rgb.size != (size, size):
             rgb = ImageOps.fit(rgb, (size, size), Image.Resampling.BICUBIC)
         return np.asarray(rgb)
@@ -62,11 +62,12 @@ def _check_size(image: Image.Image, size: int, resize: bool) -> None:
         )
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def _to_rgb(image: Image.Image, widened: bool = False) -> Image.Image:
+    """`widened`: of mode "I", whether it had 16 bits, as Pillow reads a PGM of so many."""
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
-    if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode.startswith("I;16") or (image.mode == "I" and widened):
+        return grey_of_16_bits(image).convert("RGB")
     if image.mode in ("I", "F"):
         raise DataError(
             "has 32-bit pixels (mode {mode}); save it with 8 bits a channel", mode=image.mode
@@ -75,6 +76,21 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         rgba = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
     return image.convert("RGB")
+
+
+def grey_of_16_bits(image: Image.Image, shift: int = 8) -> Image.Image:
+    """Grey of 8 bits; the grey that stands for "nothing here", if one does, becomes white.
+
+    Args:
+        image: one channel of whole numbers.
+        shift: bits to leave out at the end.
+    """
+    values = np.asarray(image)
+    grey = (values >> shift).clip(0, 255).astype(np.uint8)
+    clear = image.info.get("transparency")
+    return Image.fromarray(
+        np.where(values == clear, np.uint8(255), grey) if clear is not None else grey
+    )
 
 
 def _first_line(error: Exception, path: Path) -> str:

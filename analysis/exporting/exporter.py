@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -78,16 +79,23 @@ def export_run(
             "epoch": run.status.epoch,
             **({} if error is None else {"best_prec1": 100 - error}),
         }
-        write_whole(output, lambda file: torch.save(wrapped | hints, file))
+        _write_torch(output, wrapped | hints)
     else:
         # A bare state dict is what load_state_dict takes; its metadata has room for hints.
         state._metadata = {"": {"version": 1, **hints}}  # type: ignore[attr-defined]  # ty: ignore[missing-attribute]
-        write_whole(output, lambda file: torch.save(state, file))
+        _write_torch(output, state)
     return [
         Message("Written: {file}", file=output),
         Message("Layout of {style}: {who}.", style=style, who=loads_in(net.spec, style, not alone)),
         *_input(normalizer),
     ]
+
+
+def _write_torch(output: Path, value: Any) -> None:
+    # In memory first: of a full disk torch says no more than which line of its own code met it.
+    held = BytesIO()
+    torch.save(value, held)
+    write_whole(output, lambda temporary: temporary.write_bytes(held.getbuffer()))
 
 
 def _write_safetensors(output: Path, state: Any, hints: dict[str, Any]) -> None:

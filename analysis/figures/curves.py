@@ -9,6 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis import formats
+from analysis.escape import for_plotly
 from analysis.figures import hover, labels, seeds, theme
 from analysis.figures.labels import Axis, End
 from analysis.figures.theme import RunStyle
@@ -129,6 +130,8 @@ def plot_error_curves(
         HEIGHT, showlegend=not at_ends,
         **_axes(x_title, axis, x, along),
     )  # fmt: skip
+    if scale == "log":
+        _say_zeros(layout, info, smoothing)
     if arrangement == "panels":
         _part(layout)
     if at_ends:
@@ -296,8 +299,22 @@ def _subtitle(info: pd.DataFrame, smoothing: float, without: Sequence[str]) -> s
     return "<br>".join(lines)
 
 
+def _say_zeros(layout: dict[str, Any], info: pd.DataFrame, smoothing: float) -> None:
+    """A line of the subtitle on the errors that a log axis has no place for."""
+    drawn = [
+        smoothed(rows[name], smoothing)
+        for _run, rows in info.groupby("run", sort=False)
+        for name in ("train_error", "test_error")
+    ]
+    count = sum(int((values <= 0).sum()) for values in drawn)
+    if count:
+        words = _("Not drawn: {count} errors of 0 %, which a log axis has no place for.")
+        layout["title"]["subtitle"]["text"] += "<br>" + words.format(count=count)
+        layout["margin"]["t"] += 16
+
+
 def _few(labels: Sequence[str], at_most: int = 4) -> str:
-    return ", ".join(labels[:at_most]) + (", ..." if len(labels) > at_most else "")
+    return ", ".join(map(for_plotly, labels[:at_most])) + (", ..." if len(labels) > at_most else "")
 
 
 def _axes(x_title: str, axis: Axis, x: XAxis, places: Sequence[float]) -> dict[str, Any]:

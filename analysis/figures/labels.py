@@ -6,6 +6,7 @@ found (3:1) in every theme.
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
@@ -74,12 +75,17 @@ def span(values: Sequence[float]) -> list[float]:
 
 def fit(names: Sequence[str]) -> bool:
     """Whether these lines of one panel can be named at their ends."""
-    return len(names) <= MOST and max(map(len, names), default=0) <= LONGEST
+    return len(names) <= MOST and max(map(_letters, names), default=0) <= LONGEST
 
 
 def room(names: Sequence[str]) -> int:
     """Pixels that names take beside a panel."""
-    return 26 + round(7.2 * max(map(len, names), default=0))
+    return 26 + round(7.2 * max(map(_letters, names), default=0))
+
+
+def _letters(name: str) -> int:
+    """Of a name as plotly's text, how many letters are seen: `&lt;` is one."""
+    return len(html.unescape(name))
 
 
 def end_labels(

@@ -141,7 +141,7 @@ def single_words(info: pd.DataFrame) -> list[str]:
     )
     with_rank = _("; the larger its ratio, the worse: rank correlation {rho:.2f}")
     lines = []
-    for style in theme.styles_of(info):
+    for style in theme.named_styles(info):
         rows = info[info["run"] == style.run]
         worst = rows.loc[rows["error"].idxmax()]
         line = words.format(

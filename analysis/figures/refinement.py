@@ -254,7 +254,7 @@ def _without(measure: Measure) -> str:
 
 def median_words(info: pd.DataFrame) -> str:
     """What to see in the figure, from its numbers: the median change of each net, deepest first."""
-    styles = theme.styles_of(info)[::-1]
+    styles = theme.named_styles(info)[::-1]
     medians = info.groupby("run")["ratio"].median()
     parts = [
         _("{net}'s by {percent:.0f} %").format(net=s.label, percent=100 * medians[s.run])
@@ -271,7 +271,7 @@ def direction_words(info: pd.DataFrame) -> str:
     words = _("{net}: the median block turns its input by {degrees:.0f} degrees")
     return "; ".join(
         words.format(net=style.label, degrees=np.degrees(np.arccos(min(medians[style.run], 1.0))))
-        for style in theme.styles_of(info)[::-1]
+        for style in theme.named_styles(info)[::-1]
     ) + "."  # fmt: skip
 
 
@@ -280,7 +280,8 @@ def trained_words(info: pd.DataFrame) -> str:
     known = info[info["initial_ratio"].notna() & (info["epoch"] > 0)]
     words = _("Training made {count} of {all} blocks of {net} refine less than at initialisation.")
     lines = []
-    for style, rows, _shared in theme.looks(known, None):
+    for style in theme.named_styles(known):
+        rows = known[known["run"] == style.run]
         count = int((rows["ratio"] < rows["initial_ratio"]).sum())
         lines.append(words.format(count=count, all=len(rows), net=style.label))
     law = _(

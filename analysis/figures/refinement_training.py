@@ -174,7 +174,8 @@ def course_words(info: pd.DataFrame) -> str:
         "{net}: {a:.3g} in the median at {first}, {b:.3g} at {last} ({low:.2g} to {high:.2g})."
     )
     lines = []
-    for style, rows, _shared in theme.looks(info, None):
+    for style in theme.named_styles(info):
+        rows = info[info["run"] == style.run]
         found = moments_of(rows)
         first, last = min(found), max(found)
         begins = rows["value"][[moment == first for moment in found]]

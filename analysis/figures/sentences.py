@@ -1,4 +1,4 @@
-"""One sentence above each figure, written from its numbers: what is to be seen in it."""
+"""One sentence above each figure, written from its numbers: what is to be seen in it; Markdown."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from analysis import formats
+from analysis.escape import for_markdown
 from analysis.spec import NetSpec
 from analysis.text import _
 
@@ -37,7 +38,7 @@ def of_curves(info: pd.DataFrame) -> str:
         words = _("Training error at the end: {errors}.")
         named = last.head(2 * MOST)
         errors = [
-            f"{label} {formats.percent(error, 1)}"
+            f"{for_markdown(label)} {formats.percent(error, 1)}"
             for label, error in zip(named["label"], named["train_error"], strict=True)
         ]
         lines.append(words.format(errors=", ".join(errors)))
@@ -69,7 +70,7 @@ def of_responses(info: pd.DataFrame) -> str:
     ]  # fmt: skip
     if not parts:
         named = means.head(2 * MOST)
-        parts = [f"{label} {formats.response(std)}"
+        parts = [f"{for_markdown(label)} {formats.response(std)}"
                  for label, std in zip(named["label"], named["std"], strict=True)]  # fmt: skip
         return _("Mean response: {means}.").format(means="; ".join(parts))
     smaller = sum(residual["std"] < plain["std"] for plain, residual in twins)
@@ -102,7 +103,8 @@ def of_depth(info: pd.DataFrame) -> str:
 
 
 def _pair(words: str, first: Any, second: Any, a: str, b: str) -> str:
-    return words.format(shallow=first["label"], deep=second["label"], a=a, b=b)
+    shallow, deep = (for_markdown(row["label"]) for row in (first, second))
+    return words.format(shallow=shallow, deep=deep, a=a, b=b)
 
 
 def _ladders(rows: pd.DataFrame) -> list[tuple[dict, dict]]:

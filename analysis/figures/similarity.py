@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from analysis.escape import for_plotly
 from analysis.figures import images, theme
 from analysis.runs import Run
 from analysis.text import _
@@ -34,6 +35,7 @@ def similarity_info(found: Any) -> pd.DataFrame:
 
 def plot_similarity(info: pd.DataFrame, first: str, second: str) -> go.Figure:
     """A heat map: the layers of `first` upwards, those of `second` to the right."""
+    first, second = for_plotly(first), for_plotly(second)
     title = _("Layers of {first} and {second}").format(first=first, second=second)
     if info.empty:
         return theme.empty_figure(_("Nobody has compared these two yet."), title, 420)

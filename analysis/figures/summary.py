@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from analysis import formats
+from analysis.escape import for_plotly
 from analysis.figures import seeds, theme
 from analysis.figures.responses import Choice, mean_responses, responses_info
 from analysis.runs import Comparable, Run, SavedRecording
@@ -151,13 +152,16 @@ def conditions(runs: Sequence[Comparable]) -> str:
     if not runs:
         return ""
     named = [run for run in runs if run.data_title]
-    data = ", ".join(dict.fromkeys(run.data_title for run in named)) or _("unknown data")
-    recipes = ", ".join(dict.fromkeys(run.recipe for run in runs))
+    titles = dict.fromkeys(for_plotly(run.data_title) for run in named)
+    data = ", ".join(titles) or _("unknown data")
+    recipes = ", ".join(dict.fromkeys(for_plotly(run.recipe) for run in runs))
     lines = [_("{data}; recipe {recipe}.").format(data=data, recipe=recipes)]
-    labels = {style.run: style.label for style in theme.run_styles(runs)}
+    labels = {style.run: for_plotly(style.label) for style in theme.run_styles(runs)}
     reasons = {run: reason for run, reason in comparability(runs).items() if reason}
     if reasons:
-        shown = [f"{labels[run]} ({reason})" for run, reason in list(reasons.items())[:2]]
+        shown = [
+            f"{labels[run]} ({for_plotly(reason)})" for run, reason in list(reasons.items())[:2]
+        ]
         if len(reasons) > 2:
             shown.append(_("{count} more").format(count=len(reasons) - 2))
         words = _("Not comparable with {run}: {others}.")

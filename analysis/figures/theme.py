@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from analysis.escape import for_plotly
 from analysis.runs import Comparable, Run, SavedRecording
 from analysis.runs.labels import labels_of
 from analysis.spec import KINDS, Kind, NetSpec
@@ -211,7 +212,12 @@ def stack(
 
 
 def styles_of(info: pd.DataFrame) -> list[RunStyle]:
-    """The styles in an info table, in the legend's order."""
+    """The styles in an info table, in the legend's order; their labels as plotly's text."""
+    return [replace(style, label=for_plotly(style.label)) for style in named_styles(info)]
+
+
+def named_styles(info: pd.DataFrame) -> list[RunStyle]:
+    """As `styles_of`, with the labels as typed: for sentences, which may go anywhere."""
     rows = info.drop_duplicates("run")[list(STYLE_COLUMNS)]
     styles = [RunStyle(*row) for row in rows.itertuples(index=False)]
     return sorted(styles, key=lambda style: style.place)

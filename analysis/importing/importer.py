@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from analysis.data import Images, Normalizer, load_images
+from analysis.data import Images, Normalizer, left_out, load_images
 from analysis.errors import ImportRefused
 from analysis.importing.inspection import Inspection, inspect
 from analysis.importing.normalizations import (
@@ -125,6 +125,7 @@ class _Work:
         images = whole = measured = recording = None
         if self.data is not None:
             whole = load_images(self.data, progress=self._decoding, test_only=True)
+            self.notes += left_out(self.data)
             check_classes(self.spec.classes, whole, self.data)
             images = whole.subset(test=self.test_images)
             self._decide(images)

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from analysis.errors import ImportRefused
+from analysis.escape import visible
 from analysis.importing.archives import Contents, check_file
 from analysis.importing.containers import MAX_KEYS
 from analysis.importing.states import WRAPPERS, Candidate, candidates, choose, split
@@ -70,7 +71,7 @@ def read_checkpoint(
         ImportRefused: not safe, not whole, or no state dict in it; the message says which.
     """
     path = Path(path)
-    name = Path(name or path.name).name
+    name = visible(Path(name or path.name).name)
     try:
         return _read(path, name, weights)
     except ImportRefused as error:

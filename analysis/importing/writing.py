@@ -74,7 +74,9 @@ def write_import(
                 state="finished", epoch=found.epoch, epochs_total=found.epoch, ended=now(),
                 test_error=measured.error if measured else None, versions=describe_versions(),
             )  # fmt: skip
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(path, ignore_errors=True)
+        if isinstance(error.__cause__, OSError):  # there is no run that could be resumed
+            raise files.disk_error(path, error.__cause__) from error
         raise
     return load_run(path)

@@ -96,7 +96,7 @@ def enqueue(requests: Sequence[Request], folder: Path | str) -> Enqueued:
             if twin is not None:
                 done.already.append((request, twin.path))
                 continue
-            config = request.config(request.command(_unless_default(folder)))
+            config = request.config(request.command(folder))
             path = create_waiting(folder, config, request.name or None)
             done.paths.append(path)
             busy.append(load_run(path))
@@ -133,10 +133,6 @@ def _settings(folder: Path) -> dict[str, Any]:
     with suppress(RunDamaged):
         return files.read_json(folder / SETTINGS)
     return {}
-
-
-def _unless_default(folder: Path) -> Path | None:
-    return None if folder == Path("runs") else folder
 
 
 def list_jobs(folder: Path | str) -> list[Run]:
@@ -207,13 +203,14 @@ def cancel(path: Path | str) -> str:
                 state=Message(run.state),
             )
         try:
-            (path / files.CANCEL).touch()
+            with files.told(path / files.CANCEL):
+                (path / files.CANCEL).touch()
         except OSError as error:
             raise files.disk_error(path / files.CANCEL, error) from error
         now_is = load_run(path).status.state
         if now_is not in ("queued", "running"):
             # It came to its end meanwhile: nobody else looks at the file, and none is to find it.
-            (path / files.CANCEL).unlink(missing_ok=True)
+            files.remove(path / files.CANCEL)
         if now_is not in ("queued", "running", "cancelled"):
             raise RunError("{run} has just ended, so there is nothing to cancel", run=path.name)
     return "asked"

@@ -5,12 +5,12 @@ The config equals the one that `python -m analysis train` with that command line
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from analysis.commands import command, exact
 from analysis.errors import RunError, SpecError
 from analysis.runs import Run, RunConfig
 from analysis.runs.format import now
@@ -65,7 +65,7 @@ class Request:
         words = ["--net", self.net.name, "--data", str(self.data), "--recipe", self.recipe_name]
         for change, option in _CHANGE_OPTIONS.items():
             if change in self.changes:
-                words += [option, f"{self.changes[change]:g}"]
+                words += [option, exact(self.changes[change])]
         if self.changes.get("augment") is False:
             words.append("--no-augment")
         if self.seed:
@@ -86,16 +86,18 @@ class Request:
             words.append("--no-compile")
         if compute.threads:
             words += ["--threads", str(compute.threads)]
+        if compute.keep_weights:
+            words.append("--keep-weights")
         return words
 
-    def command(self, folder: Path | str | None = None) -> str:
+    def command(self, folder: Path | str | None = None, *options: str) -> str:
         """The command line, ready to copy.
 
         Args:
-            folder: of the runs, where it is not the default.
+            folder: of the runs; named where it is not ./runs.
+            options: further ones, such as `--once`.
         """
-        words = ["python", "-m", "analysis", "train", *self.arguments()]
-        return shlex.join([*words, "--runs", str(folder)] if folder else words)
+        return command("train", *self.arguments(), *options, runs=folder)
 
     def same_training(self, config: RunConfig) -> bool:
         """Whether a run of this config would compute the very same, fresh weights and all."""

@@ -137,8 +137,7 @@ class Study(Work):
 
 def _made_of(part: Part, folder: Path):
     request = part.request
-    where = None if folder == Path("runs") else folder
-    return request.config(request.command(where)), request.name or None
+    return request.config(request.command(folder)), request.name or None
 
 
 def write_missing(left: Iterable[Part], folder: Path) -> list[Path]:

@@ -155,7 +155,7 @@ class _Worker:
         with queue_lock(self.folder):
             if any(map(is_waiting, self.listing.runs())):
                 return False
-            (self.folder / _STARTING).unlink(missing_ok=True)
+            files.remove(self.folder / _STARTING)
             lock.release()
             return True
 

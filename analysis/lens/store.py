@@ -19,7 +19,7 @@ import numpy as np
 from analysis.data import cache_folder
 from analysis.errors import RunError
 from analysis.runs import Run
-from analysis.runs.files import replace
+from analysis.runs.files import replace, unreadable
 
 FOLDER = "lens"
 """In a run's directory, and in the cache folder."""
@@ -27,8 +27,11 @@ FOLDER = "lens"
 
 def stamp_of(run: Run, *parts: object) -> str:
     """Of the run's weights and whatever else an entry depends on: 16 hex digits."""
-    state = run.weights_path.stat()
-    weights = _digest(run.weights_path, state.st_mtime_ns, state.st_size)
+    try:
+        state = run.weights_path.stat()
+        weights = _digest(run.weights_path, state.st_mtime_ns, state.st_size)
+    except OSError as error:
+        raise unreadable(run.weights_path, error) from error
     return hashlib.sha256(weights + repr(parts).encode()).hexdigest()[:16]
 
 

@@ -15,6 +15,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image, ImageOps
 
+from analysis.data.decoding import grey_of_16_bits
 from analysis.errors import DataError
 from analysis.text import Message
 
@@ -214,9 +215,8 @@ def _small(image: Image.Image) -> Image.Image:
 
 def _to_rgb(image: Image.Image) -> np.ndarray:
     if image.mode.startswith("I"):
-        values = np.asarray(image).astype(np.int64)
-        shift = 8 if image.mode.startswith("I;16") or values.max(initial=0) > 255 else 0
-        image = Image.fromarray((values >> shift).clip(0, 255).astype(np.uint8))
+        wide = image.mode.startswith("I;16") or np.asarray(image).max(initial=0) > 255
+        image = grey_of_16_bits(image, 8 if wide else 0)
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)

@@ -12,12 +12,13 @@ import os
 import re
 import stat
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 from analysis.errors import RunDamaged, RunError
+from analysis.text import Message
 
 Result = TypeVar("Result")
 
@@ -37,7 +38,7 @@ _PATIENCE = 5.0
 """Seconds that a file is waited for which another program has open (Windows)."""
 _HELD_OPEN = (5, 32, 33, 1224)
 """Windows' error numbers of that: access denied, in use, locked, mapped into memory."""
-_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+_FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 _TOO_LONG = (206,)
 """Windows' own of a path that is too long, besides ENAMETOOLONG."""
 
@@ -160,7 +161,12 @@ def _sort_metadata(file: Path) -> None:
 def sweep(folder: Path) -> None:
     """Delete the temporary files that a killed writer left; only for who holds the lock."""
     for left in folder.glob(".*.tmp"):
-        left.unlink(missing_ok=True)
+        remove(left)
+
+
+def write_text(path: Path, text: str) -> None:
+    """A text as UTF-8, whatever the locale, whole or not at all; raises as `write_whole`."""
+    write_whole(path, lambda temporary: temporary.write_bytes(text.encode("utf-8", "replace")))
 
 
 def write_json(
@@ -169,11 +175,17 @@ def write_json(
     durable: bool = True,
     check: Callable[[], object] | None = None,
 ) -> None:
-    """`values` as indented JSON, whole or not at all; raises as `write_whole`."""
+    """`values` as indented JSON, whole or not at all; raises as `write_whole`.
+
+    A name that is not UTF-8 is written out (`visible`), so that the file can be read again.
+    """
     text = json.dumps(values, indent=1, ensure_ascii=False) + "\n"
-    write_whole(
-        path, lambda temporary: temporary.write_text(text, encoding="utf-8"), durable, check
-    )
+    data = _LONE.sub(lambda half: f"\\\\u{ord(half[0]):04x}", text).encode()
+    write_whole(path, lambda temporary: temporary.write_bytes(data), durable, check)
+
+
+_LONE = re.compile("[\ud800-\udfff]")
+"""Half a surrogate pair: Python's stand-in for a byte of a file name that is not UTF-8."""
 
 
 def exists(path: Path) -> bool:
@@ -314,19 +326,53 @@ def disk_error(path: Path, error: OSError) -> RunError:
             "There is no folder {folder}: it was never made, or was moved or removed meanwhile.",
             folder=path.parent,
         )
+    in_a_run = exists(path.parent / CONFIG) or path.name == STATUS
     if error.errno in _FULL:
+        if in_a_run:
+            return RunError(
+                "{path}: the disk is full. Nothing recorded so far is lost: free some space, "
+                "then resume the run.",
+                path=path,
+            )
         return RunError(
-            "{path}: the disk is full. Nothing recorded so far is lost: free some space, "
-            "then resume the run.",
+            "{path}: the disk is full. Nothing was written: free some space, then try again.",
             path=path,
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return RunError(
-            "{path}: can't be written here ({reason}). Choose another folder with --runs FOLDER.",
+            "{path}: can't be written here ({reason}). {remedy}",
             path=path,
             reason=error.strerror,
+            remedy=Message("Choose another folder with --runs FOLDER.")
+            if in_a_run
+            else Message("Choose a place that you can write to."),
+        )
+    if isinstance(error, NotADirectoryError | FileExistsError):
+        return RunError(
+            "{path}: a part of this path is a file, not a folder. Choose another place.", path=path
         )
     return RunError("{path}: {reason}", path=path, reason=error.strerror or error)
+
+
+@contextmanager
+def told(path: Path) -> Generator[None]:
+    """What the system refuses to do with a path, as one of our errors: around anything that makes,
+    removes or looks through files elsewhere. Raises RunError."""
+    try:
+        yield
+    except OSError as error:
+        raise disk_error(_named(error) or path, error) from error
+
+
+def _named(error: OSError) -> Path | None:
+    """The path that an error is about, where it says so."""
+    return Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else None
+
+
+def remove(path: Path) -> None:
+    """Delete a file, if it is there. Raises RunError."""
+    with told(path):
+        path.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -24,6 +24,7 @@ from pathlib import Path
 
 import psutil
 
+from analysis.commands import about
 from analysis.errors import RunInUse
 from analysis.runs import files
 
@@ -244,13 +245,15 @@ def in_use(run: Path, found: Holder | None) -> RunInUse:
     """The error of a run that another process is at work on."""
     if found is None or found.here:
         return RunInUse(
-            "{run} is being trained by another process; `python -m analysis cancel {run}` stops it",
+            "{run} is being trained by another process; this stops it: {command}",
             run=run.name,
+            command=about("cancel", run),
         )
     return RunInUse(
-        "{run} is being trained on {host}; `python -m analysis cancel {run}` stops it. If {host} "
-        "is gone, that is known after {seconds:.0f} seconds: try again then",
+        "{run} is being trained on {host}; this stops it: {command}. If {host} is gone, that is "
+        "known after {seconds:.0f} seconds: try again then",
         run=run.name,
+        command=about("cancel", run),
         host=found.host,
         seconds=stale_after(),
     )

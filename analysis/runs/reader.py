@@ -12,6 +12,7 @@ import pandas as pd
 
 from analysis import plan, tables
 from analysis.errors import RunDamaged, RunError
+from analysis.escape import visible
 from analysis.runs import files
 from analysis.runs.checks import check_finished, read_table
 from analysis.runs.format import RunConfig, RunStatus, State
@@ -25,7 +26,7 @@ from analysis.runs.provenance import (
     constructed,
 )
 from analysis.runs.words import as_html, percent
-from analysis.spec import Kind, Recipe
+from analysis.spec import Kind, Recipe, visible_in_files
 from analysis.text import Message
 
 BUNDLED = Path(__file__).resolve().parents[2] / "checkpoints"
@@ -239,8 +240,8 @@ class DamagedRun:
 
     @property
     def id(self) -> str:
-        """The directory's name."""
-        return self.path.name
+        """The directory's name; what is not text in it is written out."""
+        return visible(self.path.name)
 
 
 def no_weights(path: Path) -> RunDamaged:
@@ -260,6 +261,8 @@ def load_run(path: Path | str) -> Run:
         raise RunError(
             "{path} is not a directory; `python -m analysis list` shows the runs", path=path
         )
+    if visible_in_files(path.name) != path.name:
+        raise RunDamaged("the name of its folder is not text in UTF-8; rename it")
     config = RunConfig.from_json(files.read_json(path / files.CONFIG))
     status = RunStatus.from_json(files.read_json(path / files.STATUS))
     if status.state == "finished":

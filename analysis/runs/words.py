@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import html
+from analysis.escape import for_html
 
 
 def as_html(title: str, facts: dict[str, object]) -> str:
     """A heading and a row a fact that is known; everything as text."""
     rows = "".join(
-        f"<tr><th>{html.escape(name)}</th><td>{html.escape(str(value))}</td></tr>"
+        f"<tr><th>{for_html(name)}</th><td>{for_html(str(value))}</td></tr>"
         for name, value in facts.items()
         if value not in (None, "")
     )
-    return f"<strong>{html.escape(title)}</strong><table>{rows}</table>"
+    return f"<strong>{for_html(title)}</strong><table>{rows}</table>"
 
 
 def percent(value: float | None) -> str:

@@ -148,12 +148,12 @@ class RunWriter:
     def clear_cancel(self) -> None:
         """Forget that somebody asked."""
         self._held.check()
-        (self.path / files.CANCEL).unlink(missing_ok=True)
+        files.remove(self.path / files.CANCEL)
 
     def remove(self, name: str) -> None:
         """Delete a file of the run that is needed no more."""
         self._held.check()
-        (self.path / name).unlink(missing_ok=True)
+        files.remove(self.path / name)
 
 
 def measured_over(config: RunConfig, fingerprint: str | None = None) -> dict[str, str]:
@@ -190,11 +190,12 @@ def create_run(folder: Path | str, config: RunConfig, run_id: str | None = None)
     if not is_portable(name):
         raise RunError(
             "{name!r} is not a name for a run: use letters, digits and . _ + -, no dot at the "
-            "beginning or the end, and no name that Windows keeps for a device, such as CON",
+            "beginning or the end, no - at the beginning, and no name that Windows keeps for a "
+            "device, such as CON",
             name=name,
         )
     path = Path(folder) / name
-    if path.parent.exists() and not path.parent.is_dir():
+    if files.exists(path.parent) and not files.is_folder(path.parent):
         raise RunError("{where} is a file; --runs takes a folder", where=path.parent)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -213,8 +214,10 @@ def create_run(folder: Path | str, config: RunConfig, run_id: str | None = None)
         (path / f"{files.RESUME}.{'-' * 8}").unlink()
         files.write_json(path / files.CONFIG, config.to_json())
         files.write_json(path / files.STATUS, status.to_json())
-    except BaseException:  # nothing half-made stays
+    except BaseException as error:  # nothing half-made stays
         shutil.rmtree(path, ignore_errors=True)
+        if isinstance(error.__cause__, OSError):  # of the run, which there is not
+            raise files.disk_error(path, error.__cause__) from error
         raise
     return path
 
@@ -226,12 +229,13 @@ _NOT_IN_NAMES = re.compile(r'[<>:"/\\|?*\s]')
 def is_portable(name: str) -> bool:
     """Whether a run's directory can have this name on Linux, macOS and Windows alike.
 
-    So no separator, colon, wildcard or blank, no dot at either end, none of Windows' devices, and
+    So no separator, colon, wildcard or blank, no dot at either end, no hyphen that would make an
+    option of it, none of Windows' devices, and
     no character that can't be printed or encoded.
     """
     return (
         name.isprintable()
-        and name == name.strip(".")
+        and name == name.strip(".").lstrip("-")
         and not _NOT_IN_NAMES.search(name)
         and not _DEVICES.fullmatch(name)
     )

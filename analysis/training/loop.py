@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from analysis.data import left_out
 from analysis.nets import Net, build
 from analysis.runs import Run, RunConfig, RunWriter, load_run, open_writer
 from analysis.runs.files import RESUME
@@ -75,6 +76,9 @@ def train_run(
         with session:
             monitor = Monitor(session, world, progress, log)
             config, images = _images(path, writer, world, session.stoppable(data_progress))
+            if config.data is not None and load_run(path).status.epoch == 0:
+                for words in (*left_out(config.data), *_whole_set(config, images)):
+                    monitor.log(f"{config.data.title}: {words}")
             _Trainer(config, images, writer, world, monitor).run(path)
     return load_run(path)
 
@@ -91,6 +95,16 @@ def _images(
     world.barrier()
     config = load_run(path).config
     return config, images or load_training_images(config)
+
+
+def _whole_set(config: RunConfig, images: TrainingImages) -> Iterator[Message]:
+    """What to say where a batch is larger than the data."""
+    n, batch = len(images.images.train), config.recipe.batch_size if config.recipe else 0
+    if batch > n:
+        yield Message(
+            "{n} training images, fewer than the {batch} of a batch: each update sees all of them",
+            n=n, batch=batch,
+        )  # fmt: skip
 
 
 def _errors_of_last_row(path: Path) -> dict[str, Any]:
@@ -166,6 +180,7 @@ class _Trainer:
         loss, error, lr, warming, seen = self._steps(at, steps)
         seconds = time.perf_counter() - began
         self.world.same_buffers(self.net)
+        self.monitor.check_net(self.net, lr)
         self.monitor.phase = "evaluating"
         row = {"epoch": at.epoch + 1, "iteration": at.iteration + steps, "lr": lr}
         row |= {"train_loss": loss, "train_error": error, "seconds": seconds}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from analysis.errors import TrainingFailed
 from analysis.jobs.processes import peak_memory_mb
@@ -119,6 +119,26 @@ class Monitor:
                 lr=lr,
                 whole=self._epoch,
             )
+
+    def check_net(self, net: nn.Module, lr: float) -> None:
+        """Before an epoch counts, and anything of it is written: whether all of the net is finite.
+
+        A net may diverge with a finite loss: BN divides by a variance that has become infinite.
+
+        Raises:
+            NonFinite: weights or BN statistics are infinite or not a number.
+        """
+        state = {n: v for n, v in net.state_dict().items() if v.is_floating_point()}
+        sums = torch.stack([v.detach().float().abs().max().cpu() for v in state.values()])
+        wrong = [n for n, ok in zip(state, sums.isfinite().tolist(), strict=True) if not ok]
+        if wrong:
+            raise NonFinite(
+                "the training diverged in epoch {epoch}, at learning rate {lr:.4g}: {count} of "
+                "{all} tensors are infinite or not numbers, such as {tensor}. The weights of "
+                "epoch {whole} are kept; try a smaller --lr or another seed.",
+                epoch=self._epoch + 1, lr=lr, count=len(wrong), all=len(state), tensor=wrong[0],
+                whole=self._epoch,
+            )  # fmt: skip
 
     def tick(self) -> None:
         """Heartbeat, progress, and a look whether to stop. Raises Stopped."""

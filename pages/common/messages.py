@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TypeVar
 
 import streamlit as st
 
 from analysis.caveats import caveats
+from analysis.commands import command
 from analysis.errors import LensError
+from analysis.escape import as_code, for_markdown
 from analysis.figures import comparability, run_styles
-from analysis.runs import Comparable, DamagedRun, Run, SavedRecording
+from analysis.runs import Comparable, DamagedRun, Run, SavedRecording, default_folder
 from analysis.runs import only_readable as whole_ones
 from analysis.text import _
 from pages.common import cached
@@ -20,12 +21,14 @@ from pages.common.words import state_word
 Entry = TypeVar("Entry", Run, Comparable)
 
 
-_MARKDOWN = re.compile(r"([\\`*_\[\]$<~]|:(?=\w+:))")
-
-
 def literal(text: str) -> str:
     """Text that Streamlit shows as it stands: a file's name may look like Markdown or LaTeX."""
-    return _MARKDOWN.sub(r"\\\1", text)
+    return for_markdown(text)
+
+
+def shown_names(runs: Sequence[Comparable]) -> dict[str, str]:
+    """What figures call each run, by id, as it stands: for Markdown."""
+    return {style.run: literal(style.label) for style in run_styles(runs)}
 
 
 def stop_without_runs(runs: Sequence[Comparable], damaged: Sequence[DamagedRun]) -> None:
@@ -33,7 +36,8 @@ def stop_without_runs(runs: Sequence[Comparable], damaged: Sequence[DamagedRun])
     if runs:
         return
     st.info(_("There are no runs yet. This command trains a small net in about a minute:"))
-    st.code("python -m analysis train --net resnet-20 --data digits --recipe quick", "bash")
+    words = ("train", "--net", "resnet-20", "--data", "digits", "--recipe", "quick")
+    st.code(command(*words, runs=default_folder()), "bash")
     list_damaged(damaged)
     st.stop()
 
@@ -44,14 +48,15 @@ def list_damaged(damaged: Sequence[DamagedRun]) -> None:
         return
     with st.expander(_("Damaged runs, left out ({count})").format(count=len(damaged))):
         for run in damaged:
-            st.markdown(f"`{run.path}`: {run.reason}")
+            st.markdown(f"{as_code(run.path)}: {literal(str(run.reason))}")
 
 
 def only_readable(runs: Sequence[Entry]) -> list[Entry]:
     """The runs whose tables are whole; the others are named with what is wrong."""
     readable, damaged = whole_ones(runs)
     for run in damaged:
-        st.error(_("{run} is left out: {reason}").format(run=run.id, reason=run.reason))
+        words = _("{run} is left out: {reason}")
+        st.error(literal(words.format(run=run.id, reason=run.reason)))
     return readable
 
 
@@ -62,7 +67,8 @@ def only_loadable(runs: list[Run]) -> list[Run]:
         try:
             cached.net_of(run)
         except LensError as error:
-            st.error(_("{run} is left out: {reason}").format(run=run.id, reason=error))
+            words = _("{run} is left out: {reason}")
+            st.error(literal(words.format(run=run.id, reason=error)))
         else:
             whole.append(run)
     sizes = {run.config.image_size for run in whole}
@@ -79,10 +85,10 @@ def warn(words: str) -> None:
 
 def warn_not_comparable(runs: Sequence[Comparable]) -> None:
     """Name the runs that differ from the first in images or recipe, and how; many, folded."""
-    labels = {style.run: style.label for style in run_styles(runs)}
+    labels = shown_names(runs)
     words = _("**{run}**: {reason}")
     lines = [
-        "- " + words.format(run=labels[run_id], reason=reason)
+        "- " + words.format(run=labels[run_id], reason=literal(reason))
         for run_id, reason in comparability(runs).items()
         if reason
     ]
@@ -99,7 +105,7 @@ def warn_not_comparable(runs: Sequence[Comparable]) -> None:
 
 def name_caveats(runs: Sequence[Comparable]) -> None:
     """What is known against a run's numbers, from the run itself and by measuring two ways."""
-    labels = {style.run: style.label for style in run_styles(runs)}
+    labels = shown_names(runs)
     lines: dict[str, list[str]] = {}
     for run in runs:
         if isinstance(run, Run):
@@ -116,7 +122,7 @@ def name_caveats(runs: Sequence[Comparable]) -> None:
 
 def name_unfinished(runs: Sequence[Comparable]) -> None:
     """Say of which runs the training is not complete."""
-    labels = {style.run: style.label for style in run_styles(runs)}
+    labels = shown_names(runs)
     words = _("{run}: {state} after {epoch} of {total} epochs")
     lines = [
         words.format(
@@ -141,7 +147,7 @@ def name_without_weights(runs: Sequence[Run]) -> None:
 
 def name_without_history(runs: Sequence[Comparable]) -> None:
     """Say which of them were not trained here, and what there is of each nevertheless."""
-    labels = {style.run: style.label for style in run_styles(runs)}
+    labels = shown_names(runs)
     untrained = [run for run in runs if run.has_no_history and run.history().empty]
     recorded = [
         labels[run.id]

@@ -16,6 +16,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from analysis.escape import csv_text
 from analysis.figures import theme
 from analysis.text import _
 
@@ -175,7 +176,7 @@ def csv(table: pd.DataFrame, key: str, label: str) -> None:
     """Written only when asked for."""
     st.download_button(
         label,
-        lambda: table.to_csv(index=False).encode(),
+        lambda: csv_text(table).encode(),
         file_name=f"{key}.csv",
         mime="text/csv",
         key=f"{key}_csv",

@@ -21,7 +21,7 @@ from analysis.errors import LensError
 from analysis.figures import complexity, diagram
 from analysis.runs import BUNDLED, default_folder
 from analysis.text import _
-from pages.common import show, state
+from pages.common import messages, show, state
 
 NETS = [*PAPER_NETS, *CIFAR_NETS]
 
@@ -66,7 +66,7 @@ def times() -> None:
             machine = st.selectbox(_("Machine"), machines)
             table = table[table["machine"] == machine]
     except LensError as error:
-        st.error(str(error))
+        st.error(messages.literal(str(error)))
         return
     cases = [tuple(case) for case in table[["mode", "batch"]].drop_duplicates().values]
     words = {"inference": _("inference"), "training": _("training")}

@@ -74,7 +74,8 @@ def act(runs: Sequence[Run], names: dict[str, str]) -> None:
         own = [run for run in runs if not run.bundled]
         if own:
             with st.popover(_("Delete"), icon=":material/delete:"):
-                st.markdown(_("Delete for good: {runs}").format(runs=", ".join(r.id for r in own)))
+                named = ", ".join(messages.literal(run.id) for run in own)
+                st.markdown(_("Delete for good: {runs}").format(runs=named))
                 st.button(_("Yes, delete"), key="runs_delete", on_click=_delete, args=(own,))
 
 
@@ -95,7 +96,7 @@ def edit(runs: Sequence[Run]) -> None:
             if name is not None:
                 change_labels(run, name=name.strip(), note=(note or "").strip())
     except LensError as error:
-        st.error(str(error))
+        st.error(messages.literal(str(error)))
     else:
         st.rerun()
 
@@ -112,7 +113,7 @@ st.title(_("Runs"))
 everything, damaged = cached.list_runs()
 messages.stop_without_runs(everything, damaged)
 for said in st.session_state.pop("runs_said", []):
-    st.error(said)
+    st.error(messages.literal(said))
 whole = catalog.catalog(everything)
 kept = found(whole)
 st.caption(_("{count} of {total} runs").format(count=len(kept), total=len(whole)))

@@ -11,6 +11,7 @@ from analysis import estimate, jobs
 from analysis.errors import LensError
 from analysis.runs import default_folder
 from analysis.text import _
+from pages.common import messages
 
 _SAID = "train_said"
 
@@ -18,7 +19,8 @@ _SAID = "train_said"
 def tell() -> None:
     """Show what the last button brought about, once."""
     for kind, words in st.session_state.pop(_SAID, []):
-        st.error(words) if kind == "error" else st.success(words)
+        shown = messages.literal(words)
+        st.error(shown) if kind == "error" else st.success(shown)
 
 
 def _say(words: str, kind: str = "done") -> None:

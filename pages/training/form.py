@@ -13,7 +13,7 @@ from analysis.errors import LensError
 from analysis.runs import default_folder
 from analysis.spec import KINDS, Compute, DataSpec
 from analysis.text import _
-from pages.common import cached, state
+from pages.common import cached, messages, state
 from pages.common.words import duration
 from pages.training import actions
 
@@ -48,7 +48,7 @@ def choose_trainings() -> list[jobs.Request]:
             data = DataSpec.parse(text, title, resize if data_name == "folder" else None)
             return jobs.requests_for(nets, data, recipe, changes, seed, compute, name)
         except LensError as error:
-            st.error(str(error))
+            st.error(messages.literal(str(error)))
             return []
 
 
@@ -155,8 +155,7 @@ def offer_start(asked: list[jobs.Request]) -> None:
             help=_("How many train at once; the others wait in the queue."),
         )  # fmt: skip
     with st.expander(_("The same from the command line")):
-        shown = None if str(folder) == "runs" else folder
-        st.code("\n".join(request.command(shown) for request in asked), "bash", wrap_lines=True)
+        st.code("\n".join(request.command(folder) for request in asked), "bash", wrap_lines=True)
         st.caption(_("Add `--queue` to train in the background."))
 
 

@@ -12,6 +12,7 @@ from analysis.errors import LensError
 from analysis.runs import default_folder
 from analysis.spec import DataSpec
 from analysis.text import _
+from pages.common import messages
 from pages.training import checkpoint
 
 st.title(_("Bring your own net"))
@@ -28,7 +29,7 @@ try:
     if weights is not None:
         found = checkpoint.found_in(chosen, net, weights)
 except LensError as error:
-    st.error(str(error), title=_("Refused"), icon=":material/block:")
+    st.error(messages.literal(str(error)), title=_("Refused"), icon=":material/block:")
     st.stop()
 checkpoint.show_found(found)
 normalization = checkpoint.choose_normalization(found)
@@ -61,6 +62,6 @@ if asked:
                 progress=progress,
             )
     except LensError as error:
-        st.error(str(error), title=_("Refused"), icon=":material/block:")
+        st.error(messages.literal(str(error)), title=_("Refused"), icon=":material/block:")
     else:
         checkpoint.show_result(result)

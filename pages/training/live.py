@@ -77,7 +77,7 @@ def _running(runs: list[Run]) -> None:
         with st.container(border=True, key=f"train_card_{run.id}"):
             words, button = st.columns([6, 1], vertical_alignment="center")
             with words:
-                st.markdown(f"**{run.net}** · {run.data_title} · {run.recipe} · `{run.id}`")
+                st.markdown(_head(run))
                 st.progress(share_done(run), progress_words(run))
             with button:
                 asked = (run.path / CANCEL).exists()
@@ -128,7 +128,7 @@ def _waiting(runs: list[Run]) -> None:
             st.button(_("Go on"), type="primary", key="train_work", on_click=actions.work)
     for run in runs:
         with st.container(horizontal=True, vertical_alignment="center"):
-            words = f"**{run.net}** · {run.data_title} · {run.recipe} · `{run.id}`"
+            words = _head(run)
             st.markdown(words, width="stretch")
             st.button(
                 _("Remove"), key=f"train_cancel_{run.id}",
@@ -228,7 +228,7 @@ def _figures(running: Sequence[Comparable], everything: list[Run]) -> None:
     try:
         drawn = _drawn(picked)
     except RunDamaged as error:
-        st.error(str(error))
+        st.error(messages.literal(str(error)))
         return
     errors, responses = st.columns(2, gap="medium")
     with errors:
@@ -259,3 +259,8 @@ def _drawn(runs: Sequence[Comparable]) -> list:
     ]
     st.session_state["train_drawn"] = (stamp, drawn)
     return drawn
+
+
+def _head(run: Run) -> str:
+    """A run in a line: net, data, recipe, id."""
+    return f"**{run.net}** · {messages.literal(run.data_title)} · {run.recipe} · `{run.id}`"

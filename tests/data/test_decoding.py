@@ -163,3 +163,29 @@ def test_a_huge_image_is_refused_unread(tmp_path, side):
                 f"has {side}x{side} pixels, more than 64 megapixels",
                 "has more than 64 megapixels",
             )
+
+
+@pytest.mark.parametrize("most", [65535, 1023])
+def test_a_pgm_of_16_bits_is_read(tmp_path, most):
+    """Pillow widens it to 32 bits; its white is white."""
+    path = tmp_path / "a.pgm"
+    values = np.full((32, 32), most, ">u2")
+    values[:16] = most // 2
+    path.write_bytes(f"P5 32 32 {most}\n".encode() + values.tobytes())
+
+    decoded = decode(path, 32, False)
+
+    assert (decoded[16:] == 255).all()
+    assert (decoded[:16] == 127).all()
+
+
+@pytest.mark.parametrize(("mode", "clear", "other"), [("L", 0, 77), ("I;16", 0, 77 * 257)])
+def test_grey_with_a_transparent_colour(tmp_path, mode, clear, other):
+    """That grey becomes white, the others stay."""
+    image = Image.new(mode, (32, 32), clear)
+    image.paste(other, (0, 0, 32, 16))
+
+    decoded = decode(_save(tmp_path / "a.png", image, transparency=clear), 32, False)
+
+    assert (decoded[:16] == 77).all()
+    assert (decoded[16:] == 255).all()

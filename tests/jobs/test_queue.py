@@ -204,7 +204,7 @@ def test_no_room_is_said_before_the_start(tmp_path: Path):
 
 def test_what_is_submitted_without_room_is_not_queued(tmp_path: Path):
     """The one call of pages and commands looks first: no run, no worker."""
-    wanted = jobs.Trainings(_requests("resnet-8", changes={"batch_size": 10**7}))
+    wanted = jobs.Trainings(_requests("resnet-1202", changes={"batch_size": 10**7}))
     with pytest.raises(RunError, match="of memory"):
         jobs.submit(wanted, tmp_path / "runs")
 

@@ -194,7 +194,7 @@ def test_without_runs_the_page_says_how_to_make_one(page: AppTest, folder: Path)
     assert not page.exception
     assert page.info[0].value.startswith("There are no runs yet.")
     assert page.code[0].value == (
-        "python -m analysis train --net resnet-20 --data digits --recipe quick"
+        f"python -m analysis train --net resnet-20 --data digits --recipe quick --runs {folder}"
     )
 
 

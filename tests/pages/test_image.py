@@ -248,7 +248,8 @@ def test_images_that_are_elsewhere(runs, monkeypatch, tmp_path, name, button):
 
     assert not at.exception
     assert "not on this machine (plain-8-w4: My digits, `folder:/no/such/place`)" in words(at)
-    command = "python -m analysis survey 2026-11-24_plain-8-w4_away --data folder:PATH"
+    run = tmp_path / "runs" / "2026-11-24_plain-8-w4_away"
+    command = f"python -m analysis survey {run} --data folder:PATH"  # whatever the shell's folder
     assert at.code[0].value == command
     assert f"image_make_{button}" not in [one.key for one in at.button]
 

@@ -78,7 +78,7 @@ def test_a_server_that_can_t_write_says_so(page: AppTest, tmp_path: Path):
     _open(page).button(key="train_start").click().run()
 
     assert not page.exception
-    assert "can't be written by this server" in page.error[0].value
+    assert "can't be written: name another folder for runs" in page.error[0].value
 
 
 def test_an_interrupted_run_is_shown_as_such_and_can_be_resumed(page: AppTest, tmp_path: Path):

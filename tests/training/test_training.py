@@ -16,15 +16,20 @@ import pytest
 import torch
 import torch._inductor.config
 
+from analysis import estimate
 from analysis.data import load_images
 from analysis.errors import DataError, RunDamaged, RunError, TrainingFailed
+from analysis.jobs import Request
+from analysis.nets import build
 from analysis.responses import closed_form
 from analysis.runs import Run, RunWriter, files, find_run, load_run, open_writer
 from analysis.runs.files import RESUME
 from analysis.spec import REFERENCE, Compute, DataSpec, NetSpec, Recipe, recipe_for
 from analysis.training import Progress, prepare_run, session, train_run
+from analysis.training.distributed import World
 from analysis.training.evaluate import evaluate
-from analysis.training.monitor import NonFinite
+from analysis.training.monitor import Monitor, NonFinite
+from analysis.training.session import Session
 from analysis.weights import load_net, read_tensors
 
 pytestmark = pytest.mark.slow
@@ -406,3 +411,30 @@ def test_missing_weights_are_said_so(tmp_path: Path):
     path = prepared(tmp_path)
     with pytest.raises(RunDamaged, match="is missing: this run has no weights yet"):
         load_net(load_run(path))
+
+
+def test_a_net_that_is_not_finite_is_noticed_before_it_is_written():
+    """Infinite BN statistics under a finite loss: with the epoch and the tensor."""
+    net = build(NetSpec.parse("plain-8-w4"), seed=0)
+    monitor = Monitor(Session(), World(), None)
+    monitor.begin_epoch(4)
+    monitor.check_net(net, lr=30.0)
+    net.get_buffer("stem.bn.running_var")[0] = torch.inf
+    with pytest.raises(NonFinite) as caught:
+        monitor.check_net(net, lr=30.0)
+    assert str(caught.value).startswith(
+        "the training diverged in epoch 5, at learning rate 30: 1 of 37 tensors are infinite or "
+        "not numbers, such as stem.bn.running_var. The weights of epoch 4 are kept"
+    )
+
+
+def test_a_batch_larger_than_the_data_is_all_of_it():
+    """The estimate is in terms of the data too: no 922 GiB."""
+    data = DataSpec.parse("digits")
+    of = {
+        size: estimate.estimate(
+            Request(NetSpec.parse("resnet-20"), data, "short", {"batch_size": size}), []
+        )
+        for size in (1437, 1_048_576)
+    }
+    assert of[1_048_576].memory == of[1437].memory

@@ -15,7 +15,7 @@ from analysis.figures import verdicts
 from analysis.runs import Run
 from analysis.text import _
 from analysis.verdicts import State, Verdict
-from pages.common import pickers, show
+from pages.common import messages, pickers, show
 from pages.evidence.panels import queueing
 
 _COLUMNS = 4
@@ -40,7 +40,7 @@ def show_claims(group: Sequence[Run], everything: Sequence[Run]) -> None:
     try:
         judged = claims.evaluate(group)
     except LensError as error:
-        st.error(str(error))
+        st.error(messages.literal(str(error)))
         return
     names = pickers.run_names(everything)
     for start in range(0, len(judged), _COLUMNS):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from analysis import formats, jobs, plan
+from analysis.commands import command, name_of
 from analysis.continuation import (
     Construction,
     Experiment,
@@ -54,11 +55,17 @@ def build(runs: Sequence[Run]) -> None:
             _("Layers of the deeper net"), depths, depths.index(usual), key="argument_depth_wanted"
         )
         pressed = st.button(_("Construct"), icon=":material/construction:")
-    st.code(f"python -m analysis construct {chosen} {wanted} --background", "bash")
+    st.code(_command(bases[chosen], wanted, "--background"), "bash")
     if pressed:
         _queue_construction(bases[chosen], wanted)
     under_way = constructions_under_way(cached.list_runs()[0])
     st.fragment(run_every=_REFRESH if under_way else None)(_under_way)(bool(under_way))
+
+
+def _command(base: Run | str, depth: int, *options: str) -> str:
+    """The command that constructs a net on a run, named as the reader's shell finds it."""
+    name = base if isinstance(base, str) else name_of(base)
+    return command("construct", name, depth, *options, runs=default_folder())
 
 
 def _deeper(run: Run) -> list[int]:
@@ -77,11 +84,11 @@ def _can_be(net: NetSpec, depth: int) -> bool:
 
 def _queue_construction(base: Run, depth: int) -> None:
     """In the background, since it takes minutes: the page may be left."""
-    command = f"python -m analysis construct {base.id} {depth}"
+    work = Construction(base, depth, command=_command(base, depth))
     try:
-        done = jobs.submit(Construction(base, depth, command=command), default_folder())
+        done = jobs.submit(work, default_folder())
     except LensError as error:
-        st.error(str(error))
+        st.error(messages.literal(str(error)))
     else:
         st.session_state[_ASKED] = done.paths[0].name
 
@@ -184,7 +191,7 @@ def _same_function(found: Study) -> None:
             with st.spinner(_("Measuring")):
                 _compare(found.shallow, found.built)
         except LensError as error:
-            st.error(str(error))
+            st.error(messages.literal(str(error)))
         else:
             st.rerun()
 
@@ -243,12 +250,11 @@ def _experiment_words(run: Run) -> str:
 
 def _queue(run: Run, known: Sequence[Run]) -> None:
     shallow = run.construction.run if run.construction else ""
-    command = f"python -m analysis construct {shallow} "
-    command += f"{run.config.net.depth} --queue"
+    work = Experiment(run, known, _command(shallow, run.config.net.depth, "--queue"))
     try:
-        done = jobs.submit(Experiment(run, known, command), default_folder())
+        done = jobs.submit(work, default_folder())
     except LensError as error:
-        st.error(str(error))
+        st.error(messages.literal(str(error)))
         return
     st.session_state[_QUEUED] = [path.name for path in done.paths]
     st.rerun()  # the whole page, so that the figure follows the trainings

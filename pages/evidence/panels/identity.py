@@ -13,7 +13,7 @@ from analysis.errors import DataError, LensError
 from analysis.figures import identity
 from analysis.runs import Run
 from analysis.text import _
-from pages.common import show, state
+from pages.common import messages, show, state
 
 if TYPE_CHECKING:
     from analysis.lens.identity import Fit
@@ -81,7 +81,7 @@ def _fit(chosen: dict[str, Any], group: Sequence[Run]) -> None:
 
         fit = fit_identity(task, draw, images=images)
     except LensError as error:
-        st.error(str(error))
+        st.error(messages.literal(str(error)))
         return
     finally:
         place.empty()
@@ -97,7 +97,7 @@ def _images(group: Sequence[Run]) -> tuple[Any, str]:
         try:
             return load_images(run.config.data).train, run.data_title  # ty: ignore[invalid-argument-type]
         except DataError as error:
-            st.warning(str(error))
+            st.warning(messages.literal(str(error)))
     return None, _("bundled photographs")
 
 
@@ -123,7 +123,7 @@ def _show(fit: Fit, steps: int, source: str) -> None:
         "one has to find kernels that copy (section 3.1)."
     )
     if source:
-        reading += " " + _("Inputs: crops of {data}.").format(data=source)
+        reading += " " + _("Inputs: crops of {data}.").format(data=messages.literal(source))
     drawn = identity.plot_losses(fit.losses, fit.floor, steps)
     show.figure(drawn, fit.losses, "argument_loss", reading)
     readings = {

@@ -12,7 +12,7 @@ from analysis.errors import LensError
 from analysis.figures import lesions, run_styles
 from analysis.runs import Run
 from analysis.text import _
-from pages.common import cached, show, state
+from pages.common import cached, messages, show, state
 from pages.lens.panels import nets
 from pages.lens.panels.chooser import Subject
 from pages.lens.panels.layers import pick_run
@@ -25,7 +25,7 @@ def kept(runs: Sequence[Run], highlight: str | None) -> None:
     several = lesions.several_info(runs, found)
     if len(single):
         lines = [*lesions.single_words(single), lesions.swap_words(several)]
-        st.markdown("\n".join(f"- {line}" for line in lines if line))
+        st.markdown("\n".join(f"- {messages.literal(line)}" for line in lines if line))
     left, right = st.columns([3, 2], gap="medium")
     with left:
         reading = _(
@@ -121,9 +121,10 @@ def _answer(run: Run, words: str, probe: str, before: Any, after: Any) -> None:
     classes = nets.classes_of(run)
     both = [_best(logits, classes) for logits in (before, after)]
     picture = _("This picture: {before} before, {after} now.")
-    st.markdown(f"**{words}**: {probe} " + picture.format(before=both[0], after=both[1]))
+    shown = [messages.literal(text) for text in (words, probe)]
+    st.markdown("**{}**: {} ".format(*shown) + picture.format(before=both[0], after=both[1]))
 
 
 def _best(logits: Any, classes: Sequence[str]) -> str:
     probability, index = logits.double().softmax(0).max(0)
-    return f"{classes[int(index)]} ({100 * float(probability):.0f} %)"
+    return f"{messages.literal(classes[int(index)])} ({100 * float(probability):.0f} %)"

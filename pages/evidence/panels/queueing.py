@@ -13,7 +13,7 @@ from analysis.errors import LensError
 from analysis.missing import commands_elsewhere, requests_like
 from analysis.runs import Run, default_folder
 from analysis.text import _
-from pages.common import state
+from pages.common import messages, state
 
 TRAIN = Path(__file__).resolve().parents[2] / "training" / "train.py"
 
@@ -45,15 +45,19 @@ def offer(
             requests = requests_like(chosen, runs[0] if runs else None, int(seed))
         except LensError as error:
             words = _("These can't be queued here: {reason}")
-            st.info(words.format(reason=error), icon=":material/info:")
-            st.code(
-                "\n".join(commands_elsewhere(chosen, runs[0] if runs else None, int(seed))), "bash"
-            )
+            st.info(messages.literal(words.format(reason=error)), icon=":material/info:")
+            like, folder = runs[0] if runs else None, default_folder()
+            shown = commands_elsewhere(chosen, like, int(seed), folder)
+            st.code("\n".join(shown), "bash", wrap_lines=True)
             return
         requests = _not_there(requests, runs)
         if not requests:
             return
-        st.code("\n".join(request.command() for request in requests), "bash", wrap_lines=True)
+        st.code(
+            "\n".join(request.command(default_folder()) for request in requests),
+            "bash",
+            wrap_lines=True,
+        )
         if st.button(_("Train in the background"), key=f"{key}_queue", icon=":material/queue:"):
             _queue(requests)
 
@@ -82,7 +86,7 @@ def _queue(requests: list[jobs.Request]) -> None:
     try:
         done = jobs.submit(jobs.Trainings(requests), default_folder())
     except LensError as error:
-        st.error(str(error))
+        st.error(messages.literal(str(error)))
         return
     if done.paths:
         say_queued([path.name for path in done.paths])

@@ -10,7 +10,7 @@ from analysis import claims, refining
 from analysis.figures import refinement, refinement_depth, refinement_training
 from analysis.runs import Comparable, Run
 from analysis.text import _
-from pages.common import pickers, show, state
+from pages.common import messages, pickers, show, state
 from pages.evidence.panels.claims import show_card
 
 
@@ -22,11 +22,13 @@ def by_block(runs: Sequence[Comparable], highlight: str | None) -> None:
     info = refinement.refinement_info(runs, moment)
     with drawn:
         if len(info):
-            st.markdown(f"**{refinement.median_words(info)}**")
+            st.markdown(f"**{messages.literal(refinement.median_words(info))}**")
         wide, narrow = st.columns([3, 2], gap="medium")
         with wide:
             figure = refinement.plot_by_block(info, "ratio", highlight)
-            reading = refinement.trained_words(info) or _("Lower is a smaller refinement.")
+            reading = messages.literal(
+                refinement.trained_words(info) or _("Lower is a smaller refinement.")
+            )
             show.figure(figure, info, "refinements_blocks", reading)
         with narrow:
             reading = _("The manner of Fig. 7: how many blocks of a net change their input much?")
@@ -41,7 +43,7 @@ def by_block(runs: Sequence[Comparable], highlight: str | None) -> None:
             "without the spread over images. `python -m analysis probe RUN` adds what can still be "
             "known."
         )
-        st.caption(words.format(nets=", ".join(bare)))
+        st.caption(words.format(nets=", ".join(map(messages.literal, bare))))
 
 
 def _pick_moment(runs: Sequence[Comparable]) -> refining.Moment | None:
@@ -63,7 +65,7 @@ def directions(runs: Sequence[Comparable], highlight: str | None) -> None:
     info = refinement.refinement_info(runs)
     if info.empty:
         return
-    st.markdown(f"**{refinement.direction_words(info)}**")
+    st.markdown(f"**{messages.literal(refinement.direction_words(info))}**")
     left, right = st.columns(2, gap="medium")
     with left:
         reading = _("1 is a block that keeps the direction of what it is given.")
@@ -83,7 +85,7 @@ def over_training(runs: Sequence[Comparable]) -> None:
     info = refinement_training.training_info(runs, measure)
     with drawn:
         if len(info):
-            st.markdown(f"**{refinement_training.course_words(info)}**")
+            st.markdown(f"**{messages.literal(refinement_training.course_words(info))}**")
         reading = _(
             "Each row is a block (of the ratio) or a layer, the input at the bottom. The paper "
             "(section 4.1) says of plain nets that their gradients have healthy norms: look at the "

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from analysis.commands import command, name_of
 from analysis.errors import LensError
 from analysis.figures import run_styles, similarity
 from analysis.runs import Run
 from analysis.text import _
-from pages.common import cached, show, state
+from pages.common import cached, messages, show, state
 
 
 def compare(runs: Sequence[Run], highlight: str | None) -> None:
@@ -43,7 +44,7 @@ def _layers(runs: Sequence[Run]) -> None:
     with drawn:
         names = labels[first], labels[second]
         if found is not None:
-            st.markdown(f"**{similarity.similarity_words(info, *names)}**")
+            st.markdown(f"**{messages.literal(similarity.similarity_words(info, *names))}**")
         reading = _(
             "Bright squares are runs of layers that see the same: blocks that change little. 1 is "
             "the same up to rotation and scale (Kornblith et al., 2019)."
@@ -60,8 +61,8 @@ def _offer(first: Run, second: Run) -> None:
 
     if not first.has_images:
         st.caption(_("The images of {run} are not on this machine.").format(run=first.net))
-        command = f"python -m analysis similarity {first.id} {second.id} --data folder:PATH"
-        st.code(command, "bash", wrap_lines=True)
+        shown = command("similarity", name_of(first), name_of(second), "--data", "folder:PATH")
+        st.code(shown, "bash", wrap_lines=True)
         return
     label = _("Compare their layers")
     words = _("One pass of {n} test images through both nets, once per pair.")
@@ -70,6 +71,6 @@ def _offer(first: Run, second: Run) -> None:
             with st.spinner(words.format(n=IMAGES)):
                 make_similarity(first, second, (cached.net_of(first), cached.net_of(second)))
         except LensError as error:
-            st.error(str(error))
+            st.error(messages.literal(str(error)))
         else:
             st.rerun()

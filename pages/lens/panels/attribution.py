@@ -15,7 +15,7 @@ from analysis.figures import images, run_styles
 from analysis.figures.inspect import plot_sanity
 from analysis.runs import Run
 from analysis.text import _
-from pages.common import cached, show, state
+from pages.common import cached, messages, show, state
 from pages.lens.panels import nets
 from pages.lens.panels.chooser import Subject
 from pages.lens.panels.forming import pick_class
@@ -91,7 +91,7 @@ def show_panel(runs: Sequence[Run], subject: Subject, probes: dict[str, Any]) ->
         return
     labels = {style.run: style.label for style in run_styles(runs)}
     for run in runs:
-        st.markdown(f"**{labels[run.id]}**")
+        st.markdown(f"**{messages.literal(labels[run.id])}**")
         for method, column in zip(methods, st.columns(len(methods)), strict=True):
             with column:
                 _one(run, subject, target, method, place, opacity)
@@ -195,7 +195,7 @@ def _sanity(
         layer = _layer_at(run, place) if layered(method) else ""
         net, x = cached.net_of(run)[0], cached.input_of(run, subject.pixels)
         table, maps = sanity_check(net, x, target, method, layer)  # type: ignore
-        st.markdown(f"**{style.label}**")
+        st.markdown(f"**{messages.literal(style.label)}**")
         scale: images.Scale = "signed" if maps[0].signed else "positive"
         pictures = [
             images.enlarged(images.coloured(m.values, images.limit_of(m.values), scale), 4)

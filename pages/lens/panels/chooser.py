@@ -160,7 +160,7 @@ def _from_data(run: Run) -> tuple[Picture | None, str]:
     try:
         images = cached.images_of(run)
     except LensError as error:
-        st.error(str(error))
+        st.error(messages.literal(str(error)))
         return None, ""
     number = _pick_number(images)
     rgb = images.test[number].permute(1, 2, 0).numpy().copy()

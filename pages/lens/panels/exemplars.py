@@ -13,7 +13,7 @@ from analysis.errors import LensError
 from analysis.figures.images import enlarged
 from analysis.runs import Run
 from analysis.text import _
-from pages.common import cached, state
+from pages.common import cached, messages, state
 from pages.lens.panels import nets
 from pages.lens.panels.chooser import Subject
 from pages.lens.panels.layers import pick_run
@@ -48,7 +48,7 @@ def show_panel(runs: Sequence[Run], subject: Subject, probes: dict[str, Any]) ->
     try:
         pixels = cached.surveyed_images(found)
     except LensError as error:
-        st.error(str(error))
+        st.error(messages.literal(str(error)))
         nets.say_how([run], _("The survey is kept, but its images are not on this machine."))
         return
     _gallery(run, found.exemplars(layer, int(channel)), pixels, layer)

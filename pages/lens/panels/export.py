@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from analysis.escape import csv_text
 from analysis.figures import run_styles
 from analysis.runs import Run
 from analysis.text import _
-from pages.common import cached
+from pages.common import cached, messages
 from pages.lens.panels import nets
 from pages.lens.panels.chooser import Subject
 
@@ -23,7 +24,7 @@ def show_panel(runs: Sequence[Run], subject: Subject, probes: dict[str, Any]) ->
     st.caption(_("Figures have their own PNG, SVG and CSV. Here are the raw numbers."))
     for run, style in zip(runs, run_styles(runs), strict=True):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"**{style.label}**")
+            st.markdown(f"**{messages.literal(style.label)}**")
             st.download_button(
                 _("Activations of every layer (.npz)"),
                 lambda run=run: activations_file(run, subject.pixels),
@@ -32,13 +33,13 @@ def show_panel(runs: Sequence[Run], subject: Subject, probes: dict[str, Any]) ->
             )  # fmt: skip
             st.download_button(
                 _("Numbers by layer (.csv)"),
-                lambda run=run: _numbers(probes[run.id]).to_csv(index=False).encode(),
+                lambda run=run: csv_text(_numbers(probes[run.id])).encode(),
                 file_name=f"{run.id}_layers.csv", mime="text/csv",
                 key=f"image_csv_{run.id}", on_click="ignore",
             )  # fmt: skip
             st.download_button(
                 _("Probabilities (.csv)"),
-                lambda run=run: _probabilities(run, probes[run.id]).to_csv(index=False).encode(),
+                lambda run=run: csv_text(_probabilities(run, probes[run.id])).encode(),
                 file_name=f"{run.id}_probabilities.csv", mime="text/csv",
                 key=f"image_probabilities_{run.id}", on_click="ignore",
             )  # fmt: skip

@@ -7,10 +7,12 @@ from typing import Any
 
 import streamlit as st
 
+from analysis.commands import command, name_of
 from analysis.errors import LensError
+from analysis.escape import as_code
 from analysis.runs import Run
 from analysis.text import _
-from pages.common import cached
+from pages.common import cached, messages
 
 
 def classes_of(run: Run) -> tuple[str, ...]:
@@ -39,24 +41,24 @@ def offer_to_learn(runs: Sequence[Run], lesson: cached.Lesson, label: str, why: 
         unnamed = _("no data set is named")
         lines = [words.format(run=run.net, data=_place(run) or unnamed) for run in away]
         why = _("The images of these nets are not on this machine ({nets}).")
-        command = "lesions" if lesson == "lesions" else "survey"
-        say_how(away, why.format(nets="; ".join(lines)), command)
+        verb = "lesions" if lesson == "lesions" else "survey"
+        say_how(away, why.format(nets="; ".join(lines)), verb)
 
 
-def say_how(runs: Sequence[Run], why: str, command: str = "survey") -> None:
+def say_how(runs: Sequence[Run], why: str, verb: str = "survey") -> None:
     """The command that passes images from elsewhere through nets, and why it is needed."""
     advice = _(
         "With a copy of them, or with other images of the same classes, this command makes what "
         "is missing; this page shows it from then on."
     )
     st.info(f"{why} {advice}", icon=":material/database_off:")
-    names = " ".join(run.id for run in runs)
-    st.code(f"python -m analysis {command} {names} --data folder:PATH", "bash", wrap_lines=True)
+    shown = command(verb, *map(name_of, runs), "--data", "folder:PATH")
+    st.code(shown, "bash", wrap_lines=True)
 
 
 def _place(run: Run) -> str:
     data = run.config.data
-    return f"{data.title}, `{data}`" if data else ""
+    return f"{messages.literal(data.title)}, {as_code(data)}" if data else ""
 
 
 def name_other_images(runs: Sequence[Run], lesson: cached.Lesson) -> None:
@@ -66,7 +68,7 @@ def name_other_images(runs: Sequence[Run], lesson: cached.Lesson) -> None:
     for run in runs:
         found = cached.learned(run, lesson)
         if found is not None and found.origin and not found.origin.is_own(run):
-            lines.append(words.format(run=run.net, data=found.origin.data.title))
+            lines.append(words.format(run=run.net, data=messages.literal(found.origin.data.title)))
     if lines:
         st.caption("; ".join(lines) + ".")
 
@@ -90,5 +92,5 @@ def _learn(run: Run, lesson: cached.Lesson) -> None:
     try:
         makers[lesson](run, *cached.net_of(run), progress=tell)
     except LensError as error:
-        st.error(str(error))
+        st.error(messages.literal(str(error)))
         st.stop()

@@ -12,7 +12,7 @@ from analysis.figures import run_styles
 from analysis.figures.inspect import image_responses_info, plot_image_responses
 from analysis.runs import Run
 from analysis.text import _
-from pages.common import cached, show
+from pages.common import cached, messages, show
 from pages.lens.panels import nets
 from pages.lens.panels.chooser import Subject
 
@@ -37,7 +37,10 @@ def _top_five(run: Run, label: str, probe: Any, truth: str) -> None:
     words = _("**{net}**: {name}, {percent:.0f} % {verdict}")
     st.markdown(
         words.format(
-            net=label, name=best["class"], percent=100 * best["probability"], verdict=verdict
+            net=messages.literal(label),
+            name=messages.literal(best["class"]),
+            percent=100 * best["probability"],
+            verdict=verdict,
         )
     )
     shown = pd.DataFrame({_("Class"): table["class"], _("Probability"): table["probability"] * 100})
@@ -70,7 +73,7 @@ def _responses(runs: list[Run], probes: Mapping[str, Any]) -> None:
         words = _("{net}: outside of 5-95 % in {count} of {total} layers")
         lines = [
             words.format(
-                net=label,
+                net=messages.literal(label),
                 count=int((unusual["label"] == label).sum()),
                 total=int((info["label"] == label).sum()),
             )
