@@ -17,7 +17,7 @@ import psutil
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from analysis.runs import load_run, reader
+from analysis.runs import load_run, reader, run_paths
 from analysis.spec import Compute, DataSpec, NetSpec, Recipe
 from analysis.training import prepare_run, train_run
 from tests.lens.bad_files import animation, encoded, photo, refused
@@ -148,7 +148,7 @@ def test_survey_and_readouts(page, runs):
     names = [trace["name"] for trace in figures(at)[0]["data"]]
     assert "plain-8-w4, readout" in names
     assert "resnet-8-w4, own classifier" in names
-    for path in runs.iterdir():
+    for path in run_paths([runs]):
         assert load_run(path).path.joinpath("lens", "survey.npz").exists()
 
 
