@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from analysis import __version__
-from analysis.datasets import cache_folder
 from analysis.errors import LensError
+from analysis.specs.datasets import cache_folder
 
 LOG = "errors.log"
 _LARGEST = 2**20

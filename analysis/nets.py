@@ -1,4 +1,4 @@
-"""Nets of every kind as modules, built from a NetSpec and named as `analysis.plan` says.
+"""Nets of every kind as modules, built from a NetSpec and named as `analysis.specs.plan` says.
 
 One module, one call site, and nothing in place: hooks, captum and activations are then right by
 construction. A net knows its spec; nothing else here knows of data, training or files.
@@ -13,9 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from analysis import plan
-from analysis.plan import BlockInfo, LayerInfo
-from analysis.spec import NetSpec
+from analysis.specs import NetSpec, plan
+from analysis.specs.plan import BlockInfo, LayerInfo
 
 
 class ZeroPadShortcut(nn.Module):

@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis import plan
 from analysis.runs import load_run, open_writer
-from analysis.spec import NetSpec
+from analysis.specs import NetSpec, plan
 from tests.tiny import STEPS, response_std, write_run
 
 UPDATES = (0, 1, 2, 5, 10)

@@ -13,7 +13,13 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.mark.parametrize(
     "module",
-    ["analysis.runs", "analysis.figures", "analysis.jobs", "analysis.report", "analysis.cli"],
+    [
+        "analysis.runs",
+        "analysis.figures",
+        "analysis.jobs",
+        "analysis.figures.report",
+        "analysis.cli",
+    ],
 )
 def test_imports_without_torch(module: str):
     """The front page and `list` appear before torch could even load."""

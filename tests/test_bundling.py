@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from analysis import bundling
 from analysis.errors import RunError
+from analysis.evidence import bundling
 from analysis.runs import BUNDLED, Run, list_runs, load_run, open_writer
 from tests.tiny import write_run
 

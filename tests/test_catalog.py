@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from analysis.catalog import catalog, recipe_words, search, where
 from analysis.errors import SpecError
+from analysis.evidence.catalog import catalog, recipe_words, search, where
 from analysis.figures import run_styles
 from analysis.runs import BUNDLED, Run, list_runs, load_run
 from analysis.runs.labels import Labels, change_labels, change_tags, labels_of
-from analysis.spec import Recipe
+from analysis.specs import Recipe
 from tests.tiny import write_run
 
 

@@ -8,8 +8,14 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from analysis.caveats import caveats
-from analysis.claims import CLAIMS, comparable_with_paper, evaluate, shown_runs, verdict_words
+from analysis.evidence.caveats import caveats
+from analysis.evidence.claims import (
+    CLAIMS,
+    comparable_with_paper,
+    evaluate,
+    shown_runs,
+    verdict_words,
+)
 from analysis.figures.depth import depth_info
 from analysis.figures.table6 import table6_info
 from analysis.runs import files, load_run

@@ -14,13 +14,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from analysis import cli, commands
+from analysis import cli
 from analysis.cli import jobs as cli_jobs
 from analysis.errors import LensError
-from analysis.jobs import Request
-from analysis.missing import commands_elsewhere, recipe_changes, requests_like
+from analysis.evidence.missing import commands_elsewhere, recipe_changes, requests_like
+from analysis.jobs import Request, commands
 from analysis.runs import Run, load_run
-from analysis.spec import RECIPES, Compute, DataSpec, NetSpec, Recipe
+from analysis.specs import RECIPES, Compute, DataSpec, NetSpec, Recipe
 from tests.tiny import write_run
 
 ODD = ["a b", "it's", '"quoted"', "$HOME", "%PATH%", "a&b", "`x`", "(1)", "Müller", "*", "a;b",

@@ -32,7 +32,7 @@ from analysis.runs import (
     only_readable,
     write_recording,
 )
-from analysis.spec import NetSpec
+from analysis.specs import NetSpec
 from tests.tiny import errors, responses, write_run
 
 EDITED, SOUND = "edited", "sound"

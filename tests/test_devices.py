@@ -18,7 +18,7 @@ from analysis.lens.attribution import attribute
 from analysis.nets import build
 from analysis.responses import closed_form
 from analysis.runs import load_run, open_writer
-from analysis.spec import Compute, DataSpec, NetSpec, recipe_for
+from analysis.specs import Compute, DataSpec, NetSpec, recipe_for
 from analysis.training import prepare_run, train_run
 from analysis.training.distributed import World
 from analysis.training.evaluate import evaluate

@@ -58,7 +58,7 @@ _LIMIT = "import resource, signal; resource.setrlimit(resource.RLIMIT_FSIZE, ({n
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two runs by formulas, a real net's, and what an import takes."""
-    from analysis.spec import Compute, DataSpec, NetSpec, recipe_for
+    from analysis.specs import Compute, DataSpec, NetSpec, recipe_for
     from analysis.training import prepare_run, train_run
 
     folder = tmp_path_factory.mktemp("template")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from analysis.claims import mean_response
 from analysis.errors import RunDamaged
+from analysis.evidence.claims import mean_response
 from analysis.runs import Run, index, load_run, only_readable
 from analysis.runs.index import FILE, remembered
 from tests.tiny import write_run

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from analysis.missing import commands_elsewhere
+from analysis.evidence.missing import commands_elsewhere
 from analysis.runs import load_run
-from analysis.spec import Recipe
+from analysis.specs import Recipe
 from tests.tiny import write_run
 
 

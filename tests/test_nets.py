@@ -7,9 +7,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from analysis import plan
 from analysis.nets import ZeroPadShortcut, build, layers
-from analysis.spec import KINDS, NetSpec
+from analysis.specs import KINDS, NetSpec, plan
 
 SMALL = [
     "plain-8", "resnet-8", "resnet-8-B", "resnet-8-C", "resnet-20", "plain-20", "resnet-18-w16",

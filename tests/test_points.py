@@ -7,10 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from analysis import plan
 from analysis.nets import build
 from analysis.responses import Recorder, record
-from analysis.spec import KINDS, NetSpec
+from analysis.specs import KINDS, NetSpec, plan
 from tests.by_hand import by_hand
 from tests.lens.nets import net as odd_net
 

@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 from analysis import figures
 from analysis.cli import app
 from analysis.errors import ImportRefused, RunDamaged, RunError
-from analysis.importing import import_checkpoint
-from analysis.report import write_report
+from analysis.exchange.importing import import_checkpoint
+from analysis.figures.report import write_report
 from analysis.responses import closed_form, record, save_recording
 from analysis.runs import (
     DamagedRun,

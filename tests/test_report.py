@@ -7,8 +7,8 @@ import gzip
 import json
 from pathlib import Path
 
-from analysis.report import report, write_report
-from analysis.reproduce import experiment, write_figure
+from analysis.experiments.reproduce import experiment, write_figure
+from analysis.figures.report import report, write_report
 from analysis.runs import load_run
 from tests.probed import write_probed
 from tests.tiny import write_run

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from analysis import plan, tables
 from analysis.nets import Net, build
 from analysis.responses import Moments, Recorder, closed_form, closed_form_std, record
-from analysis.spec import NetSpec
+from analysis.runs import tables
+from analysis.specs import NetSpec, plan
 
 NETS = [
     "plain-20", "resnet-20", "resnet-18-w16-B", "resnet-50-w16", "plain-18-w16", "preresnet-20",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from analysis.errors import SpecError
-from analysis.spec import KINDS, RECIPES, Compute, DataSpec, NetSpec, Recipe, recipe_for
+from analysis.specs import KINDS, RECIPES, Compute, DataSpec, NetSpec, Recipe, recipe_for
 from analysis.training.schedule import learning_rate
 
 NAMES = [

@@ -7,9 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis import tables
 from analysis.errors import RunDamaged
-from analysis.runs import Run, list_runs, load_run, open_writer
+from analysis.runs import Run, list_runs, load_run, open_writer, tables
 from analysis.runs.checks import read_table
 from tests.tiny import write_run
 

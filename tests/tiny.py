@@ -13,10 +13,9 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import save_file
 
-from analysis import plan
 from analysis.runs import ImagesInfo, RunConfig, create_run, open_writer
 from analysis.runs.checks import weight_shapes
-from analysis.spec import Compute, DataSpec, NetSpec, Recipe
+from analysis.specs import Compute, DataSpec, NetSpec, Recipe, plan
 
 FINGERPRINT = "00000000000000aa"
 STEPS = 20

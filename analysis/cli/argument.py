@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from analysis.runs import Run
-    from analysis.spec import NetSpec
+    from analysis.specs import NetSpec
 
 
 def register(app: typer.Typer) -> None:
@@ -62,18 +62,18 @@ def construct(
     """Make a deeper net that computes what a trained one does (section 1), and keep it as a run."""
     from analysis import jobs
     from analysis.cli.train import _run
-    from analysis.continuation import (
+    from analysis.construct.constructed_runs import compare_runs
+    from analysis.errors import SpecError
+    from analysis.evidence.continuation import (
         Construction,
         continue_run,
         has_recipe,
         prepare_construction,
         trained_with,
     )
-    from analysis.errors import SpecError
-    from analysis.lens.constructed_runs import compare_runs
-    from analysis.plan import deeper_spec
     from analysis.runs import default_folder, find_run, load_run
-    from analysis.spec import recipe_for
+    from analysis.specs import recipe_for
+    from analysis.specs.plan import deeper_spec
 
     if queue and train:
         raise SpecError("--queue takes the recipe of the run; leave --train out")
@@ -125,7 +125,7 @@ def _refuse_without_train(given: Iterable[str], queue: bool) -> NoReturn:
 
 def _queue_study(built: Run, folder: Path) -> None:
     from analysis import jobs
-    from analysis.continuation import Experiment
+    from analysis.evidence.continuation import Experiment
 
     for path in jobs.submit(Experiment(built, known_runs(folder), this_command()), folder).paths:
         print(f"Queued: {path}")
@@ -152,7 +152,7 @@ def identity(
     csv: Annotated[Path | None, typer.Option(help="Write the losses to this file.")] = None,
 ) -> None:
     """Fit the identity with plain and with residual layers (section 3.1)."""
-    from analysis.lens.identity import IdentityTask, fit_identity
+    from analysis.construct.identity import IdentityTask, fit_identity
 
     check_writable(csv)
     task = IdentityTask(
@@ -162,7 +162,7 @@ def identity(
     images = None
     if inputs not in ("random", "samples"):
         from analysis.data import load_images
-        from analysis.spec import DataSpec
+        from analysis.specs import DataSpec
 
         images = load_images(DataSpec.parse(inputs)).train
     with session("the identity") as work:
@@ -188,7 +188,7 @@ def complexity(
     csv: Annotated[Path | None, typer.Option(help="Write the measured times here.")] = None,
 ) -> None:
     """Count parameters and multiply-adds (Table 1), and measure times on this machine."""
-    from analysis.complexity import CIFAR_NETS, PAPER_NETS, complexity_info
+    from analysis.specs.costs import CIFAR_NETS, PAPER_NETS, complexity_info
 
     check_writable(csv)
     if measure:
@@ -215,7 +215,7 @@ def complexity(
 
 def _resolved(device: str) -> str:
     """The device that a name means here. Raises SpecError, which lists those there are."""
-    from analysis.spec import Compute
+    from analysis.specs import Compute
     from analysis.training.hardware import resolve
 
     return resolve(Compute(device)).device
@@ -226,7 +226,7 @@ def claims(
     runs: RunsFolder = None,
 ) -> None:
     """Judge the paper's claims over runs, those of each data set and recipe by themselves."""
-    from analysis.claims import evaluate, groups, verdict_words
+    from analysis.evidence.claims import evaluate, groups, verdict_words
     from analysis.runs import DamagedRun, find_run, list_runs, only_readable
 
     if run:
@@ -257,7 +257,7 @@ def claims(
 def _commands(wanted: Sequence[NetSpec], runs: Sequence[Run], folder: Path | None) -> list[str]:
     """The command lines that make nets as comparable runs."""
     from analysis.errors import LensError
-    from analysis.missing import commands_elsewhere, requests_like
+    from analysis.evidence.missing import commands_elsewhere, requests_like
 
     names, like = [net.name for net in wanted], runs[0] if runs else None
     try:

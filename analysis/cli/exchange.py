@@ -63,9 +63,9 @@ def import_command(
     runs: RunsFolder = None,
 ) -> None:
     """Import a checkpoint of another repository as a run; nothing in it is executed."""
-    from analysis.importing import import_checkpoint
+    from analysis.exchange.importing import import_checkpoint
     from analysis.runs import default_folder
-    from analysis.spec import DataSpec
+    from analysis.specs import DataSpec
 
     with _shown_progress() as progress:
         result = import_checkpoint(
@@ -164,7 +164,7 @@ def export(
     runs: RunsFolder = None,
 ) -> None:
     """Export a run's net: .pth or .safetensors in another repository's layout, or .onnx."""
-    from analysis.exporting import export_run
+    from analysis.exchange.exporting import export_run
     from analysis.runs import find_run
 
     for line in export_run(find_run(run, folders(runs)), output, style, activations):

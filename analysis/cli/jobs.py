@@ -155,8 +155,8 @@ def queue_up(requests: list[Request], folder: Path) -> None:
 
 
 def check_room(requests: list[Request], folder: Path, at_a_time: int) -> None:
-    """Raises what `analysis.estimate` says where disk, memory or images do not suffice."""
-    from analysis import estimate
+    """Raises what `analysis.jobs.estimate` says where disk, memory or images do not suffice."""
+    from analysis.jobs import estimate
 
     found = [estimate.estimate(request, []) for request in requests]
     estimate.check_room(found, folder, at_a_time)

@@ -47,7 +47,7 @@ def lesions(
     from analysis.lens import lesions as lens
     from analysis.lens.own_images import images_of
     from analysis.runs import find_run
-    from analysis.spec import DataSpec
+    from analysis.specs import DataSpec
     from analysis.weights import load_net
 
     if images not in (0, lens.PROBE):
@@ -81,7 +81,7 @@ def similarity(
     from analysis.lens import similarity as lens
     from analysis.lens.own_images import images_of
     from analysis.runs import find_run
-    from analysis.spec import DataSpec
+    from analysis.specs import DataSpec
     from analysis.weights import load_net
 
     first, second = (find_run(name, folders(runs)) for name in (run, other))

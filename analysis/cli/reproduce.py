@@ -24,8 +24,8 @@ from analysis.cli.train import _run
 from analysis.commands import this_command
 
 if TYPE_CHECKING:
+    from analysis.experiments.reproduce import Experiment
     from analysis.jobs import Part, Request
-    from analysis.reproduce import Experiment
     from analysis.runs import Run
 
 
@@ -76,10 +76,10 @@ def reproduce(
     With no options that is the paper's own experiment: CIFAR-10, 64k iterations. Stopped at any
     point, the same command goes on where it was. The figure is drawn anew after every net.
     """
-    from analysis import reproduce as experiments
+    from analysis.experiments import reproduce as experiments
     from analysis.jobs import requests_for
     from analysis.runs import default_folder
-    from analysis.spec import Compute, DataSpec
+    from analysis.specs import Compute, DataSpec
 
     experiment = experiments.experiment(figure)
     path = output or Path(f"{experiment.name}.html")
@@ -140,7 +140,7 @@ def _finished(found: Sequence[Part]) -> list[Run]:
 
 def _time_steps(found: Sequence[Part], folder: Path) -> None:
     """Measure how fast each net that is not there trains here; remembered in the runs folder."""
-    from analysis import estimate
+    from analysis.jobs import estimate
 
     missing = {part.request.net: part.request for part in found if part.standing != "finished"}
     for request in missing.values():
@@ -174,7 +174,7 @@ def _train(
 ) -> bool:
     """Train a part to its end, then draw all that have finished; False where it did not finish."""
     from analysis.errors import RunInUse, TrainingFailed
-    from analysis.reproduce import write_figure
+    from analysis.experiments.reproduce import write_figure
     from analysis.training import prepare_run
 
     request = part.request
@@ -196,8 +196,8 @@ def _train(
 
 
 def _draw(experiment: Experiment, runs: Sequence[Run], path: Path) -> None:
+    from analysis.experiments.reproduce import write_figure
     from analysis.figures import summary_info
-    from analysis.reproduce import write_figure
 
     write_figure(experiment, runs, path)
     columns = ["net", "seed", "train_error_clean", "test_error", "mean_response", "epochs"]

@@ -90,7 +90,7 @@ def _finite(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _asked_for(runs, where: str, search: str) -> list:
-    from analysis import catalog
+    from analysis.evidence import catalog
 
     by_id = {run.id: run for run in runs}
     table = catalog.catalog(runs)
@@ -113,7 +113,7 @@ def _summary(run) -> dict[str, Any]:
         run = damaged[0]
     if isinstance(run, DamagedRun):
         return {"id": run.id, "path": str(run.path), "state": "damaged", "reason": str(run.reason)}
-    from analysis.caveats import caveats
+    from analysis.evidence.caveats import caveats
     from analysis.runs.labels import labels_of
 
     status, labels = run.status, labels_of(run)
@@ -207,7 +207,7 @@ def show(run: RunName, runs: RunsFolder = None) -> None:
 
 def _print_measurements(responses: pd.DataFrame) -> None:
     """What was measured over, where there is more than one measurement or it is known."""
-    from analysis.tables import measurements
+    from analysis.runs.tables import measurements
 
     made = measurements(responses)
     if len(made) > 1 or made["fingerprint"].any():
@@ -260,7 +260,7 @@ def compare(
     runs: RunsFolder = None,
 ) -> None:
     """Write one self-contained HTML report: error curves, layer responses, summary."""
-    from analysis.report import write_report
+    from analysis.figures.report import write_report
     from analysis.runs import find_comparable
 
     found = [find_comparable(name, folders(runs)) for name in run]
@@ -284,7 +284,7 @@ def bundle(
 
     What only a resume needs, and what belongs to this machine (paths, process), is left out.
     """
-    from analysis import bundling
+    from analysis.evidence import bundling
     from analysis.runs import BUNDLED, find_run
 
     folder = to or BUNDLED
@@ -319,7 +319,7 @@ def probe(
     found, images = find_run(run, folders(runs)), None
     if data:
         from analysis.lens.own_images import images_of
-        from analysis.spec import DataSpec
+        from analysis.specs import DataSpec
 
         images = images_of(found, DataSpec.parse(data))[0]
     filled = fill_in(found, first_epoch, images)

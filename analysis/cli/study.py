@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from analysis.jobs import Part, Request
     from analysis.jobs.slurm import Settings
     from analysis.runs import Run
-    from analysis.spec import DataSpec
+    from analysis.specs import DataSpec
 
 
 Nets = Annotated[str, typer.Option(help="plain-20,resnet-20,... [default: those it has]")]
@@ -164,7 +164,7 @@ def _asked(
     """The parts of the study that the options describe; of the one that there is, without nets."""
     from analysis.errors import RunError
     from analysis.jobs import requests_for, study_parts, study_requests
-    from analysis.spec import Compute, DataSpec
+    from analysis.specs import Compute, DataSpec
 
     if not nets:
         found = study_parts(name, known_runs(runs))
@@ -209,7 +209,7 @@ def _fingerprint(data: DataSpec, known: Sequence[Run]) -> str:
 
 def print_plan(found: Sequence[Part], folder: Path) -> None:
     """A line a part: its run, or how far it is and how long it takes; then the whole."""
-    from analysis.estimate import estimate, known_rates
+    from analysis.jobs.estimate import estimate, known_rates
 
     rates = known_rates(known_runs(folder), folder)
     total, bases = 0.0, set()

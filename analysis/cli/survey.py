@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from analysis.lens.own_images import Origin
     from analysis.runs import Run
-    from analysis.spec import DataSpec
+    from analysis.specs import DataSpec
 
 
 def register(app: typer.Typer) -> None:
@@ -55,7 +55,7 @@ def survey(
     runs, and of runs in folders that can't be written, to the cache folder.
     """
     from analysis.runs import find_run
-    from analysis.spec import DataSpec
+    from analysis.specs import DataSpec
 
     found = [find_run(name, folders(runs)) for name in run]
     spec = DataSpec.parse(data, resize=resize) if data else None

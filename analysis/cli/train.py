@@ -86,7 +86,7 @@ def train(
     """
     from analysis.jobs import requests_for
     from analysis.runs import default_folder
-    from analysis.spec import Compute, DataSpec
+    from analysis.specs import Compute, DataSpec
 
     data_spec = DataSpec.parse(data, data_title, resize)
     changes = {
@@ -170,7 +170,7 @@ def resume(
     if not queued:
         check_resumable(found)
     if device or threads:
-        from analysis.spec import Compute
+        from analysis.specs import Compute
         from analysis.training import move_run
 
         move_run(path, Compute(device or found.config.compute.device, threads=threads))
@@ -218,7 +218,7 @@ def _train(path: Path, bar: _Bar, should_stop: Callable[[], bool], only_queued: 
 
 
 def _construct(path: Path, bar: _Bar, should_stop: Callable[[], bool], only_queued: bool) -> Run:
-    from analysis.lens.constructed_runs import carry_out
+    from analysis.construct.constructed_runs import carry_out
 
     return carry_out(path, bar.measuring, should_stop, bar.decoding, only_queued)
 

@@ -16,7 +16,7 @@ from analysis.data.folder import left_out
 from analysis.data.images import Images, balanced_choice
 from analysis.data.normalizer import Normalizer
 from analysis.data.sources import load_images
-from analysis.datasets import cache_folder
+from analysis.specs.datasets import cache_folder
 
 __all__ = [
     "Images",

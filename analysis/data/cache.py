@@ -21,8 +21,8 @@ import torch
 from filelock import FileLock
 
 from analysis.data.images import Images, fingerprint_of
-from analysis.datasets import CACHE_VARIABLE
 from analysis.errors import DataError
+from analysis.specs.datasets import CACHE_VARIABLE
 
 FORMAT = 1
 """Raised when the conversion changes, so that older entries are made again."""

@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 
 from analysis.data.cache import Content, Source
-from analysis.data.decoding import decode
 from analysis.data.listing import Listing, list_folder
 from analysis.errors import DataError
-from analysis.spec import DataSpec
+from analysis.pictures.decoding import decode
+from analysis.specs import DataSpec
 from analysis.text import Listed, Message
 
 DEFAULT_SIZE = 32

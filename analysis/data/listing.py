@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from analysis.datasets import IMAGE_ENDINGS
 from analysis.errors import DataError
 from analysis.escape import one_line as shown
-from analysis.spec import NOT_CLASSES, class_folders
+from analysis.specs import NOT_CLASSES, class_folders
+from analysis.specs.datasets import IMAGE_ENDINGS
 from analysis.text import Listed, Message
 
 LAYOUT = "train/CLASS/image.png and test/CLASS/image.png"

@@ -21,10 +21,10 @@ import torch
 from analysis.data.cache import Content, Progress, Source, open_cached, open_or_build
 from analysis.data.folder import folder_source
 from analysis.data.images import Images, balanced_choice
-from analysis.datasets import cache_folder
 from analysis.errors import DataError
 from analysis.runs.files import replace
-from analysis.spec import DataSpec
+from analysis.specs import DataSpec
+from analysis.specs.datasets import cache_folder
 from analysis.text import Message
 
 ALTERNATIVES = Message(

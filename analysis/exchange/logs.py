@@ -16,9 +16,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis import tables
 from analysis.errors import ImportRefused
-from analysis.runs import SavedRecording, load_recording
+from analysis.runs import SavedRecording, load_recording, tables
 from analysis.runs.format import RunStatus, now
 from analysis.runs.recordings import MAX_TITLE, RecordingInfo
 from analysis.runs.watched import whole_recording

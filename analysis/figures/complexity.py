@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.complexity import VGG19, complexity_info, title_of
 from analysis.figures import theme
+from analysis.specs.costs import VGG19, complexity_info, title_of
 from analysis.text import _
 
 _VGG_COLOUR = "#8a857f"

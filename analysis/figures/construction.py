@@ -8,8 +8,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis import formats
-from analysis.claims import test_error, train_error
-from analysis.continuation import Study
+from analysis.evidence.claims import test_error, train_error
+from analysis.evidence.continuation import Study
 from analysis.figures import theme
 from analysis.runs import Run
 from analysis.text import _

@@ -11,11 +11,11 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis import formats
-from analysis.claims import groups, test_error, train_error
+from analysis.evidence.claims import groups, test_error, train_error
 from analysis.figures import labels, theme
 from analysis.figures.labels import End
 from analysis.runs import Run
-from analysis.spec import NetSpec
+from analysis.specs import NetSpec
 from analysis.text import _
 
 COLUMNS = (

@@ -7,9 +7,8 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis import plan
 from analysis.figures import theme
-from analysis.spec import NetSpec
+from analysis.specs import NetSpec, plan
 from analysis.text import _
 
 _STAGE_COLOURS = ("#8a857f", "#7f4ce6", "#0b8f4f", "#c2410c", "#0171b9", "#8a857f")

@@ -6,7 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.figures import theme
-from analysis.spec import KINDS
+from analysis.specs import KINDS
 from analysis.text import _
 
 COLOURS = {str(kind): theme.kind_colour(kind) for kind in KINDS}

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from analysis.evidence.refining import block_rows
 from analysis.figures import theme
 from analysis.figures.refinement import TICKS
-from analysis.refining import block_rows
 from analysis.runs import Run
 from analysis.text import _
 

@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis import plan
 from analysis.figures import theme
-from analysis.spec import NetSpec
+from analysis.specs import NetSpec, plan
 from analysis.text import _
 
 

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from analysis.evidence.refining import START, Moment, block_rows, last_rows, moments_of
 from analysis.figures import theme
-from analysis.refining import START, Moment, block_rows, last_rows, moments_of
 from analysis.runs import Comparable
 from analysis.text import _
 

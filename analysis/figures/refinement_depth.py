@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.claims import groups, mean_response
+from analysis.evidence.claims import groups, mean_response
+from analysis.evidence.refining import median_ratio
 from analysis.figures import theme
 from analysis.figures.refinement import TICKS
-from analysis.refining import median_ratio
 from analysis.runs import Run
 from analysis.text import _
 

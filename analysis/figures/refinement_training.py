@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from analysis.evidence.refining import Moment, moments_of
 from analysis.figures import images, theme
 from analysis.figures.refinement import moment_words
-from analysis.refining import Moment, moments_of
 from analysis.runs import Comparable
 from analysis.text import _
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis import formats
 from analysis.escape import for_markdown
-from analysis.spec import NetSpec
+from analysis.specs import NetSpec
 from analysis.text import _
 
 MOST = 3

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.claims import TABLE_6, comparable_with_paper, one_a_seed, test_error
+from analysis.evidence.claims import TABLE_6, comparable_with_paper, one_a_seed, test_error
 from analysis.runs import Run
 from analysis.text import _
 

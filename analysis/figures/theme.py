@@ -21,7 +21,7 @@ import plotly.graph_objects as go
 from analysis.escape import for_plotly
 from analysis.runs import Comparable, Run, SavedRecording
 from analysis.runs.labels import labels_of
-from analysis.spec import KINDS, Kind, NetSpec
+from analysis.specs import KINDS, Kind, NetSpec
 from analysis.text import _
 
 Mode = Literal["light", "dark", "print"]

@@ -6,10 +6,10 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis import formats
+from analysis.evidence.verdicts import Verdict
 from analysis.figures import labels, theme
 from analysis.figures.labels import End
 from analysis.text import _
-from analysis.verdicts import Verdict
 
 HEIGHT = 140
 """Pixels: it stands on a card."""

@@ -21,7 +21,6 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from analysis import tables
 from analysis.errors import SpecError
 from analysis.foreign.running import (
     Batch,
@@ -37,6 +36,7 @@ from analysis.foreign.tracing import ADDITIONS
 from analysis.responses import Recorder, Recording
 from analysis.responses.recorder import RECORD_BATCH
 from analysis.responses.rows import is_batch_norm
+from analysis.runs import tables
 
 RECTIFIERS = {"relu", "relu6", "hardtanh", "hardswish", "threshold", "clamp_min"}
 """Activations that give exact zeros; of GELU, SiLU and their like none are counted."""

@@ -23,11 +23,11 @@ import torch
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from analysis import tables
 from analysis.errors import SpecError
 from analysis.foreign.measuring import observe_with
 from analysis.foreign.running import unwrapped
 from analysis.foreign.shortcuts import Residuals
+from analysis.runs import tables
 from analysis.runs.format import RunStatus, now
 from analysis.runs.recordings import RecordingInfo
 from analysis.runs.watched import RecordingWriter, start_recording

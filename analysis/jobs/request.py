@@ -15,7 +15,7 @@ from analysis.errors import RunError, SpecError
 from analysis.runs import Run, RunConfig
 from analysis.runs.format import now
 from analysis.runs.provenance import Scratch
-from analysis.spec import Compute, DataSpec, NetSpec, Recipe, recipe_for
+from analysis.specs import Compute, DataSpec, NetSpec, Recipe, recipe_for
 from analysis.text import Listed
 
 _CHANGE_OPTIONS = {

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from analysis.lens.hooks import lock_of, watching
 from analysis.nets import Net, layers
-from analysis.plan import BlockInfo, LayerInfo, blocks
 from analysis.responses.recorder import Recorder, evaluating
+from analysis.specs.plan import BlockInfo, LayerInfo, blocks
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from analysis.lens.hooks import lock_of
 from analysis.nets import Net
-from analysis.plan import blocks
+from analysis.specs.plan import blocks
 
 Method = Literal[
     "saliency",

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from analysis.complexity import MODES, TIME_COLUMNS, VGG19, image_size, spec_of
 from analysis.nets import build
+from analysis.runs.times import MODES, TIME_COLUMNS
+from analysis.specs.costs import VGG19, image_size, spec_of
 from analysis.text import _
 from analysis.training.hardware import describe_machine
 
@@ -46,7 +47,7 @@ def measure_times(
     """Time of one batch, forward alone (inference) or with backward and an SGD step (training).
 
     Args:
-        names: nets as in `analysis.complexity`.
+        names: nets as in `analysis.specs.costs`.
         batches: images a batch; a training batch of 1 is left out.
         modes: `inference`, `training`.
         seconds: to spend on each case, after 2 rounds of warm-up; at least 5 repeats are timed.

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from analysis.lens.hooks import lock_of
 from analysis.nets import Net
-from analysis.plan import BlockInfo, blocks
 from analysis.responses.recorder import RECORD_BATCH, evaluating
+from analysis.specs.plan import BlockInfo, blocks
 
 KEPT_BYTES = 300_000_000
 """Of the blocks' inputs in a laboratory."""

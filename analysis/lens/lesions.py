@@ -19,8 +19,8 @@ from analysis.lens import store
 from analysis.lens.laboratory import Laboratory, Lesion, can_swap, removable
 from analysis.lens.own_images import Origin, Progress, images_of
 from analysis.nets import Net
-from analysis.plan import BlockInfo, blocks
 from analysis.runs import Run
+from analysis.specs.plan import BlockInfo, blocks
 
 PROBE = 256
 """Test images that a lesion is tried on, class-balanced."""

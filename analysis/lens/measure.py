@@ -6,13 +6,12 @@ from dataclasses import replace
 
 import pandas as pd
 
-from analysis import tables
 from analysis.data import load_images
 from analysis.errors import DataError
 from analysis.responses import Recording
-from analysis.runs import Run, open_writer
+from analysis.runs import Run, open_writer, tables
 from analysis.runs.writer import measured_over
-from analysis.spec import DataSpec
+from analysis.specs import DataSpec
 from analysis.training.finish import measure
 from analysis.weights import load_net
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from analysis.data import Images, load_images
 from analysis.errors import DataError, SpecError
 from analysis.runs import Run
-from analysis.spec import DataSpec
+from analysis.specs import DataSpec
 
 Progress = Callable[[int, int], None]
 """Called with the images done and their total."""

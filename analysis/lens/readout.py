@@ -23,9 +23,9 @@ from analysis.lens import store
 from analysis.lens.hooks import watching
 from analysis.lens.own_images import Origin, Progress, images_of
 from analysis.nets import Net
-from analysis.plan import BlockInfo, blocks, layers
 from analysis.responses.recorder import RECORD_BATCH
 from analysis.runs import Run
+from analysis.specs.plan import BlockInfo, blocks, layers
 
 TRAIN, TEST = 3000, 1000
 """Images that readouts are fitted on, and that their accuracy is counted on."""

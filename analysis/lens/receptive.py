@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from analysis.plan import layers
-from analysis.spec import NetSpec
+from analysis.specs import NetSpec
+from analysis.specs.plan import layers
 
 
 @dataclass(frozen=True)

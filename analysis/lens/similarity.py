@@ -22,8 +22,8 @@ from analysis.lens import store
 from analysis.lens.hooks import watching
 from analysis.lens.own_images import Origin, Progress, images_of
 from analysis.nets import Net
-from analysis.plan import layers
 from analysis.runs import Run
+from analysis.specs.plan import layers
 
 IMAGES = 512
 """Test images, class-balanced."""

@@ -20,9 +20,9 @@ from analysis.lens.activations import mapped_layers
 from analysis.lens.hooks import watching
 from analysis.lens.own_images import Origin, Progress, images_of, same_images
 from analysis.nets import Net
-from analysis.plan import LayerInfo
 from analysis.responses.recorder import RECORD_BATCH
 from analysis.runs import Run
+from analysis.specs.plan import LayerInfo
 
 IMAGES = 2000
 """Test images of a survey, class-balanced."""

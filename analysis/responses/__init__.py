@@ -2,8 +2,7 @@
 
 `moments` streams mean and variance, `recorder` hooks a net while images pass through it,
 `closed_form` reads the same numbers off the BN parameters. All give the `responses` table of
-`analysis.tables`; none keeps an activation. `saving` puts those of any module where Compare finds
-them.
+`runs.tables`; none keeps an activation. `saving` puts those of any module where Compare finds them.
 """
 
 from analysis.responses.closed_form import closed_form, closed_form_std

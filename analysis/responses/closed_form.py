@@ -14,8 +14,8 @@ from collections.abc import Mapping
 import pandas as pd
 from torch import Tensor, nn
 
-from analysis import tables
 from analysis.responses.rows import BatchNorm, described_layers, response_row
+from analysis.runs import tables
 
 
 def closed_form_std(bn: BatchNorm, var: Tensor | None = None) -> tuple[float, float]:

@@ -15,11 +15,12 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from analysis import plan, tables
 from analysis.data import Normalizer, balanced_choice
 from analysis.nets import Net
-from analysis.plan import BlockInfo
 from analysis.responses.recorder import Recorder, evaluating
+from analysis.runs import tables
+from analysis.specs import plan
+from analysis.specs.plan import BlockInfo
 
 PROBE_IMAGES = 256
 """Test images, class-balanced, the same for every net on the same data."""

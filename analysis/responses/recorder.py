@@ -19,12 +19,12 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 from torch.utils.hooks import RemovableHandle
 
-from analysis import plan, tables
 from analysis.nets import Net
 from analysis.responses.executed import ExecutedLayers
 from analysis.responses.moments import Moments
 from analysis.responses.rows import DescribedLayer, described_layers, response_row
-from analysis.runs import SavedRecording
+from analysis.runs import SavedRecording, tables
+from analysis.specs import plan
 
 RECORD_BATCH = 32
 """Images a forward pass: activations then stay in the CPU's cache, where reducing them is cheap."""
@@ -170,7 +170,7 @@ class _BlockSums:
 
 @dataclass(frozen=True)
 class Recording:
-    """What a measuring pass found: two tables of `analysis.tables`."""
+    """What a measuring pass found: two tables of `analysis.runs.tables`."""
 
     responses: pd.DataFrame
     refinement: pd.DataFrame

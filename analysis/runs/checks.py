@@ -15,12 +15,11 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import plan, tables
 from analysis.errors import RunDamaged
-from analysis.runs import files
+from analysis.runs import files, tables
 from analysis.runs.format import RunConfig, RunStatus
 from analysis.runs.provenance import Constructed
-from analysis.spec import NetSpec
+from analysis.specs import NetSpec, plan
 
 _TAIL = 4096
 """Bytes at the end of a table in which its last row is."""

@@ -49,7 +49,7 @@ def kept_weights(epoch: int) -> str:
 
 
 def table_file(table: str) -> str:
-    """The file of a table of `analysis.tables`: `history` -> `history.csv`."""
+    """The file of a table of `analysis.runs.tables`: `history` -> `history.csv`."""
     return f"{table}.csv"
 
 

@@ -8,13 +8,12 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self, get_args
 
-from analysis import plan
 from analysis.errors import RunDamaged, SpecError
 from analysis.runs import provenance
 from analysis.runs.fields import Count, Percent, Positive, Range, check, check_fields
 from analysis.runs.files import CONFIG, STATUS
 from analysis.runs.provenance import SCRATCH, Provenance
-from analysis.spec import Compute, DataSpec, NetSpec, Recipe
+from analysis.specs import Compute, DataSpec, NetSpec, Recipe, plan
 from analysis.text import Message
 
 FORMAT = 1

@@ -18,8 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from analysis import __version__, tables
-from analysis.runs import files
+from analysis import __version__
+from analysis.runs import files, tables
 from analysis.runs.reader import BUNDLED, Run
 
 FILE = ".index.sqlite"

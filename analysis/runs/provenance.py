@@ -11,7 +11,7 @@ from typing import Any
 
 from analysis.errors import RunDamaged, SpecError
 from analysis.runs.fields import Count, Percent, check, check_fields
-from analysis.spec import Recipe
+from analysis.specs import Recipe
 
 FILE = "config.json"
 

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis import plan, tables
 from analysis.errors import RunDamaged, RunError
 from analysis.escape import visible
-from analysis.runs import files
+from analysis.runs import files, tables
 from analysis.runs.checks import check_finished, read_table
 from analysis.runs.format import RunConfig, RunStatus, State
 from analysis.runs.liveness import at_work, elsewhere
@@ -26,7 +25,7 @@ from analysis.runs.provenance import (
     constructed,
 )
 from analysis.runs.words import as_html, percent
-from analysis.spec import Kind, Recipe, visible_in_files
+from analysis.specs import Kind, Recipe, plan, visible_in_files
 from analysis.text import Message
 
 BUNDLED = Path(__file__).resolve().parents[2] / "checkpoints"
@@ -224,7 +223,7 @@ class Run:
         return tuple(mtime(self.path / name) for name in names)
 
     def table(self, table: str) -> pd.DataFrame:
-        """Any table of `analysis.tables`; empty where the run has none. Raises RunDamaged."""
+        """Any table of `analysis.runs.tables`; empty where the run has none. Raises RunDamaged."""
         try:
             return read_table(self.path / files.table_file(table), table)
         except RunDamaged as error:

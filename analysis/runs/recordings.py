@@ -20,9 +20,8 @@ from typing import ClassVar, Literal, TypeVar
 
 import pandas as pd
 
-from analysis import tables
 from analysis.errors import RunDamaged, RunError
-from analysis.runs import files, reader
+from analysis.runs import files, reader, tables
 from analysis.runs.checks import read_table
 from analysis.runs.fields import Count, check_fields
 from analysis.runs.format import RunStatus, State, now
@@ -171,7 +170,7 @@ class SavedRecording:
         return self.table(table).drop_duplicates(_ROWS[table], keep="last", ignore_index=True)
 
     def table(self, table: str) -> pd.DataFrame:
-        """Any table of `analysis.tables`; empty where there is none. Raises RunDamaged."""
+        """Any table of `analysis.runs.tables`; empty where there is none. Raises RunDamaged."""
         return read_table(self.path / files.table_file(table), table)
 
 

@@ -14,8 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import tables
-from analysis.runs import files
+from analysis.runs import files, tables
 from analysis.runs.format import RunStatus
 from analysis.runs.liveness import Hold, hold
 from analysis.runs.recordings import (
@@ -56,7 +55,7 @@ class RecordingWriter:
         return pd.DataFrame(rows).reindex(columns=tables.names("history"))
 
     def append(self, table: str, rows: pd.DataFrame) -> None:
-        """Add rows to a table of `analysis.tables`, with the columns that its first rows had.
+        """Add rows to a table of `analysis.runs.tables`, with the columns that its first rows had.
 
         Raises:
             RunError: no space, no permission.

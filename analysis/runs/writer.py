@@ -14,9 +14,9 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import __version__, tables
+from analysis import __version__
 from analysis.errors import RunError
-from analysis.runs import files
+from analysis.runs import files, tables
 from analysis.runs.checks import read_table
 from analysis.runs.format import RunConfig, RunStatus, new_run_id, now
 from analysis.runs.liveness import Hold, hold
@@ -46,7 +46,7 @@ class RunWriter:
         self._held.release()
 
     def append(self, table: str, rows: pd.DataFrame | list[Mapping[str, Any]]) -> None:
-        """Add rows to a table of `analysis.tables`, begun by this version or an older one.
+        """Add rows to a table of `analysis.runs.tables`, begun by this version or an older one.
 
         Measured rows get what they were measured over, unless they say so themselves: the run's
         own images.

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from analysis.errors import SpecError
-from analysis.spec import Compute
+from analysis.specs import Compute
 
 _BF16_CAPABILITIES = ("amx_bf16", "avx512_bf16", "sve_bf16")
 

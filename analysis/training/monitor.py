@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from analysis.errors import TrainingFailed
 from analysis.jobs.processes import peak_memory_mb
-from analysis.spec import Length
+from analysis.specs import Length
 from analysis.training.checkpoint import Position
 from analysis.training.distributed import World
 from analysis.training.session import Session

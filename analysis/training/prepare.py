@@ -13,7 +13,7 @@ from analysis.errors import DataError
 from analysis.runs import ImagesInfo, RunConfig, create_run, open_writer
 from analysis.runs.format import now
 from analysis.runs.provenance import Provenance, Scratch
-from analysis.spec import Compute, DataSpec, NetSpec, Recipe
+from analysis.specs import Compute, DataSpec, NetSpec, Recipe
 from analysis.training.hardware import resolve
 
 

@@ -14,12 +14,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis import tables
 from analysis.data import Images, Normalizer, load_images
 from analysis.errors import DataError, TrainingFailed
 from analysis.nets import build
 from analysis.responses.probe import probe, probe_images
-from analysis.runs import Run, create_run, load_run, open_writer
+from analysis.runs import Run, create_run, load_run, open_writer, tables
 from analysis.runs.provenance import Scratch
 from analysis.training.loop import Progress, train_run
 from analysis.weights import load_net

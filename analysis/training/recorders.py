@@ -3,7 +3,7 @@
 A recorder looks at the net when a training starts, after each update, after each epoch and at the
 end, and answers with rows of tables. The trainer keeps what is recorded during an epoch until the
 epoch is stored, so that a kill loses the epoch's rows together with the epoch. A new statistic is
-a new entry in `RECORDERS` and its table in `analysis.tables`.
+a new entry in `RECORDERS` and its table in `analysis.runs.tables`.
 """
 
 from __future__ import annotations

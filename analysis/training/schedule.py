@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from analysis.spec import Length, Recipe
+from analysis.specs import Length, Recipe
 
 
 def learning_rate(recipe: Recipe, length: Length, iteration: int, warming: bool = False) -> float:

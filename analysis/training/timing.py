@@ -1,7 +1,7 @@
 """A few timed steps of a net on random images: how fast this machine trains it, and in what memory.
 
-Run as `python -m analysis.training.timing JSON` by `analysis.estimate`, so that a page need not
-load torch. Compiling is left out: it takes longer than the steps, and the rate is then too low,
+Run as `python -m analysis.training.timing JSON` by `jobs.estimate`, so that a page need not load
+torch. Compiling is left out: it takes longer than the steps, and the rate is then too low,
 never too high.
 """
 
@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from analysis.jobs.processes import peak_memory_mb
 from analysis.nets import build
-from analysis.spec import Compute, NetSpec
+from analysis.specs import Compute, NetSpec
 from analysis.training.hardware import resolve
 
 

@@ -25,7 +25,7 @@ from analysis.runs import (
 from analysis.runs.checks import read_table
 from analysis.runs.files import CONFIG, MODEL, STATUS, table_file
 from analysis.runs.recordings import PROGRESS, RECORDING, recording_or_damaged, recording_paths
-from analysis.tables import SCHEMAS
+from analysis.runs.tables import SCHEMAS
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from analysis.data import Images, Normalizer
     from analysis.lens.attribution import Attribution
     from analysis.lens.survey import Survey
-    from analysis.lens.uploads import Picture
     from analysis.nets import Net
+    from analysis.pictures.uploads import Picture
 
 Stamp = tuple[int, int]
 Lesson = Literal["survey", "readouts", "lesions"]
@@ -153,7 +153,7 @@ def picture_of(file: UploadedFile) -> Picture:
 
 @st.cache_resource(max_entries=24, show_spinner=False)
 def _picture(file_id: str, _file: UploadedFile) -> Picture:
-    from analysis.lens.uploads import read_image
+    from analysis.pictures.uploads import read_image
 
     return read_image(_file.getvalue(), _file.name)  # at most 1024 x 1024 pixels, 3 MB
 

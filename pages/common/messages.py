@@ -7,10 +7,10 @@ from typing import TypeVar
 
 import streamlit as st
 
-from analysis.caveats import caveats
 from analysis.commands import command
 from analysis.errors import LensError
 from analysis.escape import as_code, for_markdown
+from analysis.evidence.caveats import caveats
 from analysis.figures import comparability, run_styles
 from analysis.runs import Comparable, DamagedRun, Run, SavedRecording, default_folder
 from analysis.runs import only_readable as whole_ones

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 import streamlit as st
 
+from analysis.evidence.presets import first_choice, presets, titles
 from analysis.figures import seeds
-from analysis.presets import first_choice, presets, titles
 from analysis.runs import Comparable, Run
 from analysis.text import _
 from pages.common.state import URL

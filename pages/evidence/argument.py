@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from analysis import claims, figures
-from analysis.continuation import constructions_under_way
+from analysis import figures
+from analysis.evidence import claims
+from analysis.evidence.continuation import constructions_under_way
 from analysis.figures import depth, sentences
 from analysis.runs import Run
 from analysis.text import _

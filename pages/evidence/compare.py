@@ -5,9 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from analysis import figures
+from analysis.evidence.presets import first_choice
 from analysis.figures import curves, responses, sentences
 from analysis.figures import summary as table
-from analysis.presets import first_choice
 from analysis.runs import Comparable, Run
 from analysis.text import _
 from pages.common import cached, messages, pickers, show, state

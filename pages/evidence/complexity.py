@@ -7,19 +7,18 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from analysis.complexity import (
+from analysis.errors import LensError
+from analysis.figures import complexity, diagram
+from analysis.runs import BUNDLED, default_folder
+from analysis.runs.times import read_times, write_times
+from analysis.specs.costs import (
     CIFAR_NETS,
     PAPER_NETS,
     complexity_info,
     layers_info,
-    read_times,
     spec_of,
     title_of,
-    write_times,
 )
-from analysis.errors import LensError
-from analysis.figures import complexity, diagram
-from analysis.runs import BUNDLED, default_folder
 from analysis.text import _
 from pages.common import messages, show, state
 

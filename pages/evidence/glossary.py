@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from analysis.glossary import TERMS, Term
+from analysis.evidence.glossary import TERMS, Term
 from analysis.text import _
 from pages.common import show
 

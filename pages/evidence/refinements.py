@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from analysis.presets import default_depths
+from analysis.evidence.presets import default_depths
 from analysis.runs import Run
 from analysis.text import _
 from pages.common import cached, messages, pickers, state

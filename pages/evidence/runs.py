@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from analysis import catalog
 from analysis.errors import LensError
-from analysis.report import report
+from analysis.evidence import catalog
+from analysis.figures.report import report
 from analysis.runs import Run, default_folder, delete_run
 from analysis.runs.labels import change_labels, change_tags, labels_of
 from analysis.text import _

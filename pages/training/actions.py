@@ -7,8 +7,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from analysis import estimate, jobs
+from analysis import jobs
 from analysis.errors import LensError
+from analysis.jobs import estimate
 from analysis.runs import default_folder
 from analysis.text import _
 from pages.common import messages

@@ -18,7 +18,7 @@ from pages.common import pickers, show
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-    from analysis.importing import Imported, Inspection
+    from analysis.exchange.importing import Imported, Inspection
 
 TYPED, OPEN = "typed", ""
 ENDINGS = ["pth", "pt", "th", "ckpt", "bin", "safetensors", "tar"]
@@ -50,7 +50,7 @@ class Chosen:
         if self.upload is None:
             yield Path(str(self.path))
             return
-        from analysis.importing import stored_upload
+        from analysis.exchange.importing import stored_upload
 
         with stored_upload(self.upload, default_folder()) as path:
             yield path
@@ -109,7 +109,7 @@ def found_in(chosen: Chosen, net: str, weights: str | None = None) -> Inspection
     known = st.session_state.get("import_found")
     if known is None or known[0] != key:
         with st.spinner(_("Reading and checking the file ..."), show_time=True):
-            from analysis.importing import inspect
+            from analysis.exchange.importing import inspect
 
             with chosen.opened() as path:
                 found = inspect(path, net or None, chosen.name, weights)
@@ -133,7 +133,7 @@ def show_found(found: Inspection) -> None:
 
 def choose_normalization(found: Inspection) -> str | None:
     """A name of the list, six numbers typed in, or None: the file's own, or what images tell."""
-    from analysis.importing import NORMALIZATIONS
+    from analysis.exchange.importing import NORMALIZATIONS
 
     names = [OPEN, *NORMALIZATIONS, TYPED]
     labels = {name: f"{name}: {n.mean} / {n.std}" for name, n in NORMALIZATIONS.items()}

@@ -7,11 +7,12 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from analysis import estimate, jobs, plan
-from analysis.datasets import DATASETS, LARGEST, SMALLEST
+from analysis import jobs
 from analysis.errors import LensError
+from analysis.jobs import estimate
 from analysis.runs import default_folder
-from analysis.spec import KINDS, Compute, DataSpec
+from analysis.specs import KINDS, Compute, DataSpec, plan
+from analysis.specs.datasets import DATASETS, LARGEST, SMALLEST
 from analysis.text import _
 from pages.common import cached, messages, state
 from pages.common.words import duration

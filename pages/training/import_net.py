@@ -1,6 +1,6 @@
 """Page "Bring your own net": a checkpoint in, what was found, its normalization and data, a run.
 
-A description of the page; reading, recognising and checking are `analysis.importing`'s. torch is
+A description of the page; reading, recognising and checking are `exchange.importing`'s. torch is
 loaded once there is a file to read, so that the page is there before.
 """
 
@@ -10,7 +10,7 @@ import streamlit as st
 
 from analysis.errors import LensError
 from analysis.runs import default_folder
-from analysis.spec import DataSpec
+from analysis.specs import DataSpec
 from analysis.text import _
 from pages.common import messages
 from pages.training import checkpoint
@@ -46,7 +46,7 @@ with st.form("import_form", border=False):
     )
     asked = st.form_submit_button(_("Import"), type="primary", key="import_go")
 if asked:
-    from analysis.importing import import_checkpoint
+    from analysis.exchange.importing import import_checkpoint
 
     try:
         with checkpoint.shown_progress() as progress, chosen.opened() as path:

@@ -12,10 +12,10 @@ from pathlib import Path
 import streamlit as st
 
 from analysis import figures, formats, jobs
-from analysis.claims import test_error, train_error
 from analysis.errors import RunDamaged
+from analysis.evidence.claims import test_error, train_error
+from analysis.evidence.presets import twins
 from analysis.jobs.queue import LOG
-from analysis.presets import twins
 from analysis.runs import Comparable, Run, SavedRecording, default_folder
 from analysis.runs.files import CANCEL
 from analysis.runs.files import LOG as TRAIN_LOG

@@ -18,7 +18,7 @@ from analysis.data import Normalizer
 from analysis.data.images import Images
 from analysis.nets import build
 from analysis.runs import ImagesInfo, RunConfig
-from analysis.spec import Compute, DataSpec, NetSpec, Recipe
+from analysis.specs import Compute, DataSpec, NetSpec, Recipe
 from analysis.training.distributed import World
 from analysis.training.hardware import resolve
 from analysis.training.prepare import TrainingImages

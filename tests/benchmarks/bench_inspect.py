@@ -26,11 +26,11 @@ from analysis.figures import images
 from analysis.figures.inspect import plot_tiles
 from analysis.lens.activations import block_parts, layer_maps, probe
 from analysis.lens.attribution import METHODS, attribute
-from analysis.lens.crops import Crop, to_input
 from analysis.lens.readout import forming
-from analysis.lens.uploads import read_image
 from analysis.nets import build
-from analysis.spec import NetSpec
+from analysis.pictures.crops import Crop, to_input
+from analysis.pictures.uploads import read_image
+from analysis.specs import NetSpec
 from tests.lens.bad_files import encoded, photo
 
 TARGETS = {"upload to predictions": 1.0, "switch layer": 0.3, "grad_cam": 1.0,

@@ -22,7 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from analysis.spec import Compute, NetSpec  # noqa: E402
+from analysis.specs import Compute, NetSpec  # noqa: E402
 
 
 def rate(processes: int, threads: int, net: str, seconds: float = 5.0) -> float:

@@ -23,7 +23,7 @@ from bench_gpu import random_images
 from analysis.nets import build
 from analysis.responses.probe import PROBE_IMAGES, probe
 from analysis.runs import RunConfig
-from analysis.spec import Compute, DataSpec, NetSpec, Recipe
+from analysis.specs import Compute, DataSpec, NetSpec, Recipe
 from analysis.training.distributed import World
 from analysis.training.hardware import resolve
 from analysis.training.updates import Updates

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from analysis.nets import build
 from analysis.responses import Recorder
 from analysis.responses.recorder import RECORD_BATCH
-from analysis.spec import NetSpec
+from analysis.specs import NetSpec
 
 
 def forward(net: nn.Module, images: Tensor) -> None:

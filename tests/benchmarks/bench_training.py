@@ -25,11 +25,10 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 from torchvision.transforms.functional import to_pil_image
 
-from analysis import plan
 from analysis.data import Images
 from analysis.nets import build
 from analysis.runs import open_writer
-from analysis.spec import Compute, DataSpec, NetSpec, Recipe
+from analysis.specs import Compute, DataSpec, NetSpec, Recipe, plan
 from analysis.training import prepare_run
 from analysis.training.checkpoint import Position
 from analysis.training.distributed import World

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from analysis.jobs import list_jobs, start_worker
-from analysis.spec import DataSpec, NetSpec, Recipe
+from analysis.specs import DataSpec, NetSpec, Recipe
 from analysis.training import prepare_run, train_run
 from tests.browser.serve import TRAINING, app_server, chromium, chromium_path, open_page
 from tests.queues import nobody_works

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, FloatRect, Locator, Page, expect
 
-from analysis.presets import first_choice
+from analysis.evidence.presets import first_choice
 from analysis.runs import BUNDLED, Run, list_runs
 from tests.browser.serve import app_server, chromium, chromium_path, open_page, watch_requests
 from tests.tiny import write_run

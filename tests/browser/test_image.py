@@ -12,7 +12,7 @@ import psutil
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from analysis.spec import Compute, DataSpec, NetSpec, Recipe
+from analysis.specs import Compute, DataSpec, NetSpec, Recipe
 from analysis.training import prepare_run, train_run
 from tests.browser.serve import app_server, chromium, chromium_path, open_page, watch_requests
 from tests.lens.bad_files import animation, encoded, photo, refused

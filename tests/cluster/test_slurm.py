@@ -21,7 +21,7 @@ from safetensors.numpy import load_file
 
 from analysis import jobs
 from analysis.runs import Run, leases, list_runs, load_run
-from analysis.spec import Compute, DataSpec
+from analysis.specs import Compute, DataSpec
 from analysis.training import train_run
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]

@@ -16,7 +16,7 @@ from PIL import Image
 
 from analysis.data import cache_folder, load_images
 from analysis.errors import DataError
-from analysis.spec import DataSpec
+from analysis.specs import DataSpec
 
 
 def _load(folder, cache):
@@ -138,7 +138,7 @@ def _start(folder: Path, cache: Path, on_progress: str) -> subprocess.Popen[str]
     program = (
         "import os, signal, sys\n"
         "from analysis.data import load_images\n"
-        "from analysis.spec import DataSpec\n"
+        "from analysis.specs import DataSpec\n"
         "told = []\n"
         f"def progress(done, total): {on_progress}\n"
         "images = load_images(DataSpec('folder', sys.argv[1]), sys.argv[2], progress)\n"

@@ -24,7 +24,7 @@ from analysis.data import load_images
 from analysis.data.cache import Source, open_or_build
 from analysis.data.sources import read_cifar
 from analysis.errors import DataError
-from analysis.spec import DataSpec
+from analysis.specs import DataSpec
 
 REFUSED = f"[Errno {errno.ECONNREFUSED}] {os.strerror(errno.ECONNREFUSED)}"
 ALTERNATIVES = (

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from analysis.data.decoding import decode
 from analysis.errors import DataError
+from analysis.pictures.decoding import decode
 
 
 def _save(path, image, **options):

@@ -12,7 +12,7 @@ from PIL import Image
 from analysis.data import load_images
 from analysis.data.folder import list_folder
 from analysis.errors import DataError
-from analysis.spec import DataSpec
+from analysis.specs import DataSpec
 
 EXTENSIONS = ".jpg, .jpeg, .png, .bmp, .ppm, .pgm, .tif, .tiff, .webp"
 

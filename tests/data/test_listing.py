@@ -12,7 +12,7 @@ from analysis.data import left_out, load_images
 from analysis.data.listing import list_folder
 from analysis.errors import DataError, SpecError
 from analysis.escape import one_line
-from analysis.spec import DataSpec
+from analysis.specs import DataSpec
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="names and links of POSIX")
 

@@ -11,12 +11,12 @@ import torch
 
 from analysis.data import Normalizer
 from analysis.errors import SpecError
-from analysis.exporting import export_onnx, export_run, state_dict_in
-from analysis.exporting.state_dicts import default_style, loads_in
-from analysis.importing import import_checkpoint
+from analysis.exchange.exporting import export_onnx, export_run, state_dict_in
+from analysis.exchange.exporting.state_dicts import default_style, loads_in
+from analysis.exchange.importing import import_checkpoint
 from analysis.nets import build, layers
 from analysis.runs import Run, open_writer
-from analysis.spec import NetSpec
+from analysis.specs import NetSpec
 from analysis.weights import load_net, model_tensors
 from tests.importing import foreign
 from tests.importing.foreign import noise, shaken

@@ -6,8 +6,8 @@ import json
 
 import pandas as pd
 
-from analysis.claims import evaluate
-from analysis.continuation import study
+from analysis.evidence.claims import evaluate
+from analysis.evidence.continuation import study
 from analysis.figures.complexity import plot_speed, speed_info
 from analysis.figures.construction import (
     construction_info,
@@ -22,8 +22,8 @@ from analysis.figures.sentences import of_depth
 from analysis.figures.theme import kind_colour
 from analysis.figures.verdicts import numbers_info, numbers_words, plot_numbers
 from analysis.runs import load_run, open_writer
-from analysis.spec import NetSpec
-from analysis.tables import names
+from analysis.runs.tables import names
+from analysis.specs import NetSpec
 from tests.tiny import write_run
 
 

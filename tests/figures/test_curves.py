@@ -14,7 +14,7 @@ from analysis.figures import error_curves_info, plot_error_curves
 from analysis.figures.curves import fitting_arrangement, over_seeds, smoothed
 from analysis.figures.theme import FADED
 from analysis.runs import Run, load_run
-from analysis.spec import NetSpec
+from analysis.specs import NetSpec
 from tests.tiny import STEPS, errors, write_run
 
 TEN = [f"{kind}-{depth}" for kind in ("plain", "resnet") for depth in (8, 14, 20, 32, 56)]

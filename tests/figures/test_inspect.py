@@ -9,7 +9,7 @@ import pytest
 from analysis.figures import images, inspect
 from analysis.figures.netmap import netmap_info, plot_netmap
 from analysis.figures.theme import RunStyle
-from analysis.spec import NetSpec
+from analysis.specs import NetSpec
 
 PLAIN = RunStyle("a", "plain-8", "plain", "plain-8", 0)
 

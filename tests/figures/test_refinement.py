@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analysis.claims import CLAIMS, evaluate
+from analysis.evidence.claims import CLAIMS, evaluate
+from analysis.evidence.refining import median_ratio
 from analysis.figures import refinement, refinement_depth, refinement_training
-from analysis.refining import median_ratio
 from analysis.runs import load_run, open_writer
 from tests.probed import UPDATES, ratio, write_probed
 from tests.tiny import write_run

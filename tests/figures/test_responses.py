@@ -8,12 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import plan
 from analysis.figures import mean_responses, plot_responses, responses_info
 from analysis.figures.responses import Choice, fitting_scale, over_seeds, recorded_epochs
 from analysis.figures.theme import FADED
 from analysis.runs import Run, load_run
-from analysis.spec import NetSpec
+from analysis.specs import NetSpec, plan
 from tests.tiny import response_std, write_run
 
 SOURCES = ("auto", "measured", "closed_form")

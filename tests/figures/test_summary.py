@@ -10,7 +10,7 @@ import pytest
 from analysis.figures import comparability, mean_responses, responses_info, summary_info
 from analysis.figures.summary import summary_table, summary_words, titles
 from analysis.runs import Run, load_run
-from analysis.spec import Recipe
+from analysis.specs import Recipe
 from tests.tiny import errors, write_run
 
 

@@ -13,8 +13,9 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from analysis import escape, figures, report
+from analysis import escape, figures
 from analysis.cli import terminal
+from analysis.figures import report
 from analysis.figures.curves import plot_error_curves
 from analysis.runs import Run, load_run
 from tests.tiny import write_run

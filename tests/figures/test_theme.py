@@ -18,7 +18,7 @@ from analysis.figures import (
 )
 from analysis.figures.theme import COLOURS, TEMPLATES, net_colour, sign
 from analysis.runs import load_run
-from analysis.spec import KINDS, Recipe
+from analysis.specs import KINDS, Recipe
 from tests.tiny import write_run
 
 PAGES = {"light": "#ffffff", "dark": "#171614"}

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from torchvision import models
 from torchvision.ops import FrozenBatchNorm2d
 
-from analysis import figures, observe, tables
+from analysis import figures, observe
 from analysis.errors import SpecError
 from analysis.nets import build
 from analysis.responses import closed_form, record
-from analysis.runs import find_comparable, load_run
-from analysis.spec import NetSpec
+from analysis.runs import find_comparable, load_run, tables
+from analysis.specs import NetSpec
 from tests.tiny import write_run
 
 

@@ -27,7 +27,7 @@ import torch
 from safetensors.torch import save_file
 
 from analysis.errors import ImportRefused
-from analysis.importing import import_checkpoint, inspect, stored_upload
+from analysis.exchange.importing import import_checkpoint, inspect, stored_upload
 from analysis.jobs.processes import peak_memory_mb
 from tests.importing import foreign
 from tests.importing.edited import save_edited

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from analysis.cli import app
 from analysis.errors import ImportRefused
-from analysis.importing import import_checkpoint, inspect
+from analysis.exchange.importing import import_checkpoint, inspect
 from analysis.weights import load_net
 from tests.importing import foreign
 from tests.importing.foreign import noise, shaken
@@ -81,7 +81,7 @@ def test_torchvisions_own_nets_are_recognised(name: str):
     """Keys and shapes of torchvision's constructors, on the meta device."""
     import torchvision
 
-    from analysis.importing import recognise
+    from analysis.exchange.importing import recognise
 
     with torch.device("meta"):
         state = torchvision.models.get_model(name, weights=None).state_dict()
@@ -232,7 +232,7 @@ def test_grouped_and_wide_nets_are_refused():
     """torchvision's ResNeXt and wide ResNet have the keys of ResNet-50."""
     import torchvision
 
-    from analysis.importing import recognise
+    from analysis.exchange.importing import recognise
 
     for name, reason in (
         ("resnext50_32x4d", "a ResNeXt is not one of the families here"),
@@ -248,7 +248,7 @@ def test_other_architectures_are_refused():
     """VGG, DenseNet, MobileNet, ViT: the message shows the first keys."""
     import torchvision
 
-    from analysis.importing import recognise
+    from analysis.exchange.importing import recognise
 
     for name in ("vgg11_bn", "densenet121", "mobilenet_v3_small", "vit_b_16"):
         with torch.device("meta"):

@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from analysis.errors import ImportRefused
-from analysis.importing import import_checkpoint, inspect
+from analysis.exchange.importing import import_checkpoint, inspect
 from analysis.weights import load_net
 from tests.importing import foreign
 from tests.importing.edited import save_edited

@@ -24,8 +24,8 @@ from typer.testing import CliRunner
 
 from analysis.cli import app
 from analysis.errors import ImportRefused
-from analysis.importing import import_checkpoint, inspect, recognise
-from analysis.importing.states import split
+from analysis.exchange.importing import import_checkpoint, inspect, recognise
+from analysis.exchange.importing.states import split
 from analysis.weights import load_net
 from tests.importing import foreign
 from tests.importing.foreign import noise, shaken

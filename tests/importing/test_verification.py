@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 from analysis.cli import app
 from analysis.data import Images, load_images
 from analysis.errors import ImportRefused, RunError
-from analysis.importing import Imported, import_checkpoint
-from analysis.spec import DataSpec
+from analysis.exchange.importing import Imported, import_checkpoint
+from analysis.specs import DataSpec
 from analysis.text import language
 from analysis.weights import load_net
 from tests.importing import foreign

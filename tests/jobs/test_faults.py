@@ -20,7 +20,7 @@ import pytest
 from analysis import jobs
 from analysis.jobs import processes
 from analysis.runs import Run, load_run
-from analysis.spec import Compute, DataSpec
+from analysis.specs import Compute, DataSpec
 
 pytestmark = pytest.mark.slow
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from analysis import estimate, jobs
+from analysis import jobs
 from analysis.errors import RunError, SpecError
-from analysis.jobs import processes
+from analysis.jobs import estimate, processes
 from analysis.runs import Run, files, load_run, open_writer
 from analysis.runs.liveness import hold
-from analysis.spec import DataSpec
+from analysis.specs import DataSpec
 from analysis.text import Message
 from tests.queues import wait_until
 from tests.tiny import write_run
@@ -78,7 +78,7 @@ def test_the_same_training_is_queued_once(tmp_path: Path):
 def test_two_tabs_at_once_start_one_training_and_one_worker(tmp_path: Path):
     """Four processes press Start in the same moment: one run, one worker."""
     code = (
-        "import sys, time; from analysis import jobs; from analysis.spec import DataSpec\n"
+        "import sys, time; from analysis import jobs; from analysis.specs import DataSpec\n"
         "r = jobs.requests_for(['plain-8'], DataSpec.parse('digits'), 'quick')\n"
         "time.sleep(max(0, float(sys.argv[2]) - time.time()))\n"
         "jobs.enqueue(r, sys.argv[1]); print(jobs.start_worker(sys.argv[1]))\n"
@@ -250,7 +250,7 @@ def test_time_is_scaled_by_multiply_adds_and_says_so():
 
 def test_the_worker_and_all_of_jobs_know_nothing_of_torch():
     """Importing the package loads no torch."""
-    code = "import sys, analysis.jobs, analysis.estimate; assert 'torch' not in sys.modules"
+    code = "import sys, analysis.jobs, analysis.jobs.estimate; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 

@@ -14,7 +14,7 @@ from analysis import jobs
 from analysis.errors import RunError
 from analysis.jobs.request import request_of
 from analysis.runs import list_runs, load_run, open_writer
-from analysis.spec import DataSpec
+from analysis.specs import DataSpec
 from tests.queues import nobody_works
 from tests.tiny import write_run
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from analysis.runs import load_run
-from analysis.spec import Compute, DataSpec, NetSpec, Recipe
+from analysis.specs import Compute, DataSpec, NetSpec, Recipe
 from analysis.training import prepare_run, train_run
 
 

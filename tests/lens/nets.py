@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from analysis.nets import Net, build
-from analysis.spec import NetSpec
+from analysis.specs import NetSpec
 
 NAMES = (
     "plain-8-w4", "resnet-8-w4", "resnet-8-w4-B", "resnet-18-w4-C", "resnet-50-w4",

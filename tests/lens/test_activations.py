@@ -11,7 +11,7 @@ import torch
 from analysis.lens import activations
 from analysis.lens.hooks import watching
 from analysis.nets import layers
-from analysis.plan import blocks
+from analysis.specs.plan import blocks
 from tests.by_hand import by_hand
 from tests.lens.nets import NAMES, image, net
 

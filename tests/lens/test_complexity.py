@@ -6,18 +6,16 @@ import pandas as pd
 import pytest
 import torch
 
-from analysis.complexity import (
+from analysis.errors import RunDamaged, SpecError
+from analysis.lens.complexity import build_timed, measure_times, saved_bytes
+from analysis.runs.times import TIME_COLUMNS, read_times, write_times
+from analysis.specs.costs import (
     CIFAR_NETS,
     PAPER_NETS,
-    TIME_COLUMNS,
     activation_bytes,
     complexity_info,
     layers_info,
-    read_times,
-    write_times,
 )
-from analysis.errors import RunDamaged, SpecError
-from analysis.lens.complexity import build_timed, measure_times, saved_bytes
 
 PAPER = {
     "vgg-19": 19.6, "plain-34-imagenet": 3.6, "resnet-34-imagenet": 3.6,

@@ -11,30 +11,29 @@ import pytest
 import torch
 from torch import nn
 
-from analysis import plan
-from analysis.continuation import (
+from analysis.construct import constructed_runs
+from analysis.construct.constructed_runs import carry_out, compare_runs
+from analysis.construct.construction import (
+    block_differences,
+    deepen,
+    inserted_blocks,
+    stage_statistics,
+)
+from analysis.errors import RunDamaged, RunError, SpecError
+from analysis.evidence.continuation import (
     Construction,
     Experiment,
     continue_run,
     prepare_construction,
     study,
 )
-from analysis.errors import RunDamaged, RunError, SpecError
 from analysis.figures.construction import construction_info
 from analysis.jobs import requeue
-from analysis.lens import constructed_runs
-from analysis.lens.constructed_runs import carry_out, compare_runs
-from analysis.lens.construction import (
-    block_differences,
-    deepen,
-    inserted_blocks,
-    stage_statistics,
-)
 from analysis.nets import build
 from analysis.runs import Run, load_run, open_writer
 from analysis.runs.files import MODEL
 from analysis.runs.provenance import Errors
-from analysis.spec import KINDS, DataSpec, NetSpec, Recipe
+from analysis.specs import KINDS, DataSpec, NetSpec, Recipe, plan
 from analysis.training import prepare_run, train_run
 
 pytestmark = pytest.mark.slow

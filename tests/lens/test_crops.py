@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analysis.lens.crops import Crop, to_input
-from analysis.lens.samples import sample, sample_names
-from analysis.lens.uploads import MIN_SIDE
+from analysis.pictures.crops import Crop, to_input
+from analysis.pictures.samples import sample, sample_names
+from analysis.pictures.uploads import MIN_SIDE
 
 
 def halves(height=64, width=128):

@@ -9,8 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from analysis.errors import SpecError
-from analysis.lens.identity import (
+from analysis.construct.identity import (
     Fitter,
     IdentityTask,
     _real_inputs,
@@ -18,7 +17,8 @@ from analysis.lens.identity import (
     fit_identity,
     sample_tiles,
 )
-from analysis.lens.samples import sample
+from analysis.errors import SpecError
+from analysis.pictures.samples import sample
 
 TINY = IdentityTask(layers=2, width=4, steps=20, size=4, batch=4)
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import nn
 
+from analysis.construct.construction import deepen, inserted_blocks
 from analysis.data import Normalizer
 from analysis.lens import laboratory, lesions
-from analysis.lens.construction import deepen, inserted_blocks
 from analysis.lens.laboratory import Laboratory, Lesion
-from analysis.plan import blocks
+from analysis.specs.plan import blocks
 from tests.lens.nets import NAMES, image, net
 
 EVERY = [*NAMES, "preresnet-8-w4"]

@@ -10,7 +10,7 @@ from analysis.data import Images, Normalizer
 from analysis.lens import readout
 from analysis.lens.readout import Readouts, fit_readouts, forming, places
 from analysis.lens.receptive import receptive_fields
-from analysis.spec import NetSpec
+from analysis.specs import NetSpec
 from tests.lens.nets import net
 
 NORMALIZER = Normalizer(torch.full((3, 32, 32), 0.5))

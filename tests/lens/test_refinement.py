@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from analysis.nets import Net, build
-from analysis.plan import blocks
 from analysis.responses import record
 from analysis.responses.recorder import Recorder
-from analysis.spec import NetSpec
+from analysis.specs import NetSpec
+from analysis.specs.plan import blocks
 from tests.lens.nets import image
 
 KINDS = ("resnet-8-w4", "resnet-8-w4-B", "preresnet-8-w4", "resnet-50-w4")

@@ -18,7 +18,7 @@ from analysis.lens import store
 from analysis.lens.own_images import Origin, images_of, same_images
 from analysis.lens.readout import read_readouts
 from analysis.lens.survey import read_survey, surveyed_images
-from analysis.spec import DataSpec
+from analysis.specs import DataSpec
 
 pytestmark = pytest.mark.slow
 

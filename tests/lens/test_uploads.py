@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from analysis.errors import DataError
-from analysis.lens.uploads import KEEP, Picture, read_image
+from analysis.pictures.uploads import KEEP, Picture, read_image
 from tests.lens.bad_files import animation, encoded, photo, png_header, refused
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from analysis.glossary import TERMS
+from analysis.construct.constructed_runs import carry_out
+from analysis.evidence.glossary import TERMS
 from analysis.jobs import list_jobs
-from analysis.lens.constructed_runs import carry_out
 from analysis.runs import load_run
-from analysis.spec import DataSpec, NetSpec, Recipe
+from analysis.specs import DataSpec, NetSpec, Recipe
 from analysis.training import prepare_run, train_run
 from tests import queues
 from tests.tiny import write_run

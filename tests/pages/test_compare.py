@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from analysis.evidence.presets import default_pair, first_choice, presets
 from analysis.figures.theme import FADED
-from analysis.presets import default_pair, first_choice, presets
 from analysis.runs import load_run, open_writer, run_paths
-from analysis.spec import Recipe
+from analysis.specs import Recipe
 from pages.common.pickers import run_names
 from tests import tiny
 from tests.pages.reading import drawn, figures, legend

@@ -9,7 +9,7 @@ import torch
 from streamlit.testing.v1 import AppTest
 from torch import nn
 
-from analysis.importing import import_checkpoint
+from analysis.exchange.importing import import_checkpoint
 from analysis.responses import record, save_recording
 from tests.importing import foreign
 from tests.pages.reading import figures, legend

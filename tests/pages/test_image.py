@@ -18,7 +18,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from analysis.runs import load_run, reader, run_paths
-from analysis.spec import Compute, DataSpec, NetSpec, Recipe
+from analysis.specs import Compute, DataSpec, NetSpec, Recipe
 from analysis.training import prepare_run, train_run
 from tests.lens.bad_files import animation, encoded, photo, refused
 
@@ -304,7 +304,7 @@ def test_good_and_bad_together(page):
 def test_bounded_memory(runs):
     """200 different uploads, read and passed through a net, keep what the first 40 kept."""
     from analysis.lens.activations import probe
-    from analysis.lens.crops import Crop, to_input
+    from analysis.pictures.crops import Crop, to_input
     from pages.common import cached
 
     run, process = load_run(next(runs.iterdir())), psutil.Process()

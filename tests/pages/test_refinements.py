@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from analysis.presets import default_depths
+from analysis.evidence.presets import default_depths
 from analysis.runs import load_run, run_paths
-from analysis.spec import Compute, DataSpec, NetSpec, Recipe
+from analysis.specs import Compute, DataSpec, NetSpec, Recipe
 from analysis.training import prepare_run, train_run
 from tests.probed import write_probed
 from tests.tiny import write_run

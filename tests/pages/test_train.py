@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from analysis.jobs import enqueue, list_jobs, requests_for, worker_alive
 from analysis.runs import files, load_run
-from analysis.spec import DataSpec
+from analysis.specs import DataSpec
 from tests.tiny import write_run
 
 pytestmark = pytest.mark.slow

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from analysis.errors import SpecError
-from analysis.spec import Compute
+from analysis.specs import Compute
 from analysis.training.hardware import COMPILING_PAYS, resolve
 
 COMPILER = bool(shutil.which("c++") or shutil.which("g++") or shutil.which("clang++"))

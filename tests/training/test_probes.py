@@ -13,11 +13,11 @@ from torch.nn import functional as F
 
 from analysis.data import Normalizer, load_images
 from analysis.nets import build
-from analysis.plan import blocks, layers
 from analysis.responses.probe import probe, probe_images
 from analysis.runs import Run, load_run, open_writer
 from analysis.runs.files import RESUME
-from analysis.spec import Compute, DataSpec, NetSpec, Recipe, recipe_for
+from analysis.specs import Compute, DataSpec, NetSpec, Recipe, recipe_for
+from analysis.specs.plan import blocks, layers
 from analysis.training import prepare_run, train_run
 from analysis.training.distributed import World
 from analysis.training.loop import _Trainer

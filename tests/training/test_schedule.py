@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from analysis.spec import RECIPES, Length, Recipe
+from analysis.specs import RECIPES, Length, Recipe
 from analysis.training.schedule import learning_rate
 
 

@@ -16,15 +16,14 @@ import pytest
 import torch
 import torch._inductor.config
 
-from analysis import estimate
 from analysis.data import load_images
 from analysis.errors import DataError, RunDamaged, RunError, TrainingFailed
-from analysis.jobs import Request
+from analysis.jobs import Request, estimate
 from analysis.nets import build
 from analysis.responses import closed_form
 from analysis.runs import Run, RunWriter, files, find_run, load_run, open_writer
 from analysis.runs.files import RESUME
-from analysis.spec import REFERENCE, Compute, DataSpec, NetSpec, Recipe, recipe_for
+from analysis.specs import REFERENCE, Compute, DataSpec, NetSpec, Recipe, recipe_for
 from analysis.training import Progress, prepare_run, session, train_run
 from analysis.training.distributed import World
 from analysis.training.evaluate import evaluate

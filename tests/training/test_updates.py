@@ -11,7 +11,7 @@ from analysis.data import crop_flip, draw_augmentation, epoch_generator, epoch_o
 from analysis.data.normalizer import Normalizer
 from analysis.nets import build
 from analysis.runs import ImagesInfo, RunConfig
-from analysis.spec import Compute, DataSpec, NetSpec, Recipe
+from analysis.specs import Compute, DataSpec, NetSpec, Recipe
 from analysis.training.distributed import World
 from analysis.training.hardware import resolve
 from analysis.training.prepare import TrainingImages

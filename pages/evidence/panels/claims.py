@@ -8,13 +8,13 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from analysis import claims
-from analysis.claims import Claim
 from analysis.errors import LensError
+from analysis.evidence import claims
+from analysis.evidence.claims import Claim
+from analysis.evidence.verdicts import State, Verdict
 from analysis.figures import verdicts
 from analysis.runs import Run
 from analysis.text import _
-from analysis.verdicts import State, Verdict
 from pages.common import messages, pickers, show
 from pages.evidence.panels import queueing
 

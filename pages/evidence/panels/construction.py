@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from analysis import formats, jobs, plan
+from analysis import formats, jobs
 from analysis.commands import command, name_of
-from analysis.continuation import (
+from analysis.errors import LensError, SpecError
+from analysis.evidence.continuation import (
     Construction,
     Experiment,
     Study,
@@ -17,10 +18,9 @@ from analysis.continuation import (
     images_at_hand,
     study,
 )
-from analysis.errors import LensError, SpecError
 from analysis.figures import construction
 from analysis.runs import Run, default_folder
-from analysis.spec import NetSpec
+from analysis.specs import NetSpec, plan
 from analysis.text import Message, _
 from pages.common import cached, messages, pickers, show, state
 from pages.common.words import progress_words, share_done, state_word
@@ -134,7 +134,7 @@ def _show_newest(known: Sequence[Run]) -> None:
 
 
 def _compare(base: Run, made: Run) -> None:
-    from analysis.lens.constructed_runs import compare_runs
+    from analysis.construct.constructed_runs import compare_runs
 
     st.session_state.setdefault(_BLOCKS, {})[made.id] = compare_runs(base, made)[0]
 

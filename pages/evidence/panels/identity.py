@@ -16,7 +16,7 @@ from analysis.text import _
 from pages.common import messages, show, state
 
 if TYPE_CHECKING:
-    from analysis.lens.identity import Fit
+    from analysis.construct.identity import Fit
 
 _DONE = "argument_fit"
 
@@ -68,7 +68,7 @@ def _controls() -> dict[str, Any]:
 
 
 def _fit(chosen: dict[str, Any], group: Sequence[Run]) -> None:
-    from analysis.lens.identity import IdentityTask, fit_identity
+    from analysis.construct.identity import IdentityTask, fit_identity
 
     place = st.empty()
     try:

@@ -22,7 +22,7 @@ _INSPECT = Path(__file__).parents[2] / "lens" / "image.py"
 def maps(runs: Sequence[Run], subject: Subject) -> None:
     """A block's parts as maps on one scale, and the ratio at each position over the picture."""
     from analysis.lens.activations import block_parts
-    from analysis.plan import blocks
+    from analysis.specs.plan import blocks
 
     residual = [run for run in runs if run.config.net.traits.has_shortcuts]
     if not residual:

@@ -10,7 +10,7 @@ import streamlit as st
 
 from analysis import jobs
 from analysis.errors import LensError
-from analysis.missing import commands_elsewhere, requests_like
+from analysis.evidence.missing import commands_elsewhere, requests_like
 from analysis.runs import Run, default_folder
 from analysis.text import _
 from pages.common import messages, state

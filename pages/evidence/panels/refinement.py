@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from analysis import claims, refining
+from analysis.evidence import claims, refining
 from analysis.figures import refinement, refinement_depth, refinement_training
 from analysis.runs import Comparable, Run
 from analysis.text import _

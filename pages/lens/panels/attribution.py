@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from analysis import plan
 from analysis.figures import images, run_styles
 from analysis.figures.inspect import plot_sanity
 from analysis.runs import Run
+from analysis.specs import plan
 from analysis.text import _
 from pages.common import cached, messages, show, state
 from pages.lens.panels import nets

@@ -12,7 +12,7 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from analysis.lens.crops import LEAST, Crop
+from analysis.pictures.crops import LEAST, Crop
 from analysis.text import _
 
 _FILES = Path(__file__).resolve().parents[2] / "common" / "assets"

@@ -12,9 +12,9 @@ import streamlit as st
 
 from analysis.errors import LensError
 from analysis.figures.images import enlarged
-from analysis.lens.crops import Crop, to_input
-from analysis.lens.samples import sample, sample_names, sample_title
-from analysis.lens.uploads import MAX_BYTES, MAX_FILES, Picture, pixel_digest
+from analysis.pictures.crops import Crop, to_input
+from analysis.pictures.samples import sample, sample_names, sample_title
+from analysis.pictures.uploads import MAX_BYTES, MAX_FILES, Picture, pixel_digest
 from analysis.runs import Run
 from analysis.text import _
 from pages.common import cached, messages, state

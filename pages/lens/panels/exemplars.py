@@ -63,7 +63,7 @@ def _looked_at(run: Run, layers: Sequence[str]) -> tuple[str, int]:
 
 def _gallery(run: Run, exemplars: list[tuple[int, int, float]], pixels: Any, layer: str) -> None:
     from analysis.lens.receptive import receptive_fields
-    from analysis.plan import layers
+    from analysis.specs.plan import layers
 
     size = run.config.image_size
     width = next(i.maps_size for i in layers(run.config.net, size) if i.name == layer)

@@ -12,8 +12,8 @@ import streamlit as st
 from analysis.figures import images, run_styles
 from analysis.figures.inspect import plot_tiles
 from analysis.figures.netmap import netmap_info, plot_netmap
-from analysis.plan import layers
 from analysis.runs import Run
+from analysis.specs.plan import layers
 from analysis.text import _
 from pages.common import cached, show, state
 from pages.lens.panels.chooser import Subject

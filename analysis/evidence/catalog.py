@@ -1,0 +1,196 @@
+"""All runs as one table: to sort, to search in words, to filter by a rule. No torch.
+
+The table is what the page Runs shows and `list --where` asks; one fact in it is one column.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+import pandas as pd
+
+from analysis.errors import LensError, SpecError
+from analysis.evidence.claims import mean_response, test_error, train_error
+from analysis.runs import Run
+from analysis.runs.labels import labels_of
+from analysis.runs.provenance import Constructed, Continued, Imported, Scratch
+from analysis.specs import Recipe
+from analysis.text import _
+
+COLUMNS = (
+    "run", "name", "net", "kind", "depth", "data", "recipe", "seed", "epochs", "train_error",
+    "test_error", "mean_response", "mean_refinement", "state", "created", "origin", "tags", "note",
+    "caveats",
+)  # fmt: skip
+NUMBERS = ("depth", "seed", "epochs", "train_error", "test_error", "mean_response",
+           "mean_refinement")  # fmt: skip
+
+
+def catalog(runs: Sequence[Run]) -> pd.DataFrame:
+    """A row a run, in the order given.
+
+    Columns: `COLUMNS`. train_error is the clean one where there is one (percent), recipe has what
+    differs from its preset spelled out, created is the date, origin says where its weights began,
+    tags are joined by spaces. mean_refinement is over blocks; NaN for plain nets.
+    """
+    return pd.DataFrame([_row(run) for run in runs], columns=list(COLUMNS))
+
+
+def _row(run: Run) -> dict[str, Any]:
+    labels, net = labels_of(run), run.config.net
+    return {
+        "run": run.id, "name": labels.name, "net": run.net, "kind": net.kind, "depth": net.depth,
+        "data": run.data_title, "recipe": recipe_words(run), "seed": run.config.seed,
+        "epochs": run.status.epoch, "train_error": train_error(run),
+        "test_error": test_error(run), "mean_response": _or_nan(lambda: mean_response(run)),
+        "mean_refinement": _or_nan(lambda: _mean_refinement(run)), "state": run.state,
+        "created": run.config.created[:10], "origin": origin_words(run),
+        "tags": " ".join(labels.tags), "note": labels.note, "caveats": " ".join(labels.caveats),
+    }  # fmt: skip
+
+
+def _or_nan(of: Callable[[], float]) -> float:
+    try:
+        return of()
+    except LensError:  # a torn table is said where the run is opened
+        return float("nan")
+
+
+def _mean_refinement(run: Run) -> float:
+    rows = run.refinement()
+    return float(rows.loc[rows["epoch"] == rows["epoch"].max(), "ratio"].mean())
+
+
+def recipe_words(run: Run) -> str:
+    """The preset and each field that differs from it: `short, epochs 6, lr 0.05`."""
+    recipe = run.config.recipe
+    if recipe is None:
+        return run.recipe
+    try:
+        usual = Recipe.parse(recipe.name).to_dict()
+    except LensError:
+        return recipe.label
+    own = recipe.to_dict()
+    changed = [name for name in own if own[name] != usual.get(name) and own[name] is not None]
+    return ", ".join([recipe.name, *(f"{name} {_value(own[name])}" for name in changed)])
+
+
+def _value(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def origin_words(run: Run) -> str:
+    """Where its first weights came from: `from scratch`, `continued from plain-20`, `imported`."""
+    match run.config.origin:
+        case Scratch():
+            return _("from scratch")
+        case Constructed(net=net):
+            return _("constructed from {net}").format(net=net)
+        case Continued(start=start):
+            return _("continued from {net}").format(net=start.net)
+        case Imported():
+            return _("imported")
+        case _:
+            return str(run.recipe)
+
+
+def search(table: pd.DataFrame, text: str) -> pd.DataFrame:
+    """The rows that have a text as it stands; else those with all its words; else those most alike.
+
+    Ids are not searched by their random end: a short hash is in no word that people look for.
+    """
+    words = text.lower().split()
+    if not words or table.empty:
+        return table
+    texts = [_searchable(row) for row in table.to_dict("records")]
+    rules: tuple[Callable[[str], bool], ...] = (
+        lambda known: " ".join(words) in known,
+        lambda known: all(word in known for word in words),
+        lambda known: all(_alike(word, known.split()) for word in words),
+    )
+    found = next(
+        (own for fits in rules if (own := [i for i, t in enumerate(texts) if fits(t)])), []
+    )
+    whole_words = {i: sum(word in texts[i].split() for word in words) for i in found}
+    return table.iloc[sorted(found, key=lambda i: -whole_words[i])]
+
+
+def _alike(word: str, parts: Sequence[str]) -> bool:
+    return any(word in part for part in parts) or bool(get_close_matches(word, parts, 1, 0.75))
+
+
+def _searchable(row: dict[str, Any]) -> str:
+    named = {**row, "run": re.sub(r"_[0-9a-f]{4}$", "", row["run"]).replace("_", " ")}
+    numbers = [f"{row[name]:.2f}" for name in ("train_error", "test_error")]
+    seed = f"seed {row['seed']} s{row['seed']}"
+    epochs = f"{row['epochs']} epochs"
+    return " ".join([*(str(named[name]) for name in COLUMNS), *numbers, seed, epochs]).lower()
+
+
+_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    "<=": operator.le, ">=": operator.ge, "!=": operator.ne, "=": operator.eq, "<": operator.lt,
+    ">": operator.gt,
+}  # fmt: skip
+_TERM = re.compile(r"\s*(\w+)\s*(<=|>=|!=|=|<|>|~)\s*(.+?)\s*$")
+
+
+def where(table: pd.DataFrame, rule: str) -> pd.DataFrame:
+    """The rows that meet a rule: `test_error < 20 and net = resnet-56 and tags ~ good`.
+
+    Terms are a column, one of = != < <= > >= ~ (contains) and a value, joined by `and`.
+
+    Raises:
+        SpecError: the rule makes no sense; the message has the columns.
+    """
+    for term in re.split(r"\s+and\s+", rule.strip()):
+        found = _TERM.match(term)
+        if not found or found[1] not in COLUMNS:
+            raise SpecError(
+                "{term!r} is no rule; write COLUMN = VALUE, with = != < <= > >= or ~ (contains), "
+                "and one of the columns {columns}",
+                term=term,
+                columns=", ".join(COLUMNS),
+            )
+        table = table[_meets(table[found[1]], found[2], found[3].strip("'\""))]
+    return table
+
+
+def _meets(column: pd.Series, sign: str, value: str) -> pd.Series:
+    if sign == "~":
+        return column.astype(str).str.lower().str.contains(value.lower(), regex=False)
+    if column.name in NUMBERS:
+        try:
+            number = float(value.removesuffix("%"))
+        except ValueError:
+            raise SpecError(
+                "{column} is a number, and {value!r} is none", column=column.name, value=value
+            ) from None
+        return _OPERATORS[sign](column.astype(float), number)
+    return _OPERATORS[sign](column.astype(str).str.lower(), value.lower())
+
+
+def titles() -> dict[str, str]:
+    """The heading of each column, with its unit."""
+    return {
+        "name": _("Name"), "net": _("Net"), "data": _("Data"), "recipe": _("Recipe"),
+        "seed": _("Seed"), "epochs": _("Epochs"), "train_error": _("Training error (%)"),
+        "test_error": _("Test error (%)"), "mean_response": _("Mean response (std)"),
+        "mean_refinement": _("Mean refinement"), "state": _("State"), "created": _("Date"),
+        "origin": _("Weights"), "tags": _("Tags"), "note": _("Note"), "caveats": _("Caveats"),
+        "run": _("Run id"),
+    }  # fmt: skip
+
+
+def catalog_table(table: pd.DataFrame) -> pd.DataFrame:
+    """The table for people: columns that say something, under their headings."""
+    headings = titles()
+    said = [name for name in headings if name in ("net", "run") or _says(table[name])]
+    return table[said].rename(columns=headings)
+
+
+def _says(column: pd.Series) -> bool:
+    return bool((column.notna() & (column.astype(str) != "")).any())

@@ -1,0 +1,190 @@
+"""Runs beside each other as one HTML file that needs nothing else: curves, responses, summary.
+
+For sending to someone without the app. Plotly's script is inside, so it opens offline.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.offline import get_plotlyjs
+
+from analysis import figures, formats
+from analysis.escape import for_html, visible
+from analysis.evidence.caveats import caveats
+from analysis.figures import refinement, theme
+from analysis.figures.refinement_training import plot_training, training_info
+from analysis.runs import Comparable, Run, SavedRecording
+from analysis.runs.files import write_text
+from analysis.runs.format import now
+from analysis.text import _
+
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2rem auto; padding: 0 1rem;
+  color: #222; background: #fff }
+table { border-collapse: collapse; font-size: 13px } .wide { overflow-x: auto }
+th, td { border-bottom: 1px solid #ddd; padding: .3rem .6rem; text-align: right }
+td:first-child { white-space: nowrap }
+th:first-child, td:first-child { text-align: left }
+.note { border-left: 4px solid #c60; padding: .3rem .8rem; background: #fff7ee }
+"""
+
+
+def write_report(runs: Sequence[Comparable], path: Path | str, **contents: Any) -> None:
+    """Write the report, whole or not at all.
+
+    Args:
+        runs: one or more; comparability is to the first.
+        path: the HTML file.
+        contents: other than the usual, as `report` takes them.
+
+    Raises:
+        RunDamaged: a table of a run is not whole.
+        RunError: the file can't be written.
+    """
+    text = report(runs, **contents)
+    write_text(Path(path), text)
+
+
+def report(
+    runs: Sequence[Comparable],
+    title: str = "",
+    drawn: Sequence[go.Figure] = (),
+    tables: Sequence[tuple[str, pd.DataFrame]] = (),
+    notes: Sequence[str] = (),
+) -> str:
+    """The report as HTML text.
+
+    Args:
+        runs: one or more.
+        title: the heading; by default the nets.
+        drawn: its figures; by default error curves, layer responses and what is known of blocks.
+        tables: (heading, table of words) before the summary.
+        notes: before those on comparability.
+    """
+    title = title or " | ".join(dict.fromkeys(run.net for run in runs))
+    drawn = drawn or [
+        figures.plot_error_curves(
+            figures.error_curves_info(runs), without=figures.without_history(runs)
+        ),
+        figures.plot_responses(figures.responses_info(runs)),
+        *refinement_figures(runs),
+    ]
+    parts = [
+        f"<h1>{for_html(title)}</h1>",
+        *(f'<p class="note">{for_html(note)}</p>' for note in [*notes, *_notes(runs)]),
+        *(_figure(theme.sign(figure, figures.conditions(runs))) for figure in drawn),
+        *(f"<h2>{for_html(heading)}</h2>{_table(table)}" for heading, table in tables),
+        f"<h2>{for_html(_('Summary'))}</h2>",
+        _table(_summary(runs)),
+        f"<h2>{for_html(_('How the runs were made'))}</h2>",
+        *(_origin(run) for run in runs),
+        f"<p><small>Residual Lens, {now()}</small></p>",
+        _script(),
+    ]
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width">'
+        f"<title>{for_html(title)}</title><style>{_STYLE}</style>" + "\n".join(parts) + "</html>"
+    )
+
+
+def refinement_figures(runs: Sequence[Comparable]) -> list[go.Figure]:
+    """How small the blocks' refinements are, as far as the runs recorded it; none where none did.
+
+    Raises:
+        RunDamaged: a table of a run is not whole.
+    """
+    ours = [run for run in runs if isinstance(run, Run)]
+    info = refinement.refinement_info(ours)
+    if info.empty:
+        return []
+    drawn = [refinement.plot_by_block(info), refinement.plot_sorted(info)]
+    drawn.append(refinement.plot_by_block(info, "cosine"))
+    course = training_info(ours, "ratio")
+    return drawn if course.empty else [*drawn, plot_training(course, "ratio")]
+
+
+def _figure(figure: go.Figure) -> str:
+    """A place for a figure and its JSON; `_script` draws it."""
+    drawn = figures.restyle(figure, "print").to_json() or ""
+    text = drawn.replace("</", "<\\/")
+    return (
+        '<div class="plotly-graph-div"></div>'
+        f'<script type="application/json" class="figure">{text}</script>'
+    )
+
+
+def _script() -> str:
+    """Plotly's script, compressed (2 MB in place of 5), and what unpacks it and draws."""
+    packed = base64.b64encode(gzip.compress(get_plotlyjs().encode(), 9, mtime=0)).decode()
+    return f'<script type="text/plain" id="plotly">{packed}</script><script>{_DRAW}</script>'
+
+
+_DRAW = """
+(async () => {
+  const packed = atob(document.getElementById("plotly").textContent)
+  const bytes = Uint8Array.from(packed, c => c.charCodeAt(0))
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))
+  ;(0, eval)(await new Response(stream).text())
+  document.querySelectorAll("script.figure").forEach(script => {
+    const { data, layout } = JSON.parse(script.textContent)
+    Plotly.newPlot(script.previousElementSibling, data, layout, { responsive: true })
+  })
+})()
+"""
+
+
+def _notes(runs: Sequence[Comparable]) -> list[str]:
+    return [
+        _("{run} is not directly comparable with {first}: {reason}").format(
+            run=run.id, first=runs[0].id, reason=reason
+        )
+        for run in runs
+        if (reason := figures.comparability(runs)[run.id])
+    ]
+
+
+def _table(table: pd.DataFrame) -> str:
+    known = table.map(lambda value: visible(value) if isinstance(value, str) else value)
+    text = known.to_html(index=False, border=0, na_rep=formats.NONE)
+    return f'<div class="wide">{text}</div>'
+
+
+def _summary(runs: Sequence[Comparable]) -> pd.DataFrame:
+    """The summary without what is the same of all runs or in their names: it has to fit a page."""
+    words = figures.summary_words(figures.summary_info(runs))
+    headings = figures.summary_titles()
+    plain = [headings[name] for name in ("depth", "shortcut")]
+    same = [headings[name] for name in ("state", "recipe", "data")
+            if words[headings[name]].nunique() == 1]  # fmt: skip
+    return words.drop(columns=[*plain, *same])
+
+
+def _origin(run: Comparable) -> str:
+    if isinstance(run, SavedRecording):
+        words = (
+            _("a recording of layer responses: no net, no history")
+            if run.has_no_history
+            else _("a recording of a training elsewhere: no net that could be built again")
+        )
+        return f"<p>{for_html(run.id)}<br>{for_html(words)}</p>"
+    machine = ", ".join(str(value) for value in run.status.machine.values())
+    facts = [run.id, _without_paths(run.config.command), machine, *caveats(run)]
+    return "<p>" + "<br>".join(for_html(fact) for fact in facts if fact) + "</p>"
+
+
+def _without_paths(command: str) -> str:
+    """A command line without the places of one machine: who gets the report has others."""
+    return _PATH.sub(r"\1", command)
+
+
+_PATH = re.compile(r"(?<![\w.])(?:[A-Za-z]:)?[/\\](?:[^\s'\"]*[/\\])+([^\s'\"]*)")
+"""An absolute path, on any system; its last part is a group."""
