@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from analysis.commands import command
 from analysis.errors import RunError
 from analysis.jobs import Request, requests_for
 from analysis.runs import Run
@@ -67,11 +68,20 @@ def commands_elsewhere(
     config = run.config if run else None
     data = config.data if config else None
     if data is None or data.name == "folder":
-        data = DataSpec("folder", "PATH", data.title if data else "", data.resize if data else None)
-    name, changes = "short", {}
-    if config and config.recipe is not None:
-        try:
-            name, changes = recipe_changes(config.recipe)
-        except RunError:
-            name = config.recipe.name
+        data = _anywhere(data)
+    if config is None or config.recipe is None:  # the recipe is `train`'s own
+        options = ["--data", str(data), *(["--seed", str(seed)] if seed else [])]
+        return [command("train", "--net", net, *options, runs=folder) for net in nets]
+    try:
+        name, changes = recipe_changes(config.recipe)
+    except RunError:
+        name, changes = config.recipe.name, {}
     return [Request(NetSpec.parse(net), data, name, changes, seed).command(folder) for net in nets]
+
+
+def _anywhere(data: DataSpec | None) -> DataSpec:
+    """A folder of images whose place is to be filled in; a title that somebody gave it is kept."""
+    if data is None:
+        return DataSpec("folder", "PATH")
+    given = data.title if data.title != DataSpec.parse(str(data)).title else ""
+    return DataSpec("folder", "PATH", given, data.resize)
