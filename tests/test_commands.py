@@ -14,11 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from analysis import cli
+from analysis import cli, commands
 from analysis.cli import jobs as cli_jobs
 from analysis.errors import LensError
 from analysis.evidence.missing import commands_elsewhere, recipe_changes, requests_like
-from analysis.jobs import Request, commands
+from analysis.jobs import Request
 from analysis.runs import Run, load_run
 from analysis.specs import RECIPES, Compute, DataSpec, NetSpec, Recipe
 from tests.tiny import write_run

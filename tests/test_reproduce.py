@@ -15,7 +15,7 @@ import pytest
 
 from analysis import jobs
 from analysis.errors import SpecError
-from analysis.evidence import reproduce
+from analysis.experiments import reproduce
 from analysis.figures.table6 import table6_info, table6_words
 from analysis.jobs import Request
 from analysis.runs import BUNDLED, Run, list_runs, load_run, open_writer
@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TINY = """
 import sys
 from dataclasses import replace
-from analysis.evidence import reproduce
+from analysis.experiments import reproduce
 from analysis.cli import main
 fig6 = reproduce.EXPERIMENTS["fig6"]
 reproduce.EXPERIMENTS["fig6"] = replace(fig6, nets=("plain-8", "resnet-8"))

@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from analysis.evidence import reproduce
+from analysis.experiments import reproduce
 from analysis.runs import BUNDLED, Run, list_runs
 from pages.common.pickers import run_names
 from tests.browser.serve import ROOT, app_server, chromium
