@@ -65,13 +65,13 @@ def plot_by_depth(info: pd.DataFrame, measure: Measure) -> go.Figure:
         reason = _("No finished run of this data set and recipe has it.")
         return theme.empty_figure(reason, titles[measure])
     sets = list(rows.groupby(["kind", "family", "width", "shortcut"]))
-    traces = [_trace(nets, several=len(sets) > 2) for _names, nets in sets]
+    traces = [_trace(nets) for _names, nets in sets]
     words = _("rms(F) / rms(x)") if measure == "ratio" else _("Mean response (std)")
     axes = {
         "xaxis": {
             "title": {"text": _("Depth (weighted layers)")}, "tickvals": sorted(set(rows["depth"])),
         },
-        "yaxis": {"title": {"text": words}, "type": "log", "tickvals": TICKS},
+        "yaxis": {"title": {"text": words}, **_scale(rows)},
     }  # fmt: skip
     layout = theme.layout(
         titles[measure], _("Mean over seeds; bars: range over seeds."),
@@ -80,12 +80,19 @@ def plot_by_depth(info: pd.DataFrame, measure: Measure) -> go.Figure:
     return go.Figure({"data": traces, "layout": layout})
 
 
-def _trace(rows: pd.DataFrame, several: bool) -> dict[str, Any]:
+def _scale(rows: pd.DataFrame) -> dict[str, Any]:
+    """From 0 where the values are of one size, else logarithmic."""
+    if rows["high"].max() <= 5 * rows["value"].median():
+        return {"rangemode": "tozero"}
+    return {"type": "log", "tickvals": TICKS}
+
+
+def _trace(rows: pd.DataFrame) -> dict[str, Any]:
     rows = rows.sort_values("depth")
-    first = rows.iloc[0]
-    name = _("plain") if first["kind"] == "plain" else _("residual")
-    if several:
-        name = ", ".join(dict.fromkeys(rows["net"])) if len(rows) < 3 else first["net"] + ", ..."
+    first, last = rows.iloc[0], rows.iloc[-1]
+    name = first["net"]
+    if len(rows) > 1:
+        name = _("{first} to {last}").format(first=name, last=last["net"])
     colour = theme.net_colour(rows["net"].iloc[-1])
     spread = {
         "type": "data", "symmetric": False, "visible": bool((rows["seeds"] > 1).any()),
@@ -94,7 +101,7 @@ def _trace(rows: pd.DataFrame, several: bool) -> dict[str, Any]:
     return {
         "type": "scatter", "mode": "lines+markers", "name": name, "x": rows["depth"],
         "y": rows["value"], "error_y": spread, "line": {"color": colour, "width": 2.5},
-        "marker": {"size": 9, "symbol": "circle-open" if first["kind"] == "plain" else "circle"},
+        "marker": {"size": 9, "symbol": theme.kind_symbol(first["kind"])},
         "customdata": rows[["net", "seeds"]], "showlegend": True,
         "hovertemplate": "%{customdata[0]}: <b>%{y:.3f}</b>"
         + _(" ({n} seeds)").format(n="%{customdata[1]}") + "<extra></extra>",

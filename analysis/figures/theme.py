@@ -136,6 +136,11 @@ def kind_colour(kind: Kind) -> str:
     return COLOURS[kind][DEPTHS.index(34)]
 
 
+def kind_symbol(kind: Kind) -> str:
+    """The marker of all nets of a kind together."""
+    return "circle" + _MARKERS[KINDS[kind].marker]
+
+
 def kind_title(kind: Kind) -> str:
     """What nets of a kind are called at the end of a line."""
     return str(KINDS[kind].title)

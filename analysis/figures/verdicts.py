@@ -79,7 +79,7 @@ def plot_numbers(info: pd.DataFrame, quantity: str) -> go.Figure:
                 "type": "scatter", "mode": "lines+markers", "x": rows["place"], "y": rows["mean"],
                 "line": {"color": colour, "width": 2},
                 "marker": {"size": 8, "color": colour,
-                           "symbol": "circle-open" if kind == "plain" else "circle"},
+                           "symbol": theme.kind_symbol(kind)},
                 "error_y": {
                     "type": "data", "symmetric": False, "visible": bool((rows["seeds"] > 1).any()),
                     "array": rows["high"] - rows["mean"], "arrayminus": rows["mean"] - rows["low"],

@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from analysis.experiments import reproduce
+from analysis.evidence import presets
 from analysis.runs import BUNDLED, Run, list_runs
 from pages.common.pickers import run_names
 from tests.browser.serve import ROOT, app_server, chromium
@@ -43,27 +43,19 @@ class Picture:
 
 
 def ladder() -> str:
-    """The part of an address that chooses seed 0 of Fig. 6's nets.
-
-    Not plain-110, as in the paper ("not displayed"): its responses would make the others a line.
-    """
+    """The part of an address that chooses the bundled nets of Fig. 6."""
     runs = [run for run in list_runs([BUNDLED]) if isinstance(run, Run)]
     names = run_names(runs)
-    nets = reproduce.experiment("fig6").nets
-    chosen = [r for r in runs if r.from_scratch and r.config.seed == 0 and r.net in nets]
-    chosen.sort(key=lambda run: (run.config.net.kind, run.config.net.depth))
-    return "&".join(f"compare_runs={quote_plus(names[run.id])}" for run in chosen)
+    return "&".join(
+        f"compare_runs={quote_plus(names[run.id])}" for run in presets.presets(runs)["fig6"]
+    )
 
 
 PICTURES = {
-    "compare-light": Picture(),
-    "compare-dark": Picture(scheme="dark"),
-    "compare-narrow": Picture(width=420),
-    "bundled-light": Picture(f"?{ladder()}&compare_panels=Plain+%7C+residual"),
+    "compare-light": Picture(tall=860),
+    "bundled-light": Picture(f"?{ladder()}", tall=860),
+    "refinements-light": Picture("refinements", figures=2, tall=1560, settle=6),
     "argument-dark": Picture("argument", "dark", figures=1, tall=1500, settle=6),
-    "argument-construction": Picture(
-        "argument", figures=2, tall=1300, heading="The solution by construction", settle=3
-    ),
     "inspect-layers": Picture("image", figures=1, tall=1500, settle=8),
     "train-running-light": Picture("train", figures=1, settle=3),
 }
