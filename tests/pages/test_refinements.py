@@ -13,6 +13,7 @@ from analysis.runs import load_run, run_paths
 from analysis.specs import Compute, DataSpec, NetSpec, Recipe
 from analysis.training import prepare_run, train_run
 from tests.probed import write_probed
+from tests.queues import wait_until
 from tests.tiny import write_run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -134,6 +135,24 @@ def test_taking_blocks_away_is_asked_for(page: AppTest, trained: Path, monkeypat
     page.button(key="image_make_lesions").click().run()
     assert drawn(charts(page)["One block removed"]) == ["resnet-14-w4"]
     assert any("without one block" in text.value for text in page.markdown)
+
+
+def test_a_lesion_is_tried_on_all_test_images(page: AppTest, trained: Path):
+    """Beside the page: it says that it is under way, at a reload too, then what was found."""
+    page.run()
+    page.toggle(key="refinements_laboratory").set_value(True).run()
+    page.segmented_control(key="refinements_preset").set_value("other").run()
+    label = "Try it on all test images"
+    next(button for button in page.button if button.label == label).click().run()
+    assert not page.exception, page.exception[0].message
+
+    def found() -> list[str]:
+        page.run()
+        return [text.value for text in page.markdown if "of 360 test images" in text.value]
+
+    wait_until(found)
+    assert "another prediction for" in found()[-1]
+    assert label not in [button.label for button in page.button]
 
 
 def test_layers_are_compared_on_request(page: AppTest, trained: Path, monkeypatch):
