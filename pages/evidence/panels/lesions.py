@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from analysis.errors import LensError
-from analysis.figures import lesions, run_styles
+from analysis.figures import conditions, lesions, run_styles
 from analysis.runs import Run
 from analysis.text import _
 from pages.common import cached, errands, messages, show, state
@@ -32,11 +32,12 @@ def kept(runs: Sequence[Run], highlight: str | None) -> None:
             "Small refinements can be missed, large ones can't. A plain net without two of its "
             "layers has nothing that hands their input on."
         )
-        show.figure(lesions.plot_single(single, highlight), single, "refinements_lesions", reading)
+        figure = lesions.plot_single(single, highlight)
+        show.figure(figure, single, "refinements_lesions", reading, conditions=conditions(runs))
     with right:
         reading = _("Residual nets fail gradually (Veit, Wilber and Belongie, 2016).")
         figure = lesions.plot_several(several, highlight)
-        show.figure(figure, several, "refinements_several", reading)
+        show.figure(figure, several, "refinements_several", reading, conditions=conditions(runs))
     nets.name_other_images(runs, "lesions")
     nets.offer_to_learn(
         runs, "lesions", _("Take the blocks away"),

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from analysis.figures import run_styles
+from analysis.figures import conditions, run_styles
 from analysis.figures.inspect import image_responses_info, plot_image_responses
 from analysis.runs import Run
 from analysis.text import _
@@ -67,7 +67,8 @@ def _responses(runs: list[Run], probes: Mapping[str, Any]) -> None:
         "response is the standard deviation of the BN output (section 4.2, Fig. 7), here over one "
         "image's channels and positions."
     )
-    show.figure(plot_image_responses(info), info, "image_responses", reading)
+    figure = plot_image_responses(info)
+    show.figure(figure, info, "image_responses", reading, conditions=conditions(runs))
     unusual = info[(info["std"] < info["q05"]) | (info["std"] > info["q95"])]
     if len(spreads) == len(runs):
         words = _("{net}: outside of 5-95 % in {count} of {total} layers")
