@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from analysis.figures import conditions, run_styles
+from analysis.figures import conditions, run_styles, sentences
 from analysis.figures.inspect import image_responses_info, plot_image_responses
 from analysis.runs import Run
 from analysis.text import _
@@ -68,19 +68,8 @@ def _responses(runs: list[Run], probes: Mapping[str, Any]) -> None:
         "image's channels and positions."
     )
     figure = plot_image_responses(info)
-    show.figure(figure, info, "image_responses", reading, conditions=conditions(runs))
-    unusual = info[(info["std"] < info["q05"]) | (info["std"] > info["q95"])]
-    if len(spreads) == len(runs):
-        words = _("{net}: outside of 5-95 % in {count} of {total} layers")
-        lines = [
-            words.format(
-                net=messages.literal(label),
-                count=int((unusual["label"] == label).sum()),
-                total=int((info["label"] == label).sum()),
-            )
-            for label in info["label"].unique()
-        ]
-        st.caption("; ".join(lines) + ".")
+    said = sentences.of_image(info)
+    show.figure(figure, info, "image_responses", reading, said, conditions(runs))
     nets.name_other_images(runs, "survey")
     nets.offer_to_learn(
         runs,
