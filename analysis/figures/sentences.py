@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from analysis import formats
 from analysis.escape import for_markdown
+from analysis.evidence.claims import mean_response, test_error
+from analysis.runs import Run
 from analysis.specs import NetSpec
 from analysis.specs.costs import title_of
 from analysis.text import _
@@ -154,6 +156,19 @@ def of_forming(info: pd.DataFrame) -> str:
             )
         )  # fmt: skip
     return "; ".join(parts)
+
+
+def of_decay(runs: Sequence[Run]) -> str:
+    """Mean response and test error of runs of one net against their weight decay."""
+    parts = [
+        _("{response} with {decay:g} ({error})").format(
+            decay=run.config.recipe.weight_decay,  # type: ignore
+            response=formats.response(mean_response(run)), error=formats.percent(test_error(run)),
+        )
+        for run in runs
+    ]  # fmt: skip
+    words = _("Mean response of {net} by weight decay (test error): {parts}.")
+    return words.format(net=for_markdown(runs[0].net), parts=", ".join(parts)) if runs else ""
 
 
 def of_depth(info: pd.DataFrame) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from analysis.evidence.presets import default_depths
-from analysis.runs import load_run, run_paths
+from analysis.evidence.presets import by_decay, default_depths
+from analysis.runs import Run, load_run, run_paths
 from analysis.specs import Compute, DataSpec, NetSpec, Recipe
 from analysis.training import prepare_run, train_run
 from tests.probed import write_probed
@@ -98,6 +98,28 @@ def test_by_default_depths_of_one_recipe(tmp_path: Path):
     runs.append(load_run(write_probed(tmp_path, "resnet-56")))
     assert [run.net for run in default_depths(runs)] == ["resnet-20", "resnet-56"]
     assert default_depths([]) == []
+
+
+def with_decay(folder: Path, decay: float, net: str = "resnet-8") -> Run:
+    """A probed run by another weight decay."""
+    path = write_probed(folder, net)
+    path = path.rename(path.with_name(f"{path.name}_{decay:g}"))
+    config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    config["recipe"]["weight_decay"] = decay
+    (path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    return load_run(path)
+
+
+def test_runs_that_differ_in_weight_decay_alone(page: AppTest, folder: Path):
+    """The least first, drawn beside one another; of two nets the one with more decays."""
+    runs = [with_decay(folder, decay) for decay in (5e-4, 0.0, 1e-4)]
+    runs += [with_decay(folder, decay, "resnet-14") for decay in (5e-4, 1e-4)]
+    assert by_decay(runs) == [runs[1], runs[2], runs[0]]
+    assert by_decay(runs[:1]) == []
+    page.run()
+    assert not page.exception, page.exception[0].message
+    said = [text.value for text in page.markdown if "by weight decay" in text.value]
+    assert all(f"with {decay}" in said[0] for decay in ("0 ", "0.0001", "0.0005"))
 
 
 @pytest.fixture

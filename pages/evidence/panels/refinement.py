@@ -6,8 +6,16 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from analysis.evidence import claims, refining
-from analysis.figures import conditions, refinement, refinement_depth, refinement_training
+from analysis.evidence import claims, presets, refining
+from analysis.figures import (
+    conditions,
+    plot_responses,
+    refinement,
+    refinement_depth,
+    refinement_training,
+    responses_info,
+    sentences,
+)
 from analysis.runs import Comparable, Run
 from analysis.text import _
 from pages.common import messages, pickers, show, state
@@ -93,6 +101,30 @@ def over_training(runs: Sequence[Comparable]) -> None:
         )
         figure = refinement_training.plot_training(info, measure)
         show.figure(figure, info, "refinements_training", reading, conditions=conditions(runs))
+
+
+def by_decay(everything: Sequence[Run]) -> None:
+    """Responses and refinements of one net trained with several weight decays, if some were."""
+    runs = presets.by_decay(everything)
+    if not runs:
+        return
+    st.header(_("What weight decay does"))
+    st.markdown(f"**{sentences.of_decay(runs)}**")
+    left, right = st.columns(2, gap="medium")
+    with left:
+        reading = _(
+            "Not in the paper: weight decay pulls gamma of BN down wherever the loss does not hold "
+            "it, so responses shrink with decay and with the length of training."
+        )
+        info = responses_info(runs)
+        figure = plot_responses(info)
+        show.figure(figure, info, "refinements_decay", reading, conditions=conditions(runs))
+    with right:
+        reading = _("F and x shrink together; the ratio tells whether F shrinks more than x does.")
+        info = refinement.refinement_info(runs)
+        figure = refinement.plot_by_block(info, "ratio", None)
+        shown = conditions(runs)
+        show.figure(figure, info, "refinements_decay_ratio", reading, conditions=shown)
 
 
 def by_depth(runs: Sequence[Run], everything: Sequence[Run]) -> None:
