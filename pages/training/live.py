@@ -88,7 +88,7 @@ def _running(runs: list[Run]) -> None:
                 )  # fmt: skip
             lines = tail(run.path / TRAIN_LOG)
             if lines:
-                with st.expander(_("Log"), key=f"train_log_{run.id}"):
+                with st.expander(_("Messages"), key=f"train_log_{run.id}"):
                     st.code(lines, None, wrap_lines=True)
 
 
