@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from analysis.errors import LensError
-from analysis.figures import lesions, run_styles
+from analysis.figures import lesions, readings, run_styles
 from analysis.runs import Run
 from analysis.text import _
 from pages.common import cached, messages, show, state
@@ -28,13 +28,10 @@ def kept(runs: Sequence[Run], highlight: str | None) -> None:
         st.markdown("\n".join(f"- {messages.literal(line)}" for line in lines if line))
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        reading = _(
-            "Small refinements can be missed, large ones can't. A plain net without two of its "
-            "layers has nothing that hands their input on."
-        )
+        reading = readings.reading("refinements_lesions")
         show.figure(lesions.plot_single(single, highlight), single, "refinements_lesions", reading)
     with right:
-        reading = _("Residual nets fail gradually (Veit, Wilber and Belongie, 2016).")
+        reading = readings.reading("refinements_several")
         figure = lesions.plot_several(several, highlight)
         show.figure(figure, several, "refinements_several", reading)
     nets.name_other_images(runs, "lesions")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from analysis.evidence import claims, refining
-from analysis.figures import refinement, refinement_depth, refinement_training
+from analysis.figures import readings, refinement, refinement_depth, refinement_training
 from analysis.runs import Comparable, Run
 from analysis.text import _
 from pages.common import messages, pickers, show, state
@@ -31,7 +31,7 @@ def by_block(runs: Sequence[Comparable], highlight: str | None) -> None:
             )
             show.figure(figure, info, "refinements_blocks", reading)
         with narrow:
-            reading = _("The manner of Fig. 7: how many blocks of a net change their input much?")
+            reading = readings.reading("refinements_sorted")
             ranked = info.sort_values(["run", "rank"])
             show.figure(
                 refinement.plot_sorted(info, highlight), ranked, "refinements_sorted", reading
@@ -68,11 +68,11 @@ def directions(runs: Sequence[Comparable], highlight: str | None) -> None:
     st.markdown(f"**{messages.literal(refinement.direction_words(info))}**")
     left, right = st.columns(2, gap="medium")
     with left:
-        reading = _("1 is a block that keeps the direction of what it is given.")
+        reading = readings.reading("refinements_cosine")
         figure = refinement.plot_by_block(info, "cosine", highlight)
         show.figure(figure, info, "refinements_cosine", reading)
     with right:
-        reading = _("Small steps add up: how far is a picture from where its stage began?")
+        reading = readings.reading("refinements_drift")
         figure = refinement.plot_by_block(info, "drift", highlight)
         show.figure(figure, info, "refinements_drift", reading)
 
@@ -86,11 +86,7 @@ def over_training(runs: Sequence[Comparable]) -> None:
     with drawn:
         if len(info):
             st.markdown(f"**{messages.literal(refinement_training.course_words(info))}**")
-        reading = _(
-            "Each row is a block (of the ratio) or a layer, the input at the bottom. The paper "
-            "(section 4.1) says of plain nets that their gradients have healthy norms: look at the "
-            "gradient norm."
-        )
+        reading = readings.reading("refinements_training")
         figure = refinement_training.plot_training(info, measure)
         show.figure(figure, info, "refinements_training", reading)
 
@@ -102,11 +98,11 @@ def by_depth(runs: Sequence[Run], everything: Sequence[Run]) -> None:
     info = refinement_depth.by_depth_info(group)
     left, right = st.columns(2, gap="medium")
     with left:
-        reading = _("All finished runs of the first run's data and recipe.")
+        reading = readings.reading("refinements_depth")
         figure = refinement_depth.plot_by_depth(info, "ratio")
         show.figure(figure, info, "refinements_depth", reading)
     with right:
-        reading = _("The measure of Fig. 7, on the same runs: plain nets have it too.")
+        reading = readings.reading("refinements_responses")
         figure = refinement_depth.plot_by_depth(info, "response")
         show.figure(figure, info, "refinements_responses", reading)
     names = pickers.run_names(everything)

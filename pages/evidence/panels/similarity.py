@@ -8,7 +8,7 @@ import streamlit as st
 
 from analysis.commands import command, name_of
 from analysis.errors import LensError
-from analysis.figures import run_styles, similarity
+from analysis.figures import readings, run_styles, similarity
 from analysis.runs import Run
 from analysis.text import _
 from pages.common import cached, messages, show, state
@@ -22,10 +22,7 @@ def compare(runs: Sequence[Run], highlight: str | None) -> None:
     with right:
         known = {run.id: found for run in runs if (found := cached.learned(run, "readouts"))}
         info = similarity.readouts_info(runs, known)
-        reading = _(
-            "A deeper net that refines gains a little at every block. Fitted by Inspect or "
-            "`python -m analysis survey`."
-        )
+        reading = readings.reading("refinements_readouts")
         figure = similarity.plot_readouts(info, highlight)
         show.figure(figure, info, "refinements_readouts", reading)
 
@@ -45,10 +42,7 @@ def _layers(runs: Sequence[Run]) -> None:
         names = labels[first], labels[second]
         if found is not None:
             st.markdown(f"**{messages.literal(similarity.similarity_words(info, *names))}**")
-        reading = _(
-            "Bright squares are runs of layers that see the same: blocks that change little. 1 is "
-            "the same up to rotation and scale (Kornblith et al., 2019)."
-        )
+        reading = readings.reading("refinements_similarity")
         figure = similarity.plot_similarity(info, *names)
         show.figure(figure, info, "refinements_similarity", reading)
     if found is None:
