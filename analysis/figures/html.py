@@ -53,7 +53,7 @@ DRAW = """
   const looks = window.templates
   const dark = matchMedia("(prefers-color-scheme: dark)")
   const drawn = new Set()
-  let ready, printing = false
+  let ready, folded = [], printing = false
   const unpack = async () => {
     const packed = atob(own ? own.textContent : window.packedPlotly)
     const bytes = Uint8Array.from(packed, c => c.charCodeAt(0))
@@ -83,11 +83,13 @@ DRAW = """
   addEventListener("beforeprint", () => {
     printing = true
     if (window.Plotly) places.forEach(paint)
-    document.querySelectorAll("details.card").forEach(one => { one.open = true })
+    folded = [...document.querySelectorAll(".claim details:not([open])")]
+    folded.forEach(one => { one.open = true })
     repaint({ width: 680 })
   })
   addEventListener("afterprint", () => {
     printing = false
+    folded.forEach(one => { one.open = false })
     repaint({ width: null, autosize: true })
   })
 })()
@@ -106,12 +108,15 @@ def table(words: pd.DataFrame) -> str:
     return f'<div class="wide" tabindex="0">{text}</div>'
 
 
+_WIDE_STOP = re.compile(r"[：。，；！？）](?=\*+\w)")
+"""After one of these CommonMark takes asterisks before a letter for the beginning of an emphasis,
+not its end; Chinese has no blank there, so one without width goes between."""
 _MARKDOWN = MarkdownIt("commonmark", {"html": False})
 
 
 def words(markdown: str) -> str:
     """One of our sentences: bold, italic, code; names in it are escaped as for Streamlit."""
-    return _MARKDOWN.renderInline(markdown)
+    return _MARKDOWN.renderInline(_WIDE_STOP.sub("\\g<0>\u200b", markdown))
 
 
 def origin(run: Comparable) -> list[str]:

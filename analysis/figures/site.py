@@ -93,7 +93,7 @@ def publish(
             language.reset(token)
     files["assets/plotly.js"] = f'window.packedPlotly = "{html.packed_plotly()}"\n'
     looks = {mode: look.to_plotly_json() for mode, look in theme.TEMPLATES.items()}
-    files["assets/site.js"] = f"window.templates = {json.dumps(looks)}\n{html.DRAW}"
+    files["assets/site.js"] = f"window.templates = {json.dumps(looks)};\n{html.DRAW}"
     files["assets/site.css"] = STYLE
     files |= {f"data/{name}.csv": csv_text(table) for name, table in tables.items()}
     for where, text in files.items():
@@ -268,7 +268,9 @@ def _card(claim: Claim, verdict: Verdict) -> str:
     state = "disputed" if verdict.disputed else verdict.state
     lines = "".join(f"<li>{html.words(one)}</li>" for one in verdicts.beyond_the_table(verdict))
     picture = table = ""
-    if verdict.numbers:
+    if not verdict.numbers:
+        picture = f"<p>{html.words(_in_words(verdict))}</p>"
+    else:
         drawn = verdicts.plot_numbers(verdicts.numbers_info(verdict), claim.quantity())
         picture = html.figure(drawn, f"{claim.words()} {'; '.join(verdict.evidence)}", mode=None)
         table = html.table(verdicts.numbers_words(verdict))
@@ -277,6 +279,14 @@ def _card(claim: Claim, verdict: Verdict) -> str:
         f'<section class="claim {state}"><p class="verdict">'
         f"{for_html(claims.verdict_words(verdict))}</p>"
         f"<h3>{html.words(claim.words())}</h3>{picture}"
-        f'<details class="card"><summary>{_("Rule and numbers")}</summary>{table}'
+        f"<details><summary>{_('Rule and numbers')}</summary>{table}"
         f"<ul>{lines}</ul>{rule}</details></section>"
     )
+
+
+def _in_words(verdict: Verdict) -> str:
+    """Of a verdict without numbers: what it rests on, or which runs it needs."""
+    if verdict.evidence:
+        return verdict.evidence[0]
+    nets = ", ".join(net.name for net in verdict.wanted)
+    return _("Needs a finished run of {nets}.").format(nets=nets) if nets else ""

@@ -76,7 +76,7 @@ class Page:
             (f'<p class="said">{html.words(said)}</p>' if said else "")
             + f"<figure>{html.figure(drawn, alt, mode=None)}"
             f"<figcaption>{html.words(reading)}</figcaption></figure>"
-            f'<details class="card"><summary>{_("Data and commands")}</summary>'
+            f'<details class="behind"><summary>{_("Data and commands")}</summary>'
             f'<p><a href="{self.up}data/{name}.csv" download>{for_html(name)}.csv</a></p>'
             f"<ul>{''.join(map(_origin, runs))}</ul></details>"
         )
@@ -117,7 +117,7 @@ class Page:
             f'</head><body><header><nav aria-label="{_("Pages")}">{pages}</nav>'
             f'<nav class="tongues" aria-label="Language · 语言">{tongues}</nav></header><main>'
             f"<h1>{for_html(title)}</h1>{chr(10).join(self.parts)}</main>"
-            f"<footer><p>{html.words(paper)}</p><p>{for_html(made.format(date=now()))}</p></footer>"
+            f"<footer><p>{html.words(paper)}</p><p>{for_html(made.format(date=now()[:10]))}</p></footer>"
             f'<script src="{self.up}assets/plotly.js"></script>'
             f'<script src="{self.up}assets/site.js"></script></body></html>\n'
         )
@@ -147,7 +147,7 @@ figure { margin: .4rem 0 } figcaption, footer { color: var(--soft); font-size: .
 table { border-collapse: collapse; font-size: .85rem } .wide { overflow-x: auto; margin: .6rem 0 }
 th, td { border-bottom: 1px solid var(--line); padding: .3rem .6rem; text-align: right;
   white-space: nowrap }
-th:first-child, td:first-child { text-align: left }
+th { white-space: normal; vertical-align: bottom } th:first-child, td:first-child { text-align: left }
 details { margin: .4rem 0 1.4rem; font-size: .85rem }
 summary { cursor: pointer; color: var(--link) }
 code { font: .95em ui-monospace, 'SF Mono', Menlo, Consolas, monospace; overflow-wrap: anywhere }
@@ -163,7 +163,7 @@ footer { margin-top: 3rem; border-top: 1px solid var(--line); padding-bottom: 2r
 @media print {
   :root { color-scheme: light; --ink: #1a1a1a; --page: #fff; --line: #ccc; --soft: #444;
     --card: #fff; --link: #1a1a1a; --holds: #1a7f37; --fails: #c3302b; --undecided: #9a5b00 }
-  @page { margin: 14mm } body { font-size: 11pt } header, summary, .modebar { display: none }
+  @page { margin: 14mm } body { font-size: 11pt } header, summary, .modebar, .behind { display: none }
   header, main, footer { max-width: none; padding: 0 }
   figure, .claim, tr { break-inside: avoid } h2, h3, .said { break-after: avoid }
   .cards { display: block } .claim { margin-bottom: .6rem } .wide { overflow: visible }
