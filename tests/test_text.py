@@ -85,7 +85,7 @@ def test_a_thread_has_its_own_language():
         thread.start()
     for thread in threads:
         thread.join()
-    assert found == {"en": "Epoch", "zh_CN": "轮"}
+    assert found == {"en": "Epoch", "zh_CN": "轮次（epoch）"}
     assert _("Epoch") == "Epoch"
 
 
