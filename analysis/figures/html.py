@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import gzip
 import re
+from functools import cache
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -42,6 +43,7 @@ def figure(drawn: go.Figure, alt: str = "", mode: theme.Mode | None = "print") -
     )
 
 
+@cache
 def packed_plotly() -> str:
     """Plotly's script, compressed: 2 MB in place of 5."""
     return base64.b64encode(gzip.compress(get_plotlyjs().encode(), 9, mtime=0)).decode()

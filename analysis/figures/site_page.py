@@ -147,7 +147,8 @@ figure { margin: .4rem 0 } figcaption, footer { color: var(--soft); font-size: .
 table { border-collapse: collapse; font-size: .85rem } .wide { overflow-x: auto; margin: .6rem 0 }
 th, td { border-bottom: 1px solid var(--line); padding: .3rem .6rem; text-align: right;
   white-space: nowrap }
-th { white-space: normal; vertical-align: bottom } th:first-child, td:first-child { text-align: left }
+th { white-space: normal; vertical-align: bottom }
+th:first-child, td:first-child { text-align: left }
 details { margin: .4rem 0 1.4rem; font-size: .85rem }
 summary { cursor: pointer; color: var(--link) }
 code { font: .95em ui-monospace, 'SF Mono', Menlo, Consolas, monospace; overflow-wrap: anywhere }
@@ -163,7 +164,8 @@ footer { margin-top: 3rem; border-top: 1px solid var(--line); padding-bottom: 2r
 @media print {
   :root { color-scheme: light; --ink: #1a1a1a; --page: #fff; --line: #ccc; --soft: #444;
     --card: #fff; --link: #1a1a1a; --holds: #1a7f37; --fails: #c3302b; --undecided: #9a5b00 }
-  @page { margin: 14mm } body { font-size: 11pt } header, summary, .modebar, .behind { display: none }
+  @page { margin: 14mm } body { font-size: 11pt }
+  header, summary, .modebar, .behind { display: none }
   header, main, footer { max-width: none; padding: 0 }
   figure, .claim, tr { break-inside: avoid } h2, h3, .said { break-after: avoid }
   .cards { display: block } .claim { margin-bottom: .6rem } .wide { overflow: visible }
