@@ -16,7 +16,7 @@ from markdown_it import MarkdownIt
 from plotly.offline import get_plotlyjs
 
 from analysis import formats
-from analysis.escape import for_html, visible
+from analysis.escape import for_html, visible, without_paths
 from analysis.evidence.caveats import caveats
 from analysis.figures import theme
 from analysis.runs import Comparable, SavedRecording
@@ -133,12 +133,3 @@ def origin(run: Comparable) -> list[str]:
     machine = ", ".join(str(value) for value in run.status.machine.values())
     facts = [run.id, without_paths(run.config.command), machine, *caveats(run)]
     return [fact for fact in facts if fact]
-
-
-def without_paths(command: str) -> str:
-    """A command line without the places of one machine: who gets the page has others."""
-    return _PATH.sub(r"\1", command)
-
-
-_PATH = re.compile(r"(?<![\w.])(?:[A-Za-z]:)?[/\\](?:[^\s'\"]*[/\\])+([^\s'\"]*)")
-"""An absolute path, on any system; its last part is a group."""

@@ -10,7 +10,7 @@ from analysis.evidence.continuation import constructions_under_way
 from analysis.figures import depth, readings, sentences
 from analysis.runs import Run
 from analysis.text import _
-from pages.common import cached, messages, show
+from pages.common import cached, classroom, messages, show
 from pages.evidence.panels import construction, identity, queueing
 from pages.evidence.panels.claims import show_claims
 
@@ -60,14 +60,16 @@ messages.name_caveats(group)
 st.header(_("The solution by construction"))
 st.markdown(readings.opening("construction"))
 followed = st.container()  # first on the page, last in the script: building chooses what it shows
-asked = bool(constructions_under_way(everything))
-with st.expander(
-    _("Construct another net"), expanded=asked, icon=":material/construction:", key="argument_build"
-):
-    construction.build(everything)
+if not classroom.is_on():
+    asked = bool(constructions_under_way(everything))
+    title = _("Construct another net")
+    with st.expander(title, expanded=asked, icon=":material/construction:", key="argument_build"):
+        construction.build(everything)
 with followed:
     construction.follow()
-st.header(_("Why is the identity hard?"))
-st.markdown(_("Fit H(x) = x, or x and a small perturbation, with plain and with residual layers."))
-identity.fitting(group)
+if not classroom.is_on():
+    st.header(_("Why is the identity hard?"))
+    words = _("Fit H(x) = x, or x and a small perturbation, with plain and with residual layers.")
+    st.markdown(words)
+    identity.fitting(group)
 messages.list_damaged(damaged)

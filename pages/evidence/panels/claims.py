@@ -15,7 +15,7 @@ from analysis.evidence.verdicts import State, Verdict
 from analysis.figures import verdicts
 from analysis.runs import Run
 from analysis.text import _
-from pages.common import messages, pickers, show
+from pages.common import classroom, messages, pickers, show
 from pages.evidence.panels import queueing
 
 _COLUMNS = 4
@@ -85,12 +85,16 @@ def show_card(claim: Claim, verdict: Verdict, names: list[str]) -> None:
 
 def _wanted(verdict: Verdict) -> str:
     nets = ", ".join(net.name for net in verdict.wanted)
+    if classroom.is_on():
+        return _("Needs a finished run of {nets}.").format(nets=nets)
     words = _("Needs a finished run of {nets}. The commands are below the claims.")
     return words.format(nets=nets)
 
 
 def _link(page: str, names: list[str]) -> None:
     """To the view behind a claim, with its runs already chosen."""
+    if not classroom.has(page):
+        return
     if page == "complexity":
         st.page_link(_PAGES[page], label=_("Complexity"), icon=":material/speed:")
     elif names:

@@ -22,7 +22,7 @@ from analysis.figures import construction, readings
 from analysis.runs import Run, default_folder
 from analysis.specs import NetSpec, plan
 from analysis.text import Message, _
-from pages.common import cached, messages, pickers, show, state
+from pages.common import cached, classroom, messages, pickers, show, state
 from pages.common.words import progress_words, share_done, state_word
 from pages.evidence.panels import queueing
 from pages.training import actions
@@ -180,9 +180,13 @@ def _same_function(found: Study) -> None:
             "with F = 0 and an identity shortcut (options A and B) it stays exact."
         )
         show.table(construction.blocks_words(blocks), "argument_blocks_table", reading)
-    elif found.shallow and (
-        st.session_state.pop(_FRESH, None) == found.built.id
-        or st.button(_("Compare layer by layer"), key="argument_compare")
+    elif (
+        found.shallow
+        and not classroom.is_on()
+        and (
+            st.session_state.pop(_FRESH, None) == found.built.id
+            or st.button(_("Compare layer by layer"), key="argument_compare")
+        )
     ):
         try:
             with st.spinner(_("Measuring")):
@@ -206,7 +210,7 @@ def _experiment(built: str) -> None:
         return
     found = study(run, known)
     missing = not (found.trained_on and found.scratch)
-    if missing and st.button(
+    if missing and not classroom.is_on() and st.button(
         _("Train it on, and the same depth from scratch"), type="primary",
         icon=":material/play_arrow:", key="argument_study",
         help=_("Both by the shallower net's recipe, in the background."),

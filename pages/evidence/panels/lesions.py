@@ -12,7 +12,7 @@ from analysis.errors import LensError
 from analysis.figures import lesions, readings, run_styles
 from analysis.runs import Run
 from analysis.text import _
-from pages.common import cached, messages, show, state
+from pages.common import cached, classroom, messages, show, state
 from pages.lens.panels import nets
 from pages.lens.panels.chooser import Subject
 from pages.lens.panels.layers import pick_run
@@ -42,6 +42,7 @@ def kept(runs: Sequence[Run], highlight: str | None) -> None:
 
 
 @st.fragment
+@classroom.at_work()
 def laboratory(runs: Sequence[Run], subject: Subject) -> None:
     """Weaken or remove blocks of one net, by a slider: errors on the probe, and the picture."""
     from analysis.lens.laboratory import Laboratory, Lesion, removable

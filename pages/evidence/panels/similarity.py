@@ -11,7 +11,7 @@ from analysis.errors import LensError
 from analysis.figures import readings, run_styles, similarity
 from analysis.runs import Run
 from analysis.text import _
-from pages.common import cached, messages, show, state
+from pages.common import cached, classroom, messages, show, state
 
 
 def compare(runs: Sequence[Run], highlight: str | None) -> None:
@@ -45,7 +45,7 @@ def _layers(runs: Sequence[Run]) -> None:
         reading = readings.reading("refinements_similarity")
         figure = similarity.plot_similarity(info, *names)
         show.figure(figure, info, "refinements_similarity", reading)
-    if found is None:
+    if found is None and not classroom.is_on():
         _offer(a, b)
 
 
