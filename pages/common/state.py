@@ -6,7 +6,9 @@ words that the user sees, so options of a control are never called alike.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 import streamlit as st
@@ -15,6 +17,14 @@ from streamlit.delta_generator import DeltaGenerator
 URL = "query-params"
 
 Value = TypeVar("Value", bound=str)
+
+
+def leave_out_infinities() -> None:
+    """Drop numbers without end from the address: Streamlit's number input breaks on them."""
+    for name in list(st.query_params):
+        with suppress(ValueError):
+            if any(math.isinf(float(value)) for value in st.query_params.get_all(name)):
+                del st.query_params[name]
 
 
 def row() -> DeltaGenerator:
