@@ -45,6 +45,13 @@ def reading(name: str) -> str:
         "refinements_responses": _(
             "The measure of Fig. 7, on the same runs: plain nets have it too."
         ),
+        "refinements_decay": _(
+            "Not in the paper: weight decay pulls gamma of BN down wherever the loss does not hold "
+            "it, so responses shrink with decay and with the length of training."
+        ),
+        "refinements_decay_ratio": _(
+            "F and x shrink together; the ratio tells whether F shrinks more than x does."
+        ),
         "refinements_lesions": _(
             "Small refinements can be missed, large ones can't. A plain net without two of its "
             "layers has nothing that hands their input on."

@@ -186,6 +186,7 @@ def _refinements(page: Page, runs: list[Comparable], is_choice: bool, learned: L
         page.figure("refinements_depth", drawn, by_depth, group)
         drawn = refinement_depth.plot_by_depth(by_depth, "response")
         page.figure("refinements_responses", drawn, by_depth, group)
+    _by_decay(page, presets.by_decay(own))
     if len(info):
         page.heading(_("Which direction is kept"))
         said = f"**{for_markdown(refinement.direction_words(info))}**"
@@ -196,6 +197,17 @@ def _refinements(page: Page, runs: list[Comparable], is_choice: bool, learned: L
     _over_training(page, picked)
     _lesions(page, trained, learned)
     _depth_bought(page, trained, learned)
+
+
+def _by_decay(page: Page, runs: Sequence[Run]) -> None:
+    if not runs:
+        return
+    page.heading(_("What weight decay does"))
+    info = figures.responses_info(runs)
+    said = f"**{sentences.of_decay(runs)}**"
+    page.figure("refinements_decay", figures.plot_responses(info), info, runs, said)
+    info = refinement.refinement_info(runs)
+    page.figure("refinements_decay_ratio", refinement.plot_by_block(info, "ratio"), info, runs)
 
 
 def _over_training(page: Page, picked: Sequence[Comparable]) -> None:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from analysis.commands import command, name_of
 from analysis.errors import LensError
-from analysis.figures import readings, run_styles, similarity
+from analysis.figures import conditions, readings, run_styles, similarity
 from analysis.runs import Run
 from analysis.text import _
 from pages.common import cached, classroom, messages, show, state
@@ -24,7 +24,7 @@ def compare(runs: Sequence[Run], highlight: str | None) -> None:
         info = similarity.readouts_info(runs, known)
         reading = readings.reading("refinements_readouts")
         figure = similarity.plot_readouts(info, highlight)
-        show.figure(figure, info, "refinements_readouts", reading)
+        show.figure(figure, info, "refinements_readouts", reading, conditions=conditions(runs))
 
 
 @st.fragment
@@ -44,7 +44,7 @@ def _layers(runs: Sequence[Run]) -> None:
             st.markdown(f"**{messages.literal(similarity.similarity_words(info, *names))}**")
         reading = readings.reading("refinements_similarity")
         figure = similarity.plot_similarity(info, *names)
-        show.figure(figure, info, "refinements_similarity", reading)
+        show.figure(figure, info, "refinements_similarity", reading, conditions=conditions([a, b]))
     if found is None and not classroom.is_on():
         _offer(a, b)
 
