@@ -35,7 +35,7 @@ def figure(drawn: go.Figure, alt: str = "", mode: theme.Mode | None = "print") -
     if not mode:
         styled.layout.template = None
     text = (styled.to_json() or "").replace("</", "<\\/")
-    named = f' role="img" aria-label="{for_html(alt)}"' if alt else ""
+    named = f' role="group" aria-label="{for_html(alt)}"' if alt else ""
     height = f' style="min-height:{drawn.layout.height:.0f}px"' if drawn.layout.height else ""
     return (
         f'<div class="plotly-graph-div"{named}{height}></div>'

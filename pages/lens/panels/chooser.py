@@ -68,7 +68,7 @@ def choose(runs: Sequence[Run]) -> Subject:
     with result:
         words = _("What the nets get: {size} x {size} pixels").format(size=size)
         shown_pixels = enlarged(pixels, 224 // size or 1)
-        st.image(shown_pixels, caption=words, width=224, output_format="PNG")
+        st.image(shown_pixels, caption=words, alt=words, width=224, output_format="PNG")
     return Subject(picture, pixels, label)
 
 
