@@ -8,7 +8,7 @@ from analysis.errors import LensError
 from analysis.jobs.errands import Errand
 from analysis.runs import default_folder
 from analysis.text import _
-from pages.common import messages
+from pages.common import classroom, messages
 from pages.common.words import duration
 
 REFRESH = 1.0
@@ -16,12 +16,14 @@ REFRESH = 1.0
 
 
 def offer(arguments: tuple[str, ...], label: str) -> None:
-    """Ask, watch and end one errand; the page runs again once it has ended.
+    """Ask, watch and end one errand; the page runs again once it has ended. In a class: nothing.
 
     Args:
         arguments: after `python -m analysis`.
         label: of the button.
     """
+    if classroom.is_on():
+        return
     errand = Errand(default_folder(), arguments)
     standing = errand.look()
     if standing and standing.running:

@@ -30,7 +30,7 @@ _picture = st.components.v2.component(
 
 _link = st.components.v2.component(
     "residual_lens_link",
-    html='<button type="button"></button>',
+    html='<button type="button" hidden></button>',
     css=(_FILES / "link.css").read_text(encoding="utf-8"),
     js=(_FILES / "link.js").read_text(encoding="utf-8"),
 )
@@ -148,7 +148,7 @@ def words_table(words: pd.DataFrame, colours: Sequence[str] = ()) -> None:
         )
     )
     st.html(
-        f"{_TABLE_STYLE}<div class='words{'' if colours else ' bare'}'><table><thead><tr>{head}"
+        f"{_TABLE_STYLE}<div tabindex='0' class='words{'' if colours else ' bare'}'><table><thead><tr>{head}"
         f"</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 

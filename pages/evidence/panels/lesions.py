@@ -9,10 +9,10 @@ import numpy as np
 import streamlit as st
 
 from analysis.errors import LensError
-from analysis.figures import conditions, lesions, run_styles
+from analysis.figures import conditions, lesions, readings, run_styles
 from analysis.runs import Run
 from analysis.text import _
-from pages.common import cached, errands, messages, show, state
+from pages.common import cached, classroom, errands, messages, show, state
 from pages.lens.panels import nets
 from pages.lens.panels.chooser import Subject
 from pages.lens.panels.layers import pick_run
@@ -28,14 +28,11 @@ def kept(runs: Sequence[Run], highlight: str | None) -> None:
         st.markdown("\n".join(f"- {messages.literal(line)}" for line in lines if line))
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        reading = _(
-            "Small refinements can be missed, large ones can't. A plain net without two of its "
-            "layers has nothing that hands their input on."
-        )
+        reading = readings.reading("refinements_lesions")
         figure = lesions.plot_single(single, highlight)
         show.figure(figure, single, "refinements_lesions", reading, conditions=conditions(runs))
     with right:
-        reading = _("Residual nets fail gradually (Veit, Wilber and Belongie, 2016).")
+        reading = readings.reading("refinements_several")
         figure = lesions.plot_several(several, highlight)
         show.figure(figure, several, "refinements_several", reading, conditions=conditions(runs))
     nets.name_other_images(runs, "lesions")
@@ -62,6 +59,7 @@ def _is_probe(run: Run, found: Any) -> bool:
 
 
 @st.fragment
+@classroom.at_work()
 def laboratory(runs: Sequence[Run], subject: Subject) -> None:
     """Weaken or remove blocks of one net, by a slider: errors on the probe, and the picture."""
     from analysis.lens.laboratory import Laboratory, Lesion, removable

@@ -10,6 +10,7 @@ from analysis.evidence import claims, presets, refining
 from analysis.figures import (
     conditions,
     plot_responses,
+    readings,
     refinement,
     refinement_depth,
     refinement_training,
@@ -40,7 +41,7 @@ def by_block(runs: Sequence[Comparable], highlight: str | None) -> None:
             )
             show.figure(figure, info, "refinements_blocks", reading, conditions=shown_of)
         with narrow:
-            reading = _("The manner of Fig. 7: how many blocks of a net change their input much?")
+            reading = readings.reading("refinements_sorted")
             ranked = info.sort_values(["run", "rank"])
             figure = refinement.plot_sorted(info, highlight)
             show.figure(figure, ranked, "refinements_sorted", reading, conditions=shown_of)
@@ -76,11 +77,11 @@ def directions(runs: Sequence[Comparable], highlight: str | None) -> None:
     st.markdown(f"**{messages.literal(refinement.direction_words(info))}**")
     left, right = st.columns(2, gap="medium")
     with left:
-        reading = _("1 is a block that keeps the direction of what it is given.")
+        reading = readings.reading("refinements_cosine")
         figure = refinement.plot_by_block(info, "cosine", highlight)
         show.figure(figure, info, "refinements_cosine", reading, conditions=conditions(runs))
     with right:
-        reading = _("Small steps add up: how far is a picture from where its stage began?")
+        reading = readings.reading("refinements_drift")
         figure = refinement.plot_by_block(info, "drift", highlight)
         show.figure(figure, info, "refinements_drift", reading, conditions=conditions(runs))
 
@@ -94,11 +95,7 @@ def over_training(runs: Sequence[Comparable]) -> None:
     with drawn:
         if len(info):
             st.markdown(f"**{messages.literal(refinement_training.course_words(info))}**")
-        reading = _(
-            "Each row is a block (of the ratio) or a layer, the input at the bottom. The paper "
-            "(section 4.1) says of plain nets that their gradients have healthy norms: look at the "
-            "gradient norm."
-        )
+        reading = readings.reading("refinements_training")
         figure = refinement_training.plot_training(info, measure)
         show.figure(figure, info, "refinements_training", reading, conditions=conditions(runs))
 
@@ -112,15 +109,12 @@ def by_decay(everything: Sequence[Run]) -> None:
     st.markdown(f"**{sentences.of_decay(runs)}**")
     left, right = st.columns(2, gap="medium")
     with left:
-        reading = _(
-            "Not in the paper: weight decay pulls gamma of BN down wherever the loss does not hold "
-            "it, so responses shrink with decay and with the length of training."
-        )
+        reading = readings.reading("refinements_decay")
         info = responses_info(runs)
         figure = plot_responses(info)
         show.figure(figure, info, "refinements_decay", reading, conditions=conditions(runs))
     with right:
-        reading = _("F and x shrink together; the ratio tells whether F shrinks more than x does.")
+        reading = readings.reading("refinements_decay_ratio")
         info = refinement.refinement_info(runs)
         figure = refinement.plot_by_block(info, "ratio", None)
         shown = conditions(runs)
@@ -134,11 +128,11 @@ def by_depth(runs: Sequence[Run], everything: Sequence[Run]) -> None:
     info = refinement_depth.by_depth_info(group)
     left, right = st.columns(2, gap="medium")
     with left:
-        reading = _("All finished runs of the first run's data and recipe.")
+        reading = readings.reading("refinements_depth")
         figure = refinement_depth.plot_by_depth(info, "ratio")
         show.figure(figure, info, "refinements_depth", reading, conditions=conditions(group))
     with right:
-        reading = _("The measure of Fig. 7, on the same runs: plain nets have it too.")
+        reading = readings.reading("refinements_responses")
         figure = refinement_depth.plot_by_depth(info, "response")
         show.figure(figure, info, "refinements_responses", reading, conditions=conditions(group))
     names = pickers.run_names(everything)
