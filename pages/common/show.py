@@ -72,6 +72,8 @@ def figure(
         with st.container(key=f"{key}_said"):
             st.markdown(said)
     chart(drawn, key, config=config, alt=" ".join([drawn.layout.title.text or "", said]).strip())
+    if not drawn.data:  # it says why there is nothing to see
+        return
     st.caption(reading)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         _picture(

@@ -39,6 +39,7 @@ st.header(_("The deeper, the smaller"))
 trained = [run for run in picked if isinstance(run, Run)]
 if trained:
     refinement.by_depth(trained, own)
+refinement.by_decay(own)
 st.header(_("Which direction is kept"))
 refinement.directions(picked, highlight)
 st.header(_("Over training"))

@@ -81,11 +81,11 @@ def _advanced() -> tuple[dict[str, Any], int, Compute, str, int | None, str]:
         first, second, third = st.columns(3, gap="medium")
         from_recipe = _("from the recipe")
 
-        def number(place, label: str, key: str, **limits: Any):
+        def number(place, label: str, key: str, empty: str = from_recipe, **limits: Any):
             with place:
                 return st.number_input(
                     label, value=None, key=f"train_{key}", bind=state.URL,
-                    placeholder=from_recipe, **limits,
+                    placeholder=empty, **limits,
                 )  # fmt: skip
 
         changes = {
@@ -96,7 +96,12 @@ def _advanced() -> tuple[dict[str, Any], int, Compute, str, int | None, str]:
                 second, _("Weight decay"), "decay", min_value=0.0, max_value=0.99, format="%g"
             ),
             "validation": number(
-                first, _("Images held out for validation"), "validation", min_value=0, step=1
+                first,
+                _("Images held out for validation"),
+                "validation",
+                _("none"),
+                min_value=0,
+                step=1,
             ),
         }
         with second:
@@ -111,9 +116,9 @@ def _advanced() -> tuple[dict[str, Any], int, Compute, str, int | None, str]:
                 key="train_precision", bind=state.URL,
             )  # fmt: skip
             name = st.text_input(_("Name of the run"), key="train_name", placeholder=_("automatic"))
-        threads = number(third, _("CPU threads"), "threads", min_value=1, step=1)
+        threads = number(third, _("CPU threads"), "threads", _("automatic"), min_value=1, step=1)
         resize = number(
-            first, _("Resize a folder's images to (pixels)"), "resize",
+            first, _("Resize a folder's images to (pixels)"), "resize", _("as they are"),
             min_value=SMALLEST, max_value=LARGEST, step=1,
         )  # fmt: skip
         with second:

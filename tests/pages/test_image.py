@@ -307,7 +307,7 @@ def test_bounded_memory(runs):
     from analysis.pictures.crops import Crop, to_input
     from pages.common import cached
 
-    run, process = load_run(next(runs.iterdir())), psutil.Process()
+    run, process = load_run(run_paths([runs])[0]), psutil.Process()
     for i in range(200):
         file = io.BytesIO(encoded(photo(800 + i, 700), "BMP"))
         file.name = "a.bmp"

@@ -18,7 +18,7 @@ from analysis.evidence.continuation import (
     images_at_hand,
     study,
 )
-from analysis.figures import construction
+from analysis.figures import conditions, construction
 from analysis.runs import Run, default_folder
 from analysis.specs import NetSpec, plan
 from analysis.text import Message, _
@@ -235,7 +235,9 @@ def _experiment(built: str) -> None:
         "Training that preserves the solution stays on or below the horizontal line. It begins at "
         "a high learning rate, so the error may rise at first; look at where it ends."
     )
-    show.figure(construction.plot_construction(info), info, "argument_study_figure", reading)
+    figure = construction.plot_construction(info)
+    shown = conditions([run, *found.trained_on, *found.scratch])
+    show.figure(figure, info, "argument_study_figure", reading, conditions=shown)
     st.markdown("\n".join(f"- {line}" for line in construction.kept_words(info)))
     for other in found.trained_on + found.scratch:
         if other.state != "finished":

@@ -8,7 +8,7 @@ import streamlit as st
 
 from analysis.commands import command, name_of
 from analysis.errors import LensError
-from analysis.figures import run_styles, similarity
+from analysis.figures import conditions, run_styles, similarity
 from analysis.runs import Run
 from analysis.text import _
 from pages.common import cached, messages, show, state
@@ -27,7 +27,7 @@ def compare(runs: Sequence[Run], highlight: str | None) -> None:
             "`python -m analysis survey`."
         )
         figure = similarity.plot_readouts(info, highlight)
-        show.figure(figure, info, "refinements_readouts", reading)
+        show.figure(figure, info, "refinements_readouts", reading, conditions=conditions(runs))
 
 
 @st.fragment
@@ -50,7 +50,7 @@ def _layers(runs: Sequence[Run]) -> None:
             "the same up to rotation and scale (Kornblith et al., 2019)."
         )
         figure = similarity.plot_similarity(info, *names)
-        show.figure(figure, info, "refinements_similarity", reading)
+        show.figure(figure, info, "refinements_similarity", reading, conditions=conditions([a, b]))
     if found is None:
         _offer(a, b)
 
