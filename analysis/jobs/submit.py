@@ -53,7 +53,7 @@ class Resumed(Work):
 
 def check_room(requests: Sequence[Request], folder: Path) -> None:
     """Raises RunError where disk or memory do not suffice, SpecError where images do not."""
-    from analysis import estimate  # knows of requests, so it can't be loaded with them
+    from analysis.jobs import estimate  # knows of requests, so it can't be loaded with them
 
     found = [estimate.estimate(request, []) for request in requests]
     estimate.check_room(found, folder, at_a_time(folder))
