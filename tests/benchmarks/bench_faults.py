@@ -219,7 +219,7 @@ def kill_workers(tally: Tally, place: Path, plain: dict[str, Path], count: int) 
 
 def _kill_worker(folder: Path) -> bool:
     """Whether there was one."""
-    with suppress(psutil.Error):
+    with suppress(OSError, psutil.Error):  # it leaves when there is nothing left to do
         worker = psutil.Process(json.loads((folder / ".worker.json").read_text())["pid"])
         if str(folder) in worker.cmdline():
             worker.kill()
