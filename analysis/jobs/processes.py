@@ -17,6 +17,7 @@ from pathlib import Path
 
 import psutil
 
+from analysis.jobs.gpus import VISIBLE
 from analysis.runs import files, leases, load_run
 from analysis.runs.liveness import is_locked
 
@@ -40,6 +41,7 @@ def start_detached(
     mode: str = "ab",
     threads: int | None = None,
     claim: str = "",
+    gpu: str = "",
 ) -> subprocess.Popen[bytes]:
     """`python -m analysis ...` as a process that outlives this one and its terminal.
 
@@ -49,6 +51,7 @@ def start_detached(
         mode: in which the log is opened.
         threads: for its arithmetic; None: the library's own choice.
         claim: token of the lease of a run, which it may take over.
+        gpu: the one that it sees; empty: as this process does.
 
     Raises:
         RunError: the log can't be written.
@@ -59,6 +62,8 @@ def start_detached(
     environment |= {"PYTHONIOENCODING": "utf-8:replace"}
     if threads is not None:
         environment["OMP_NUM_THREADS"] = str(threads)
+    if gpu:
+        environment[VISIBLE] = gpu
     if claim:
         environment[leases.CLAIM] = claim
     flags = 0

@@ -11,6 +11,7 @@ import json
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from filelock import FileLock
 
 from analysis.errors import RunError, RunInUse
 from analysis.jobs import processes
+from analysis.jobs.gpus import gpu_for, gpu_of, gpus
 from analysis.jobs.queue import LOG, at_a_time, cores, is_waiting, queue_lock, queue_position
 from analysis.runs import DamagedRun, Run, RunStatus, files, load_or_damaged, open_writer, run_paths
 from analysis.runs.format import now
@@ -76,7 +78,7 @@ def work(folder: Path | str) -> bool:
         lock = take(folder / WORKER_LOCK)
     if lock is None:
         return False
-    worker = _Worker(folder)
+    worker = _Worker(folder, gpus())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
     processes.lower_priority()
@@ -92,10 +94,10 @@ def work(folder: Path | str) -> bool:
 
 
 class _Worker:
-    """The work of one process."""
+    """The work of one process, on these GPUs."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, devices: Sequence[str]) -> None:
+        self.folder, self.devices = folder, devices
         self.listing = Listing(folder)
         self.children: dict[Path, subprocess.Popen[bytes]] = {}
         self.asked: dict[Path, float] = {}
@@ -123,12 +125,18 @@ class _Worker:
             waiting = [run for run in waiting if run.path not in self.children]
             busy = {run.path for run in running} | set(self.children)
             room = at_a_time(self.folder)
+            taken = [gpu_of(run.status.pid) for run in running if run.path not in self.children]
+            taken += [gpu_of(child.pid) for child in self.children.values()]
             for run in waiting[: max(0, room - len(busy))]:
                 sharing = min(room, len(busy) + len(waiting))
                 threads = None if run.config.compute.threads else max(1, cores() // sharing)
                 arguments = ["resume", str(run.path), "--queued"]
                 log = run.path / LOG
-                self.children[run.path] = processes.start_detached(arguments, log, threads=threads)
+                gpu = gpu_for(run.config.compute, self.devices, taken)
+                self.children[run.path] = processes.start_detached(
+                    arguments, log, threads=threads, gpu=gpu
+                )
+                taken.append(gpu)
                 self.places[run.path] = run.status.queued_at
                 print(f"{now()} {run.id} started", flush=True)
         return bool(waiting)
