@@ -135,7 +135,9 @@ def test_several_that_fit_must_be_named(file: Path):
 def test_import_measures_a_librarys_net(file: Path, pictures: DataSpec, tmp_path: Path):
     """On the command line: what it is, its blocks, the recording; without images what is needed."""
     runs = tmp_path / "runs"
-    done = command("import", str(file), "--data", str(pictures), "--images", "3", "--runs", str(runs))
+    done = command(
+        "import", str(file), "--data", str(pictures), "--images", "3", "--runs", str(runs)
+    )
     assert done.returncode == 0, done.stderr
     assert "Found: torchvision mobilenet_v3_small, 7 classes" in done.stdout
     assert "Blocks: 6; median rms(F)/rms(x) over 3 images" in done.stdout
