@@ -14,13 +14,13 @@ import pandas as pd
 import streamlit as st
 
 from analysis.runs import (
-    BUNDLED,
     Comparable,
     DamagedRun,
     Run,
     SavedRecording,
     default_folder,
     load_run,
+    reader,
 )
 from analysis.runs.checks import read_table
 from analysis.runs.files import CONFIG, table_file
@@ -70,7 +70,7 @@ def list_runs() -> tuple[list[Run], list[DamagedRun]]:
     """The bundled runs and the user's, and those that are damaged."""
     whole: list[Run] = []
     damaged: list[DamagedRun] = []
-    for run in _KNOWN.entries((BUNDLED, default_folder())):
+    for run in _KNOWN.entries((reader.BUNDLED, default_folder())):
         if isinstance(run, DamagedRun):
             damaged.append(run)
         else:
