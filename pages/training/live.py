@@ -34,9 +34,21 @@ REFRESH = 2.0
 _STOPPED = ("cancelled", "failed", "interrupted")
 
 
+def is_wanted() -> bool:
+    """Whether something trains or waits, or did so since the page was opened: what came out of it
+    is to be seen where it was followed."""
+    wanted = st.session_state.get("train_followed", False) or _something_is_active()
+    st.session_state["train_followed"] = wanted
+    return wanted
+
+
+def _something_is_active() -> bool:
+    return bool(_active(cached.list_runs()[0]) or _watched())
+
+
 def show() -> None:
     """All of it; refreshed while there is something to see."""
-    active = bool(_active(cached.list_runs()[0]) or _watched())
+    active = _something_is_active()
     st.fragment(_live, run_every=REFRESH if active else None)(active)
 
 
