@@ -17,7 +17,7 @@ from starlette.middleware import Middleware
 from analysis import faults
 from analysis.errors import LensError
 from analysis.text import _
-from pages.common import classroom, messages, state
+from pages.common import classroom, messages
 from pages.common.language import choose_language, frame
 
 ROOT = Path(__file__).resolve().parent
@@ -66,7 +66,6 @@ def show() -> None:
     # An emoji, not an icon name: Streamlit would fetch that from the network for the browser tab.
     st.set_page_config(page_icon="🔎", layout="wide", initial_sidebar_state=240)
     st.html(STYLE)
-    state.leave_out_infinities()
     choose_language()
     asked = st.navigation(list_pages())
     st.set_page_config(page_title=f"{asked.title} · Residual Lens")

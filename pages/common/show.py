@@ -149,8 +149,7 @@ def words_table(words: pd.DataFrame, colours: Sequence[str] = ()) -> None:
     )
     st.html(
         f"{_TABLE_STYLE}<div tabindex='0' class='words{'' if colours else ' bare'}'>"
-        f"<table><thead><tr>{head}"
-        f"</tr></thead><tbody>{rows}</tbody></table></div>"
+        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
 

@@ -9,24 +9,26 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
-from streamlit.errors import StreamlitAPIException
 
-URL = "query-params"
+URL: Literal["query-params"] = "query-params"
 
 Value = TypeVar("Value", bound=str)
 
 
-def leave_out_infinities() -> None:
-    """Drop numbers without end from the address: Streamlit's number input breaks on them."""
-    for name in list(st.query_params):
-        # What a widget has taken over already is that widget's own value.
-        with suppress(ValueError, StreamlitAPIException):
-            if any(math.isinf(float(value)) for value in st.query_params.get_all(name)):
-                del st.query_params[name]
+def of_number(key: str) -> Literal["query-params"] | None:
+    """How a number input is bound: to the address, unless that has a number without end for it.
+
+    Streamlit's number input breaks on those.
+    """
+    for value in st.query_params.get_all(key):
+        with suppress(ValueError):
+            if math.isinf(float(value)):
+                return None
+    return URL
 
 
 def row() -> DeltaGenerator:

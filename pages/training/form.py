@@ -105,7 +105,9 @@ def _advanced() -> tuple[dict[str, Any], int, Compute, str, int | None, str]:
             ),
         }
         with second:
-            seed = st.number_input(_("Seed"), 0, value=0, step=1, key="train_seed", bind=state.URL)
+            seed = st.number_input(
+                _("Seed"), 0, value=0, step=1, key="train_seed", bind=state.of_number("train_seed")
+            )
             title = st.text_input(_("Name of the data in figures"), key="train_title")
         with third:
             device = st.selectbox(

@@ -72,7 +72,8 @@ def test_a_page_has_no_serious_finding(
     page.get_by_role("heading", level=1).wait_for()
     page.locator("[data-test-script-state=notRunning]").wait_for(state="attached")
     page.wait_for_timeout(1500)
-    page.get_by_test_id("stStatusWidget").wait_for(state="detached")
+    page.get_by_test_id("stStatusWidget").wait_for(state="detached")  # what is stale is faded
+    page.wait_for_timeout(1000)
     assert serious(page) == []
     page.context.close()
 

@@ -177,7 +177,12 @@ def _pick_number(images: Images) -> int:
     """A test image by its number, or any one, of a class or of all."""
     last = len(images.test) - 1
     number = st.number_input(
-        _("Number of the test image"), 0, last, 0, key="image_number", bind=state.URL
+        _("Number of the test image"),
+        0,
+        last,
+        0,
+        key="image_number",
+        bind=state.of_number("image_number"),
     )
     names = [_("any class"), *images.classes]
     with state.row():
