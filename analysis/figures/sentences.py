@@ -91,7 +91,7 @@ def of_progress(info: pd.DataFrame) -> str:
     """How far each run is, and its errors there: runs under way are compared at no one epoch."""
     last = info.sort_values("epoch").groupby("run", sort=False).tail(1).head(2 * MOST)
     words = _("{net} after epoch {epoch}: training error {train}, test error {test}")
-    return "; ".join(
+    parts = [
         words.format(
             net=for_markdown(label), epoch=int(epoch),
             train=formats.percent(train, 1), test=formats.percent(test, 1),
@@ -99,7 +99,8 @@ def of_progress(info: pd.DataFrame) -> str:
         for label, epoch, train, test in last[
             ["label", "epoch", "train_error", "test_error"]
         ].itertuples(index=False)
-    )  # fmt: skip
+    ]  # fmt: skip
+    return f"{'; '.join(parts)}." if parts else ""
 
 
 def of_speed(info: pd.DataFrame) -> str:
@@ -129,7 +130,7 @@ def of_image(info: pd.DataFrame) -> str:
         parts.append(
             words.format(net=for_markdown(label), count=int(unusual.sum()), total=len(rows))
         )
-    return "; ".join(parts)
+    return f"{'; '.join(parts)}." if parts else ""
 
 
 def of_forming(info: pd.DataFrame) -> str:
@@ -155,7 +156,7 @@ def of_forming(info: pd.DataFrame) -> str:
                 at=min(sure, default=0),
             )
         )  # fmt: skip
-    return "; ".join(parts)
+    return f"{'; '.join(parts)}." if parts else ""
 
 
 def of_decay(runs: Sequence[Run]) -> str:

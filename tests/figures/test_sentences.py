@@ -19,7 +19,7 @@ def test_runs_under_way_are_told_with_their_epoch():
     )  # fmt: skip
     assert sentences.of_progress(info) == (
         "plain-20 after epoch 2: training error 40.0 %, test error 41.0 %; "
-        r"my\*net after epoch 7: training error 9.0 %, test error –"
+        r"my\*net after epoch 7: training error 9.0 %, test error –."
     )
     assert sentences.of_progress(info[:0]) == ""
 
@@ -43,7 +43,7 @@ def test_layers_in_which_a_picture_is_unusual_are_counted():
         }
     )  # fmt: skip
     said = sentences.of_image(info)
-    assert said == "a: outside of 5-95 % of the test images in 2 of 3 layers"
+    assert said == "a: outside of 5-95 % of the test images in 2 of 3 layers."
 
 
 def test_from_which_layer_on_a_class_is_told():
@@ -55,7 +55,7 @@ def test_from_which_layer_on_a_class_is_told():
         }
     )  # fmt: skip
     said = sentences.of_forming(info)
-    assert said == "a gives cat 93 % in the end, its readouts over half from layer 5 on"
-    assert sentences.of_forming(info[info["source"] == "head"]) == "a gives cat 93 % in the end"
+    assert said == "a gives cat 93 % in the end, its readouts over half from layer 5 on."
+    assert sentences.of_forming(info[info["source"] == "head"]) == "a gives cat 93 % in the end."
     unsure = info.assign(probability=0.2)
-    assert sentences.of_forming(unsure) == "a gives cat 20 % in the end"
+    assert sentences.of_forming(unsure) == "a gives cat 20 % in the end."
