@@ -108,7 +108,14 @@ def _summary(run: Run) -> dict[str, Any]:
 def start(
     runs: RunsFolder = None,
     at_a_time: Annotated[
-        int | None, typer.Option(help="Trainings at once, from now on.", min=1)
+        int | None,
+        typer.Option(
+            "--at-a-time",
+            "--slots",
+            min=1,
+            help="Trainings at once, from now on: by default one on each GPU, else one a core, at "
+            "most four. More than there are GPUs share them evenly.",
+        ),
     ] = None,
 ) -> None:
     """Start working off the queue, as after a reboot."""

@@ -17,6 +17,8 @@ from analysis.escape import one_line
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analysis.runs import DamagedRun, Run, SavedRecording
+
 
 def register(app: typer.Typer) -> None:
     """Add this module's subcommands."""
@@ -40,44 +42,67 @@ def list_command(
     search: Annotated[str, typer.Option(help="Only runs with these words in them.")] = "",
 ) -> None:
     """List the bundled runs and yours, and recordings; damaged ones with the reason."""
-    from analysis.runs import Run, SavedRecording, list_recordings, list_runs
-    from analysis.runs.labels import labels_of
+    from analysis.runs import Run, list_recordings, list_runs
 
+    if not (as_json or where or search):
+        _print_all(folders(runs), runs)
+        return
     found = [*list_runs(folders(runs)), *list_recordings(folders(runs))]
     if where or search:
         found = _asked_for([run for run in found if isinstance(run, Run)], where, search)
     if as_json:
         terminal.print_json(_finite([_summary(run) for run in found]))
         return
-    if not found:
-        made = command("train", "--net", "resnet-20", "--data", "digits", runs=runs)
-        none = f"No runs yet. This makes one: {made}"
-        print("No run is like this." if where or search else none)
-    else:
+    print("Run, state, epochs, training error (running), test error:" if found else
+          "No run is like this.")  # fmt: skip
+    _print_lines({run.path: _told(run)[0] for run in found})
+
+
+def _print_all(places: list[Path], runs: Path | None) -> None:
+    """A line for each run, as it was told last where its files have not changed since."""
+    from analysis.runs import list_recordings, load_or_damaged, run_paths
+    from analysis.runs.index import remembered_lines
+
+    lines = remembered_lines(run_paths(places), "list", lambda p: _told(load_or_damaged(p)))
+    lines |= {found.path: _told(found)[0] for found in list_recordings(places)}
+    if lines:
         print("Run, state, epochs, training error (running), test error:")
-    width = max((len(one_line(run.id)) for run in found), default=0)
-    for run in found:
-        if isinstance(run, Run):
-            status = run.status
-            errors = f"{_percent(status.train_error)} {_percent(status.test_error)}"
-            epochs = f"{status.epoch:>4}/{status.epochs_total:<4}" if status.epochs_total else ""
-            about = f"{state_of(run):11} {epochs:9} {errors}"
-            if run.has_no_history:
-                about += f"  ({one_line(run.recipe)}: no training history)"
-            labels = labels_of(run)
-            about += "".join(f"  #{tag}" for tag in labels.tags)
-            about += f"  {one_line(labels.note)}" if labels.note else ""
-        elif isinstance(run, SavedRecording):
-            about = f"recording   of layer responses of {one_line(run.net)}: no net, no history"
-            if run.status is not None:
-                status = run.status
-                epochs = f"{status.epoch:>4}/{status.epochs_total or '-':<4}"
-                errors = f"{_percent(status.train_error)} {_percent(status.test_error)}"
-                what = f"({one_line(run.recipe)} of {one_line(run.net)})"
-                about = f"{run.state:11} {epochs:9} {errors}  {what}"
-        else:
-            about = f"damaged: {run.reason}"
-        print(f"{one_line(run.id):{width}}  {about}")
+    else:
+        made = command("train", "--net", "resnet-20", "--data", "digits", runs=runs)
+        print(f"No runs yet. This makes one: {made}")
+    _print_lines(lines)
+
+
+def _print_lines(lines: dict[Path, str]) -> None:
+    names = {path: one_line(path.name) for path in lines}
+    width = max(map(len, names.values()), default=0)
+    for path, about in lines.items():
+        print(f"{names[path]:{width}}  {about}")
+
+
+def _told(run: Run | DamagedRun | SavedRecording) -> tuple[str, bool]:
+    """(What the list says of it, whether that is so until its files change)."""
+    from analysis.runs import DamagedRun, SavedRecording
+    from analysis.runs.labels import labels_of
+
+    if isinstance(run, DamagedRun):
+        return f"damaged: {run.reason}", False
+    status = run.status
+    if status is None:
+        return f"recording   of layer responses of {one_line(run.net)}: no net, no history", False
+    errors = f"{_percent(status.train_error)} {_percent(status.test_error)}"
+    if isinstance(run, SavedRecording):
+        epochs = f"{status.epoch:>4}/{status.epochs_total or '-':<4}"
+        what = f"({one_line(run.recipe)} of {one_line(run.net)})"
+        return f"{run.state:11} {epochs:9} {errors}  {what}", False
+    epochs = f"{status.epoch:>4}/{status.epochs_total:<4}" if status.epochs_total else ""
+    about = f"{state_of(run):11} {epochs:9} {errors}"
+    if run.has_no_history:
+        about += f"  ({one_line(run.recipe)}: no training history)"
+    labels = labels_of(run)
+    about += "".join(f"  #{tag}" for tag in labels.tags)
+    about += f"  {one_line(labels.note)}" if labels.note else ""
+    return about, status.state != "running"  # or its process may be gone the next time
 
 
 def _finite(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -18,9 +18,10 @@ from analysis.errors import RunError, RunInUse
 from analysis.jobs import processes
 from analysis.jobs.queue import LOG, is_waiting
 from analysis.jobs.study import put_back, study_parts
-from analysis.jobs.worker import Listing, note_end
+from analysis.jobs.worker import note_end
 from analysis.runs import Run, files, leases, load_run
 from analysis.runs.format import now
+from analysis.runs.known import KnownRuns
 from analysis.runs.liveness import is_locked
 
 STOP_SIGNALS = [
@@ -66,14 +67,14 @@ class _Drain:
 
     def __init__(self, name: str, folder: Path, asked: Callable[[], int]) -> None:
         self.name, self.asked = name, asked
-        self.listing = Listing(folder)
+        self.folder, self.known = folder, KnownRuns()
         self.broke: set[Path] = set()
         self.first_beats: dict[str, str] = {}
 
     def work(self) -> int:
         """Until nothing is left, or somebody asks."""
         while not self.asked():
-            runs = [part.run for part in study_parts(self.name, self.listing.runs()) if part.run]
+            runs = [part.run for part in study_parts(self.name, self._runs()) if part.run]
             claimed = self._claim(runs)
             if claimed is not None:
                 self._train(*claimed)
@@ -82,6 +83,9 @@ class _Drain:
             else:
                 return 0
         return self.asked()
+
+    def _runs(self) -> list[Run]:
+        return [run for run in self.known.entries([self.folder]) if isinstance(run, Run)]
 
     def _claim(self, runs: list[Run]) -> tuple[Path, leases.Lease] | None:
         """A run and its lease: one that waits, else one whose process is gone."""

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import psutil
 
+from analysis.jobs.gpus import VISIBLE
 from analysis.runs import files, leases, load_run
 from analysis.runs.liveness import is_locked
 
@@ -42,6 +43,7 @@ def start_detached(
     threads: int | None = None,
     claim: str = "",
     variables: Mapping[str, str] | None = None,
+    gpu: str = "",
 ) -> subprocess.Popen[bytes]:
     """`python -m analysis ...` as a process that outlives this one and its terminal.
 
@@ -52,6 +54,7 @@ def start_detached(
         threads: for its arithmetic; None: the library's own choice.
         claim: token of the lease of a run, which it may take over.
         variables: of its environment, besides this process's.
+        gpu: the one that it sees; empty: as this process does.
 
     Raises:
         RunError: the log can't be written.
@@ -62,6 +65,8 @@ def start_detached(
     environment |= {"PYTHONIOENCODING": "utf-8:replace"}
     if threads is not None:
         environment["OMP_NUM_THREADS"] = str(threads)
+    if gpu:
+        environment[VISIBLE] = gpu
     if claim:
         environment[leases.CLAIM] = claim
     environment |= variables or {}

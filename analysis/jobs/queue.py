@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import os
-import shutil
 import sys
 import time
 from collections.abc import Generator, Sequence
@@ -21,6 +20,7 @@ import psutil
 from filelock import FileLock, Timeout
 
 from analysis.errors import RunDamaged, RunError, RunInUse
+from analysis.jobs.gpus import gpus
 from analysis.jobs.request import Request
 from analysis.runs import (
     DamagedRun,
@@ -255,14 +255,14 @@ def at_a_time(folder: Path | str) -> int:
 
 
 def default_at_a_time() -> int:
-    """One where a GPU computes, else one a core, at most four; they share the threads.
+    """One a GPU where GPUs compute, else one a core, at most four; they share the threads.
 
     Measured on 2 cores (bench_jobs.py): two trainings with a thread each get more images a second
     in all than one with two threads, which wait for each other in every layer.
     """
-    if shutil.which("nvidia-smi") or sys.platform == "darwin":
-        return 1
-    return max(1, min(cores(), 4))
+    if gpus():
+        return len(gpus())
+    return 1 if sys.platform == "darwin" else max(1, min(cores(), 4))
 
 
 def cores() -> int:

@@ -18,6 +18,7 @@ from analysis.jobs.request import Request, request_of
 from analysis.jobs.submit import Work, check_room
 from analysis.runs import Run, create_run, files, load_run, open_writer
 from analysis.runs.resuming import check_resumable, is_resumable
+from analysis.runs.words import as_html, percent
 from analysis.runs.writer import is_portable
 from analysis.text import Message
 
@@ -101,14 +102,30 @@ def _run_id(name: str, request: Request) -> str:
     return f"{name}_{request.net.name}_s{request.seed}"
 
 
+def study_of(run: Run) -> str:
+    """The name of the study that a run belongs to by its id; empty where it belongs to none."""
+    ending = f"_{run.net}_s{run.config.seed}"
+    return run.id.removesuffix(ending) if run.id.endswith(ending) and not run.bundled else ""
+
+
+def studies(runs: Iterable[Run]) -> dict[str, list[Part]]:
+    """The parts of each study that has several runs, by its name."""
+    found: dict[str, list[Run]] = {}
+    for run in runs:
+        if name := study_of(run):
+            found.setdefault(name, []).append(run)
+    several = {name: study_parts(name, found[name]) for name in sorted(found)}
+    return {name: parts for name, parts in several.items() if len(parts) > 1}
+
+
 def study_parts(name: str, runs: Iterable[Run]) -> list[Part]:
     """The parts of a study that have a run of its own, by net and seed."""
     found = []
     for run in runs:
+        if study_of(run) != name:
+            continue
         with suppress(RunError, SpecError):  # a run of which no request can be made is no study's
-            request = request_of(run)
-            if run.id == _run_id(name, request):
-                found.append(Part(replace(request, name=run.id), run))
+            found.append(Part(replace(request_of(run), name=run.id), run))
     return sorted(found, key=lambda p: (p.request.net.kind, p.request.net.depth, p.request.seed))
 
 
@@ -117,6 +134,10 @@ class Study(Work):
     """What is left of a study, to be trained by this machine's queue."""
 
     parts: Sequence[Part]
+
+    def _repr_html_(self) -> str:
+        done = sum(part.standing == "finished" for part in self.parts)
+        return as_html(f"{done} of {len(self.parts)} trained", dict(map(_fact, self.parts)))
 
     def check(self, folder: Path) -> None:
         """As `Trainings.check`."""
@@ -133,6 +154,17 @@ class Study(Work):
                 requeue(part.run.path)
                 done.paths.append(part.run.path)
         return done
+
+
+def _fact(part: Part) -> tuple[str, str]:
+    """What it is, and how far: for notebooks."""
+    words = part.standing
+    if part.run is not None:
+        status = part.run.status
+        words += f", epoch {status.epoch} of {status.epochs_total}"
+        error = percent(status.test_error)
+        words += f", test error {error}" if error else ""
+    return f"{part.request.net.name} seed {part.request.seed}", words
 
 
 def _made_of(part: Part, folder: Path):

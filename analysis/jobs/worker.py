@@ -11,6 +11,7 @@ import json
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,11 @@ from filelock import FileLock
 
 from analysis.errors import RunError, RunInUse
 from analysis.jobs import processes
+from analysis.jobs.gpus import gpu_for, gpu_of, gpus
 from analysis.jobs.queue import LOG, at_a_time, cores, is_waiting, queue_lock, queue_position
-from analysis.runs import DamagedRun, Run, RunStatus, files, load_or_damaged, open_writer, run_paths
+from analysis.runs import Run, RunStatus, files, open_writer
 from analysis.runs.format import now
+from analysis.runs.known import KnownRuns
 from analysis.runs.liveness import is_held, take
 from analysis.text import Message
 
@@ -76,7 +79,7 @@ def work(folder: Path | str) -> bool:
         lock = take(folder / WORKER_LOCK)
     if lock is None:
         return False
-    worker = _Worker(folder)
+    worker = _Worker(folder, gpus())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
     processes.lower_priority()
@@ -92,25 +95,28 @@ def work(folder: Path | str) -> bool:
 
 
 class _Worker:
-    """The work of one process."""
+    """The work of one process, on these GPUs."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.listing = Listing(folder)
+    def __init__(self, folder: Path, devices: Sequence[str]) -> None:
+        self.folder, self.devices = folder, devices
+        self.known = KnownRuns()
         self.children: dict[Path, subprocess.Popen[bytes]] = {}
         self.asked: dict[Path, float] = {}
         self.sent: dict[Path, str] = {}
         self.places: dict[Path, float | None] = {}
 
+    def _runs(self) -> list[Run]:
+        return [run for run in self.known.entries([self.folder]) if isinstance(run, Run)]
+
     def turn(self) -> bool:
         """Look once, do what there is to do; whether there may be more."""
-        runs = self.listing.runs()
+        runs = self._runs()
         for path in [p for p, child in self.children.items() if child.poll() is not None]:
             code = self.children.pop(path).returncode
             forced = processes.KILL if self.sent.get(path) == processes.KILL else ""
             note_end(path, code, processes.ended_by(code) or forced, self.places[path])
             print(f"{now()} {path.name} ended with exit code {code}", flush=True)
-            runs = self.listing.runs()
+            runs = self._runs()
         running = [run for run in runs if run.state == "running" and not run.host]
         insisting = self._insist(running)
         started = self._start_next(running)
@@ -119,16 +125,22 @@ class _Worker:
     def _start_next(self, running: list[Run]) -> bool:
         """Start queued runs while there is room; whether any is still waiting or was started."""
         with queue_lock(self.folder):
-            waiting = sorted(filter(is_waiting, self.listing.runs()), key=queue_position)
+            waiting = sorted(filter(is_waiting, self._runs()), key=queue_position)
             waiting = [run for run in waiting if run.path not in self.children]
             busy = {run.path for run in running} | set(self.children)
             room = at_a_time(self.folder)
+            taken = [gpu_of(run.status.pid) for run in running if run.path not in self.children]
+            taken += [gpu_of(child.pid) for child in self.children.values()]
             for run in waiting[: max(0, room - len(busy))]:
                 sharing = min(room, len(busy) + len(waiting))
                 threads = None if run.config.compute.threads else max(1, cores() // sharing)
                 arguments = ["resume", str(run.path), "--queued"]
                 log = run.path / LOG
-                self.children[run.path] = processes.start_detached(arguments, log, threads=threads)
+                gpu = gpu_for(run.config.compute, self.devices, taken)
+                self.children[run.path] = processes.start_detached(
+                    arguments, log, threads=threads, gpu=gpu
+                )
+                taken.append(gpu)
                 self.places[run.path] = run.status.queued_at
                 print(f"{now()} {run.id} started", flush=True)
         return bool(waiting)
@@ -153,41 +165,11 @@ class _Worker:
     def leave(self, lock: FileLock) -> bool:
         """Give the lock back, unless something was queued at the last moment."""
         with queue_lock(self.folder):
-            if any(map(is_waiting, self.listing.runs())):
+            if any(map(is_waiting, self._runs())):
                 return False
             files.remove(self.folder / _STARTING)
             lock.release()
             return True
-
-
-class Listing:
-    """The runs of a folder, read again only where their status file changed."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._known: dict[Path, tuple[tuple[int, int], Run | DamagedRun]] = {}
-
-    def runs(self) -> list[Run]:
-        """The readable ones, by name."""
-        known: dict[Path, tuple[tuple[int, int], Run | DamagedRun]] = {}
-        for path in run_paths([self.folder]):
-            stamp = _stamp(path)
-            before = self._known.get(path)
-            known[path] = (
-                before if before and before[0] == stamp else (stamp, load_or_damaged(path))
-            )
-        self._known = known
-        # Anew, since a run remembers whether its process lived when it was first asked.
-        found = [run for _, run in known.values() if isinstance(run, Run)]
-        return [Run(run.path, run.config, run.status) for run in found]
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    try:
-        found = (path / files.STATUS).stat()
-    except OSError:
-        return 0, 0
-    return found.st_mtime_ns, found.st_ino
 
 
 def note_end(path: Path, code: int, ended_by: str = "", place: float | None = None) -> None:

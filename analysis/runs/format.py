@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Any, Literal, Self, get_args
 
 from analysis.errors import RunDamaged, SpecError
@@ -129,7 +131,12 @@ def _optional(values: dict[str, Any], name: str, cls: Any) -> Any:
 
 def _part(cls: Any, held: object, name: str) -> Any:
     """The object in config.json that describes a dataclass, as one. Raises RunDamaged."""
-    values = check_fields(cls, held, CONFIG, name)
+    return _parsed(cls, json.dumps(held), name)
+
+
+@lru_cache(maxsize=1024)  # thousands of runs have the same few
+def _parsed(cls: Any, held: str, name: str) -> Any:
+    values = check_fields(cls, json.loads(held), CONFIG, name)
     known = {f.name for f in fields(cls)}
     kept = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known}
     try:

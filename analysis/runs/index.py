@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import sqlite3
 import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from analysis import __version__
 from analysis.runs import files, tables
+from analysis.runs.labels import LABELS
 from analysis.runs.reader import BUNDLED, Run
 
 FILE = ".index.sqlite"
@@ -28,6 +30,7 @@ _VERSION = zlib.crc32(f"1 {__version__}".encode()) & 0x7FFFFFFF
 _WAIT = 1.0
 """Seconds."""
 _STAMPED = (files.CONFIG, files.MODEL, *map(files.table_file, tables.SCHEMAS))
+_TOLD = (*_STAMPED, files.STATUS, LABELS)
 
 
 def remembered(of: Callable[[Run], Any]) -> Callable[[Run], Any]:
@@ -53,14 +56,47 @@ def remembered(of: Callable[[Run], Any]) -> Callable[[Run], Any]:
     return answer
 
 
-def _stamp(path: Path) -> str:
+def remembered_lines(
+    paths: Iterable[Path], question: str, of: Callable[[Path], tuple[str, bool]]
+) -> dict[Path, str]:
+    """A line of text about each run of some folders, such as `list` prints: read all at once.
+
+    Args:
+        paths: the runs' directories.
+        question: names what is told.
+        of: (line, whether it may be kept) of what the stamped files of a run hold, its status and
+            labels among them.
+    """
+    by_folder: dict[Path, list[Path]] = {}
+    for path in paths:
+        by_folder.setdefault(path.parent, []).append(path)
+    lines: dict[Path, str] = {}
+    for folder, inside in by_folder.items():
+        index = _index(folder)
+        known = index.get_all(question) if index else {}
+        new = []
+        for path in inside:
+            stamp = _stamp(path, _TOLD)
+            before = known.get(path.name)
+            if before is not None and before[0] == stamp:
+                lines[path] = before[1]
+                continue
+            lines[path], kept = of(path)
+            if kept:
+                new.append((path.name, question, stamp, lines[path]))
+        if index and new:
+            index.put_all(new)
+    return lines
+
+
+def _stamp(path: Path, names: Sequence[str] = _STAMPED) -> str:
     """Changes with any of the files that an answer may come from."""
-    return " ".join(map(_file_stamp, (path / name for name in _STAMPED)))
+    return " ".join([_file_stamp(f"{path}{os.sep}{name}") for name in names])
 
 
-def _file_stamp(path: Path) -> str:
+def _file_stamp(file: str) -> str:
     try:
-        found = path.stat()
+        found = os.stat(file)  # noqa: PTH116 - a Path takes as long again
     except OSError:
         return "-"
     return f"{found.st_mtime_ns:x}.{found.st_size:x}"
@@ -84,6 +120,18 @@ class _Index:
     def put(self, run: str, question: str, stamp: str, value: str) -> None:
         """Keep a value."""
         self._do("REPLACE INTO answers VALUES (?, ?, ?, ?)", (run, question, stamp, value))
+
+    def get_all(self, question: str) -> dict[str, tuple[str, str]]:
+        """(stamp, value) of each run, by its id."""
+        rows = self._do("SELECT run, stamp, value FROM answers WHERE question = ?", (question,))
+        return {run: (stamp, value) for run, stamp, value in rows}
+
+    def put_all(self, rows: Sequence[tuple[str, str, str, str]]) -> None:
+        """Keep (run, question, stamp, value) of many runs: all or nothing."""
+        self._do("BEGIN IMMEDIATE")
+        for row in rows:
+            self._do("REPLACE INTO answers VALUES (?, ?, ?, ?)", row)
+        self._do("COMMIT")
 
     def _open(self) -> sqlite3.Connection | None:
         for _ in range(2):
@@ -115,7 +163,7 @@ class _Index:
             raise
         return opened
 
-    def _do(self, statement: str, values: tuple[str, ...]) -> list[tuple[str]]:
+    def _do(self, statement: str, values: tuple[str, ...] = ()) -> list[tuple]:
         if self._connection is None:
             return []
         try:

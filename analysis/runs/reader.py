@@ -284,9 +284,12 @@ def run_paths(folders: Iterable[Path | str] | None = None) -> list[Path]:
     Args:
         folders: where to look; by default the bundled runs and the user's.
     """
-    found: dict[Path, Path] = {}
+    found: dict[str, Path] = {}
     for folder in folders if folders is not None else (BUNDLED, default_folder()):
-        found |= {Path(os.path.realpath(path)): path for path in _entries(Path(folder))}
+        real = os.path.realpath(folder)
+        for path in _entries(Path(folder)):
+            straight = f"{real}{os.sep}{path.name}"  # realpath would ask for every folder above
+            found[os.path.realpath(path) if path.is_symlink() else straight] = path
     return list(found.values())
 
 
@@ -301,13 +304,15 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _is_run(path: Path) -> bool:
-    if path.name.startswith(".") or path.name == "lost+found" or not files.is_folder(path):
+    if path.name.startswith(".") or path.name == "lost+found":
         return False
     try:
-        names = {entry.name for entry in path.iterdir()}
+        names = os.listdir(path)  # noqa: PTH208 - names alone, of thousands of folders
+    except NotADirectoryError:
+        return False
     except OSError:
-        return True  # or may be: what is wrong is told when it is loaded
-    return not names.isdisjoint((files.CONFIG, files.STATUS, files.MODEL))
+        return files.is_folder(path)  # or may be: what is wrong is told when it is loaded
+    return files.CONFIG in names or files.STATUS in names or files.MODEL in names
 
 
 def load_or_damaged(path: Path) -> Run | DamagedRun:

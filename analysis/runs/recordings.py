@@ -313,9 +313,9 @@ def recording_paths(folders: Iterable[Path | str] | None = None) -> list[Path]:
 
 def _is_recording(path: Path) -> bool:
     """Not so of a run's directory that has a recording's file in it: that is a run."""
-    names = (files.CONFIG, files.STATUS, files.MODEL)
-    is_run = any(files.exists(path / name) for name in names)
-    return not path.name.startswith(".") and files.exists(path / RECORDING) and not is_run
+    if path.name.startswith(".") or not files.exists(path / RECORDING):
+        return False
+    return not any(files.exists(path / n) for n in (files.CONFIG, files.STATUS, files.MODEL))
 
 
 def list_recordings(

@@ -18,14 +18,14 @@ from analysis.runs import (
     DamagedRun,
     Run,
     SavedRecording,
-    load_or_damaged,
+    default_folder,
     load_run,
-    run_paths,
+    reader,
 )
 from analysis.runs.checks import read_table
-from analysis.runs.files import CONFIG, MODEL, STATUS, table_file
+from analysis.runs.files import CONFIG, table_file
+from analysis.runs.known import KnownRuns
 from analysis.runs.recordings import PROGRESS, RECORDING, recording_or_damaged, recording_paths
-from analysis.runs.tables import SCHEMAS
 from pages.common import classroom
 
 if TYPE_CHECKING:
@@ -62,21 +62,18 @@ class CachedRecording(_CachedTables, SavedRecording):
     """A recording with cached tables."""
 
 
-_CHECKED = (CONFIG, STATUS, MODEL, *map(table_file, SCHEMAS))
-"""The files that loading a run looks at."""
+_KNOWN = KnownRuns()
+"""Of all sessions."""
 
 
 def list_runs() -> tuple[list[Run], list[DamagedRun]]:
     """The bundled runs and the user's, and those that are damaged."""
     whole: list[Run] = []
     damaged: list[DamagedRun] = []
-    for path in run_paths():
-        stamps = tuple(_stamp(path / name) for name in _CHECKED)
-        run = _load(str(path), stamps)
+    for run in _KNOWN.entries((reader.BUNDLED, default_folder())):
         if isinstance(run, DamagedRun):
             damaged.append(run)
         else:
-            # A fresh object: whether a process is at work on it is not to be cached.
             whole.append(CachedRun(run.path, run.config, run.status))
     return whole, damaged
 
@@ -105,11 +102,6 @@ def list_recordings() -> tuple[list[SavedRecording], list[DamagedRun]]:
 @st.cache_resource(max_entries=512, show_spinner=False)
 def _load_recording(path: str, stamps: tuple[Stamp, ...]) -> SavedRecording | DamagedRun:
     return recording_or_damaged(Path(path))
-
-
-@st.cache_resource(max_entries=4096, show_spinner=False)
-def _load(path: str, stamps: tuple[Stamp, ...]) -> Run | DamagedRun:
-    return load_or_damaged(Path(path))
 
 
 @st.cache_resource(max_entries=128, show_spinner=False)

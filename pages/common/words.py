@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from analysis import jobs
 from analysis.runs import Run, SavedRecording
 from analysis.text import _
 
@@ -27,6 +28,18 @@ def state_word(state: str) -> str:
         "failed": _("failed"),
         "interrupted": _("interrupted"),
     }[state]
+
+
+def standing_words(run: Run) -> str:
+    """A run's state and, where it has begun and not finished, how far it is."""
+    if run.state == "queued" and not jobs.is_waiting(run):
+        return _("not started")
+    if run.state == "finished" or not run.status.epoch:
+        return state_word(run.state)
+    at = _("{state}, epoch {epoch} of {total}")
+    return at.format(
+        state=state_word(run.state), epoch=run.status.epoch, total=run.status.epochs_total
+    )
 
 
 def watched_words(recording: SavedRecording) -> str:

@@ -21,7 +21,6 @@ st.title(_("One image through the nets"))
 everything, damaged = cached.list_runs()
 without = [run for run in everything if run.status.weights == "left out"]
 everything = [run for run in everything if run.has_weights]
-messages.name_without_weights(without)
 messages.stop_without_runs(everything, damaged)
 runs = messages.only_loadable(
     pickers.pick_runs(everything, "image_runs", default_pair(everything), one_seed=True)
@@ -29,6 +28,7 @@ runs = messages.only_loadable(
 if not runs:
     st.info(_("Choose a run above."))
     st.stop()
+messages.name_without_weights(without)
 subject = chooser.choose(runs)
 
 from analysis.lens.activations import probe  # noqa: E402  (torch: after the pickers are drawn)

@@ -10,7 +10,7 @@ import streamlit as st
 from analysis import jobs
 from analysis.errors import LensError
 from analysis.jobs import estimate
-from analysis.runs import default_folder
+from analysis.runs import default_folder, load_run
 from analysis.text import _
 from pages.common import messages
 
@@ -68,6 +68,17 @@ def set_at_a_time() -> None:
 def cancel(path: Path) -> None:
     """Stop a run, or take it out of the queue."""
     _try(lambda: jobs.stop(path))
+
+
+def cancel_all(paths: Sequence[Path]) -> None:
+    """Stop the runs of a study, those that wait first: or another would begin meanwhile."""
+    for path in sorted(paths, key=lambda path: load_run(path).state == "running"):
+        cancel(path)
+
+
+def resume_all(parts: Sequence[jobs.Part]) -> None:
+    """Queue the runs of a study that nobody trains."""
+    _try(lambda: jobs.submit(jobs.Study(parts), default_folder()))
 
 
 def resume(path: Path) -> None:

@@ -78,8 +78,8 @@ def choose_file() -> Chosen:
     st.info(
         _(
             "ResNets, plain and pre-activation nets of any repository, and runs of your own are "
-            "recognised by the order and shapes of their layers. "
-            "`python -m analysis import FILE` does the same."
+            "recognised by the order and shapes of their layers; nets of torchvision and timm by "
+            "the names and shapes of their tensors. `python -m analysis import FILE` does the same."
         ),
         icon=":material/upload_file:",
     )

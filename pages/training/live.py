@@ -25,7 +25,7 @@ from analysis.text import Message, _
 from pages.common import cached, messages, pickers, state
 from pages.common import show as shown
 from pages.common.words import progress_words, share_done, state_word, watched_words
-from pages.training import actions
+from pages.training import actions, studies
 
 _PAGES = Path(__file__).resolve().parents[1]
 COMPARE, IMAGE = _PAGES / "evidence" / "compare.py", _PAGES / "lens" / "image.py"
@@ -34,9 +34,21 @@ REFRESH = 2.0
 _STOPPED = ("cancelled", "failed", "interrupted")
 
 
+def is_wanted() -> bool:
+    """Whether something trains or waits, or did so since the page was opened: what came out of it
+    is to be seen where it was followed."""
+    wanted = st.session_state.get("train_followed", False) or _something_is_active()
+    st.session_state["train_followed"] = wanted
+    return wanted
+
+
+def _something_is_active() -> bool:
+    return bool(_active(cached.list_runs()[0]) or _watched())
+
+
 def show() -> None:
     """All of it; refreshed while there is something to see."""
-    active = bool(_active(cached.list_runs()[0]) or _watched())
+    active = _something_is_active()
     st.fragment(_live, run_every=REFRESH if active else None)(active)
 
 
@@ -61,8 +73,12 @@ def _live(was_active: bool) -> None:
     waiting = sorted(filter(jobs.is_waiting, mine), key=jobs.queue_position)
     _running(running)
     _show_watched(watched)
+    found = jobs.studies(mine)
+    studies.show(found)
     _waiting(waiting)
-    _stopped([run for run in mine if run.state in _STOPPED or _never_started(run)])
+    in_tables = {part.run.id for parts in found.values() for part in parts if part.run}
+    idle = [run for run in mine if _never_started(run) and run.id not in in_tables]
+    _stopped([*idle, *(run for run in mine if run.state in _STOPPED)])
     _finished(mine, everything)
     _figures([*(run for run in running if not run.is_construction), *watched], everything)
 

@@ -58,8 +58,8 @@ def following() -> None:
     """A trainer's heartbeat, the worker's look, and a refresh of the page with ten runs shown."""
     from streamlit.testing.v1 import AppTest
 
-    from analysis.jobs.worker import Listing
     from analysis.runs import open_writer
+    from analysis.runs.known import KnownRuns
     from tests.tiny import write_run
 
     with tempfile.TemporaryDirectory() as folder:
@@ -72,7 +72,8 @@ def following() -> None:
             print(f"a heartbeat: {cost:.2f} ms every 2 s, {cost / 20:.3f} % of the trainer")
             cost = _milliseconds(writer.cancel_asked, 1000)
             print(f"a look at the cancel file: {cost:.3f} ms every 0.25 s, {cost / 2.5:.3f} %")
-        cost = _milliseconds(Listing(Path(folder)).runs, 50)
+        known = KnownRuns()
+        cost = _milliseconds(lambda: known.entries([folder]), 50)
         print(f"a look of the worker at ten runs: {cost:.2f} ms every 0.5 s, {cost / 5:.2f} %")
         script = "from pages.training import live; live.show()"
         page = AppTest.from_string(script, default_timeout=120).run()

@@ -1,128 +1,34 @@
 """A study on a real Slurm with two nodes on this machine: `pytest -m cluster tests/cluster`.
 
-Needs root (or sudo) and Debian's slurm-wlm and munge; `tests/cluster/slurm` starts it. Skipped
-elsewhere.
+Skipped where `slurm_here` can't start one.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from safetensors.numpy import load_file
 
-from analysis import jobs
-from analysis.runs import Run, leases, list_runs, load_run
-from analysis.specs import Compute, DataSpec
+from analysis.runs import leases, load_run
 from analysis.training import train_run
+from tests.cluster.slurm_here import EPOCHS, ROOT, TASKS, Cluster, can_start, started, write_study
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
-
-ROOT = Path(__file__).resolve().parents[2]
-SCRIPT = Path(__file__).with_name("slurm")
-EPOCHS = 5
-NETS = ("plain-8", "resnet-8")
-SEEDS = (0, 1)
-PATIENCE = 100.0
-PATH = f"{os.environ['PATH']}:/usr/sbin"
-
-
-def may_be_root() -> bool:
-    """By itself, or by sudo without a password."""
-    if os.name == "nt" or not shutil.which("id"):
-        return False
-    return os.geteuid() == 0 or subprocess.run(["sudo", "-n", "true"], check=False).returncode == 0
 
 
 @pytest.fixture
 def slurm(tmp_path: Path) -> Iterator[dict[str, str]]:
     """The environment in which Slurm's commands and ours find it."""
-    there = all(shutil.which(name, path=PATH) for name in ("sbatch", "slurmctld", "munged"))
-    if not there or not may_be_root():
+    if not can_start():
         pytest.skip("needs slurm-wlm and munge, and root or sudo without a password")
     pytest.importorskip("submitit")
-    place = tmp_path / "slurm"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    try:
-        started = subprocess.run(
-            [SCRIPT, "start", place, port], capture_output=True, text=True, check=False
-        )
-        assert started.returncode == 0, started.stderr
-        yield {**os.environ, "SLURM_CONF": started.stdout.strip(), "PYTHONPATH": str(ROOT),
-               "OMP_NUM_THREADS": "1", "RESIDUAL_LENS_BEAT": "0.5"}  # fmt: skip
-    finally:
-        subprocess.run([SCRIPT, "stop", place], check=True)
-
-
-class Cluster:
-    """The study, Slurm, and what a person does to them."""
-
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        self.folder, self.environment = folder, environment
-
-    def run(self, *words: str) -> str:
-        """What a command printed."""
-        done = subprocess.run(
-            words, capture_output=True, text=True, check=False, env=self.environment, cwd=ROOT
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def study(self, *words: str) -> str:
-        """The same of `study mine`."""
-        command = [sys.executable, "-m", "analysis", "study", "mine", "--runs", str(self.folder)]
-        return self.run(*command, *words)
-
-    def node_of(self, task: str) -> str:
-        """Empty while it waits."""
-        return self.run("squeue", "-h", "-j", task, "-o", "%N").strip()
-
-    def restarts(self, task: str) -> int:
-        """How often Slurm has queued it again."""
-        found = re.search(r"Restarts=(\d+)", self.run("scontrol", "show", "job", task))
-        return int(found[1]) if found else 0
-
-    def trains_on(self, node: str) -> Run | None:
-        """What a node trains and has an epoch of."""
-        runs = [run for run in list_runs([self.folder]) if isinstance(run, Run)]
-        return next((r for r in runs if r.host == node and r.status.epoch), None)
-
-    def wait(self, holds: Callable[[], object], what: str) -> None:
-        """Until it holds."""
-        end = time.monotonic() + PATIENCE
-        while not holds():
-            assert time.monotonic() < end, f"{what}: {self.study('--status')}"
-            time.sleep(0.1)
-
-    def wait_for_training(self, task: str) -> str:
-        """The id of the run that a task trains, once it has an epoch of it."""
-        self.wait(lambda: (node := self.node_of(task)) and self.trains_on(node), task)
-        found = self.trains_on(self.node_of(task))
-        return found.id if found else ""
-
-
-def write_study(folder: Path) -> list[Path]:
-    """Small nets on few images, in the study's folder."""
-    changes = {"epochs": EPOCHS, "batch_size": 16, "train_images": 640, "test_images": 20}
-    compute = Compute("cpu", "float32", compile=False, threads=1)
-    asked = [
-        request
-        for seed in SEEDS
-        for request in jobs.requests_for(
-            NETS, DataSpec.parse("digits"), "quick", changes, seed, compute
-        )
-    ]
-    return jobs.write_missing(jobs.parts(jobs.study_requests("mine", asked), []), folder)
+    with started(tmp_path / "slurm") as environment:
+        yield environment
 
 
 def test_a_study_is_trained_whole_whatever_happens_to_its_tasks(
@@ -132,10 +38,7 @@ def test_a_study_is_trained_whole_whatever_happens_to_its_tasks(
     monkeypatch.setattr(leases, "BEAT", float(slurm["RESIDUAL_LENS_BEAT"]))
     names = [path.name for path in write_study(tmp_path / "runs")]
     at = Cluster(tmp_path / "runs", slurm)
-    said = at.study(
-        "--slurm", "--slurm-tasks", "4", "--slurm-partition", "main", "--slurm-time", "60",
-        "--slurm-set", "mem=100M", "--slurm-setup", "export RESIDUAL_LENS_HOST=$SLURMD_NODENAME",
-    )  # fmt: skip
+    said = at.study(*TASKS)
     array = re.search(r"has 4 tasks: (\d+)", said)
     assert array, said
     task = [f"{array[1]}_{number}" for number in range(4)]

@@ -21,6 +21,7 @@ from analysis import jobs
 from analysis.jobs import processes
 from analysis.runs import Run, load_run
 from analysis.specs import Compute, DataSpec
+from tests.benchmarks import bench_faults
 
 pytestmark = pytest.mark.slow
 
@@ -207,3 +208,32 @@ def test_a_full_disk_loses_no_whole_epoch(tmp_path: Path):
         _end_all(tmp_path)
         time.sleep(1)
         subprocess.run(["umount", "-l", str(tmp_path)], check=False)
+
+
+def test_kills_at_random_points_cost_nothing_but_the_epoch_under_way(tmp_path: Path):
+    """Three kills of a training and three of the worker: no run or whole epoch lost, same bits."""
+    plain = bench_faults.plain_runs(tmp_path / "plain")
+    trained = bench_faults.hit_trainings(
+        bench_faults.Tally("killed"), tmp_path / "killed", *plain.values(), 3, bench_faults.kill
+    )
+    queued = bench_faults.kill_workers(
+        bench_faults.Tally("worker killed"), tmp_path / "queue", plain, 3
+    )
+
+    for tally in (trained, queued):
+        assert tally.faults == 3
+        assert (tally.lost, tally.epochs, tally.unequal) == (0, 0, 0)
+
+
+def test_a_folder_that_turns_read_only_loses_nothing(tmp_path: Path):
+    """The training ends; once it may write again it goes on to the same bits."""
+    prefix = bench_faults.as_a_person()
+    if prefix is None:
+        pytest.skip("this machine's root writes everywhere")
+    plain = bench_faults.plain_runs(tmp_path / "plain")
+    tally = bench_faults.hit_trainings(
+        bench_faults.Tally("read-only"), tmp_path / "runs", *plain.values(), 1,
+        bench_faults.forbid_writing, prefix,
+    )  # fmt: skip
+
+    assert (tally.lost, tally.epochs, tally.unequal) == (0, 0, 0)

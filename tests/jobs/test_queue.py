@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -268,16 +269,36 @@ def test_the_worker_and_all_of_jobs_know_nothing_of_torch():
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
-def test_the_listing_reads_a_run_again_only_when_its_status_changed(tmp_path: Path):
-    """Ten looks at an unchanged folder load each run once."""
-    from analysis.jobs.worker import Listing
+def test_a_run_is_loaded_again_only_when_its_files_changed(tmp_path: Path):
+    """Ten looks at an unchanged folder load each run once; new, changed and deleted ones show."""
+    from analysis.runs.known import KnownRuns
 
-    path = write_run(tmp_path, run_id="r")
-    listing = Listing(tmp_path)
-    first = listing.runs()[0]
-    assert all(listing.runs()[0].config is first.config for _ in range(10))
+    path, known = write_run(tmp_path, run_id="r"), KnownRuns()
+
+    def only() -> Run:
+        (run,) = known.entries([tmp_path])
+        assert isinstance(run, Run)
+        return run
+
+    first = only()
+    assert all(only().config is first.config for _ in range(10))
     with open_writer(path) as writer:
         writer.set_status(reason=Message("new"))
+    assert str(only().status.reason) == "new"
+    write_run(tmp_path, run_id="s")
+    assert [run.id for run in known.entries([tmp_path])] == ["r", "s"]
+    shutil.rmtree(path)
+    assert only().id == "s"
 
-    again: Run = listing.runs()[0]
-    assert str(again.status.reason) == "new"
+
+def test_a_table_that_is_torn_in_place_shows_within_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Neither the folder's time nor the status's tells it; a closer look does."""
+    from analysis.runs import DamagedRun, known
+
+    monkeypatch.setattr(known, "CLOSER", 0.2)
+    path, runs = write_run(tmp_path, run_id="r"), known.KnownRuns()
+    assert isinstance(runs.entries([tmp_path])[0], Run)
+    os.truncate(path / "history.csv", 40)
+    wait_until(lambda: isinstance(runs.entries([tmp_path])[0], DamagedRun), seconds=10)

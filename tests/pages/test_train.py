@@ -7,9 +7,18 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from analysis.jobs import enqueue, list_jobs, requests_for, worker_alive
+from analysis.jobs import (
+    enqueue,
+    list_jobs,
+    parts,
+    requests_for,
+    study_requests,
+    worker_alive,
+    write_missing,
+)
 from analysis.runs import files, load_run
-from analysis.specs import DataSpec
+from analysis.specs import DataSpec, Recipe
+from tests.queues import nobody_works
 from tests.tiny import write_run
 
 pytestmark = pytest.mark.slow
@@ -127,3 +136,34 @@ def test_taking_one_out_of_the_queue_starts_nothing(page: AppTest, tmp_path: Pat
     assert load_run(first.path).state == "cancelled"
     assert load_run(second.path).state == "queued"
     assert not worker_alive(runs)
+
+
+def test_a_study_is_a_table_and_is_cancelled_and_taken_up_as_a_whole(page: AppTest, tmp_path: Path):
+    """Two nets by two seeds: their states, one not there; both buttons move all that they may."""
+    folder = tmp_path / "runs"
+    write_run(folder, "plain-8", run_id="mine_plain-8_s0", seed=0)
+    stopped = write_run(
+        folder, "plain-8", run_id="mine_plain-8_s1", seed=1, state="cancelled", epochs=2,
+        recipe=Recipe.parse("quick", epochs=3),
+    )  # fmt: skip
+    (stopped / files.RESUME).write_bytes(b"")
+    digits = DataSpec.parse("digits")
+    asked = requests_for(["resnet-8"], digits, "quick", {"epochs": 3})
+    write_missing(parts(study_requests("mine", asked), []), folder)
+    write_run(folder, "resnet-8", run_id="alone_resnet-8_s0")
+    _open(page)
+
+    def table() -> list[list[str]]:
+        found = next(t.value for t in page.dataframe if t.value.index.name == "Net")
+        assert found.index.tolist() == ["plain-8", "resnet-8"]
+        assert found.columns.tolist() == ["Seed 0", "Seed 1"]
+        return found.to_numpy().tolist()
+
+    assert table() == [["finished", "cancelled, epoch 2 of 3"], ["not started", ""]]
+    assert "train_study_cancel_mine" not in [button.key for button in page.button]
+    assert not [button.key for button in page.button if "alone" in str(button.key)]
+    with nobody_works(folder):
+        page.button(key="train_study_resume_mine").click().run()
+        assert table() == [["finished", "queued, epoch 2 of 3"], ["queued", ""]]
+        page.button(key="train_study_cancel_mine").click().run()
+    assert table() == [["finished", "cancelled, epoch 2 of 3"], ["cancelled", ""]]

@@ -13,7 +13,7 @@ from analysis.errors import LensError
 from analysis.evidence.missing import commands_elsewhere, requests_like
 from analysis.runs import Run, default_folder
 from analysis.text import _
-from pages.common import classroom, messages, state
+from pages.common import cached, classroom, messages, state
 
 TRAIN = Path(__file__).resolve().parents[2] / "training" / "train.py"
 
@@ -86,16 +86,19 @@ def _not_there(requests: Sequence[jobs.Request], runs: Sequence[Run]) -> list[jo
 
 
 def _queue(requests: list[jobs.Request]) -> None:
+    """As a study: what stopped goes on where it was, what is missing is new."""
+    found = jobs.parts(requests, cached.list_runs()[0])
+    busy = [part for part in found if part.standing in ("queued", "running")]
     try:
-        done = jobs.submit(jobs.Trainings(requests), default_folder())
+        done = jobs.submit(jobs.Study([p for p in found if p not in busy]), default_folder())
     except LensError as error:
         st.error(messages.literal(str(error)))
         return
     if done.paths:
         say_queued([path.name for path in done.paths])
-    for request, path in done.already:
+    for part in busy:
         words = _("{net} is queued or running already, with the same seed: {run}")
-        st.warning(words.format(net=request.net.name, run=path.name))
+        st.warning(words.format(net=part.request.net.name, run=part.run.id if part.run else ""))
 
 
 def say_queued(names: Sequence[str]) -> None:
