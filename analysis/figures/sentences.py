@@ -129,7 +129,7 @@ def of_image(info: pd.DataFrame) -> str:
         parts.append(
             words.format(net=for_markdown(label), count=int(unusual.sum()), total=len(rows))
         )
-    return "; ".join(parts) + "." * bool(parts)
+    return "; ".join(parts)
 
 
 def of_forming(info: pd.DataFrame) -> str:
