@@ -134,16 +134,13 @@ def _compare(page: Page, runs: list[Comparable], is_choice: bool, learned: Learn
             page.heading(heading)
         info = figures.error_curves_info(group)
         drawn = curves.over_seeds(info, group)
-        figure = figures.plot_error_curves(
-            drawn, arrangement=curves.fitting_arrangement(group),
-            without=figures.without_history(group),
-        )  # fmt: skip
+        fitting, bare = curves.fitting_arrangement(group), figures.without_history(group)
+        figure = figures.plot_error_curves(drawn, arrangement=fitting, without=bare)
         said = sentences.of_curves(drawn)
         page.figure("compare_errors", figure, info, group, said, f"{name}_errors")
         info = figures.responses_info(group)
         drawn = responses.over_seeds(info, group)
-        said = sentences.of_responses(drawn)
-        figure = figures.plot_responses(drawn)
+        said, figure = sentences.of_responses(drawn), figures.plot_responses(drawn)
         page.figure("compare_responses", figure, info, group, said, f"{name}_responses")
         page.parts.append(html.table(summary(group)))
         page.words(readings.reading("compare_summary"))
@@ -192,8 +189,7 @@ def _refinements(page: Page, runs: list[Comparable], is_choice: bool, learned: L
         said = f"**{for_markdown(refinement.direction_words(info))}**"
         drawn = refinement.plot_by_block(info, "cosine")
         page.figure("refinements_cosine", drawn, info, picked, said)
-        drawn = refinement.plot_by_block(info, "drift")
-        page.figure("refinements_drift", drawn, info, picked)
+        page.figure("refinements_drift", refinement.plot_by_block(info, "drift"), info, picked)
     _over_training(page, picked)
     _lesions(page, trained, learned)
     _depth_bought(page, trained, learned)
@@ -207,7 +203,7 @@ def _by_decay(page: Page, runs: Sequence[Run]) -> None:
     said = f"**{sentences.of_decay(runs)}**"
     page.figure("refinements_decay", figures.plot_responses(info), info, runs, said)
     info = refinement.refinement_info(runs)
-    page.figure("refinements_decay_ratio", refinement.plot_by_block(info, "ratio"), info, runs)
+    page.figure("refinements_decay_ratio", refinement.plot_by_block(info), info, runs)
 
 
 def _over_training(page: Page, picked: Sequence[Comparable]) -> None:

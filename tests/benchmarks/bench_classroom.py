@@ -33,8 +33,8 @@ from tests.lens.bad_files import encoded, photo  # noqa: E402
 IDLE = "[data-test-script-state=notRunning]"
 CHANGES = {
     "image": ["Activations", "Attribution", "How the prediction forms", "Predictions and layers"],
-    "": ["Iterations", "Epochs"],
-    "refinements": ["Layer response", "Gradient norm", "rms(F)/rms(x)"],
+    "": ["Fig. 6", "Fig. 7"],
+    "refinements": ["Response", "Gradient norm", "rms(F) / rms(x)"],
 }
 """By page: buttons that are pressed in turn, where the page has them."""
 BUSY = "The server is busy"
@@ -87,12 +87,9 @@ async def give(page: Page, file: dict) -> None:
 
 
 async def press(page: Page, names: list[str], step: int) -> None:
-    """The next of the buttons that are on the page."""
-    button = page.get_by_role("radio", name=names[step % len(names)], exact=True)
-    if not await button.count():
-        button = page.get_by_role("radio").nth(
-            step % max(await page.get_by_role("radio").count(), 1)
-        )
+    """The next of the buttons of the page, which Compare has plain and the others in rows."""
+    role = "radio" if names is not CHANGES[""] else "button"
+    button = page.get_by_role(role, name=names[step % len(names)], exact=True)
     await button.first.click(force=True)
     await page.wait_for_timeout(50)
 

@@ -115,6 +115,7 @@ def test_nothing_can_be_queued_or_measured(served: Path):
             "Train in the background", "Construct", "Fit", "Compare layer by layer",
             "Train it on, and the same depth from scratch", "Take the blocks away",
             "Survey the test images", "Fit the readouts", "Compare their layers", "Cancel",
+            "Try all lesions on all test images", "Try it on all test images",
         }  # fmt: skip
     at = opened(FILES["argument"])
     assert "Nets to train" not in {one.label for one in at.multiselect}

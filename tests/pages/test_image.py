@@ -121,7 +121,7 @@ def test_survey_and_readouts(page, runs):
     assert not at.exception
     bands = [trace for trace in figures(at)[0]["data"] if trace.get("fill") == "toself"]
     assert len(bands) == 4
-    assert "layers." in words(at)
+    assert "outside of 5-95 % of the test images in" in words(at)
 
     at = panel(at, "exemplars")
     assert not at.exception
