@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from analysis.errors import LensError, UnknownNet
+from analysis.evidence.presets import default_depths
 from analysis.figures import refinement
 from analysis.runs import SavedRecording, default_folder
 from analysis.specs import DataSpec
 from analysis.text import _
-from pages.common import messages, pickers, show
+from pages.common import cached, messages, pickers, show
 from pages.training import checkpoint
 
 if TYPE_CHECKING:
@@ -117,18 +118,18 @@ def _show(recording: SavedRecording) -> None:
     info = refinement.refinement_info([recording])
     reading = _("A recording has neither history nor weights; it stands beside runs by its blocks.")
     show.figure(refinement.plot_by_block(info), info, "import_refinement", reading)
-    name = pickers.run_names([recording])[recording.id]
+    names = list(pickers.run_names([*default_depths(cached.list_runs()[0]), recording]).values())
     st.page_link(
         _EVIDENCE / "refinements.py",
         label=_("Open it in Small refinements"),
         icon=":material/compare_arrows:",
-        query_params={"refinements_runs": name},
+        query_params={"refinements_runs": names},
     )
     st.page_link(
         _EVIDENCE / "compare.py",
         label=_("Open it in Compare"),
         icon=":material/compare_arrows:",
-        query_params={"compare_runs": name},
+        query_params={"compare_runs": names},
     )
 
 

@@ -9,9 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from streamlit.testing.v1 import AppTest
+from torch import nn
 
 from tests.importing import foreign
 
@@ -139,3 +142,43 @@ def test_the_page_is_there_before_torch(tmp_path: Path):
         env={**os.environ, "RESIDUAL_LENS_RUNS": str(tmp_path)}, check=True,
     )  # fmt: skip
     assert done.stdout.strip() == "[]"
+
+
+def test_a_net_of_torchvision_is_measured_and_stands_beside_ours(page: AppTest, tmp_path: Path):
+    """None of our families: built by its library, measured over a folder; a link to its figure."""
+    from torchvision import models
+
+    random = np.random.default_rng(0)
+    (tmp_path / "pictures").mkdir()
+    for number in range(3):
+        pixels = random.integers(0, 256, (50, 40, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "pictures" / f"{number}.png")
+    path = tmp_path / "flowers.pth"
+    path.write_bytes(checkpoint(models.mobilenet_v3_small(num_classes=7).state_dict()))
+    page.text_input(key="import_path").set_value(str(path)).run()
+    assert not page.exception
+    assert "no code comes from the file" in page.success[0].value
+    page.text_input(key="import_library_data").set_value(f"folder:{tmp_path / 'pictures'}")
+    page.button[0].click().run()
+
+    assert not page.exception
+    assert not page.error
+    assert "Saved as" in page.success[1].value
+    (chart,) = page.get("plotly_chart")
+    assert "mobilenet_v3_small (flowers)" in chart.proto.spec
+    refinements, _compare = page.get("page_link")
+    assert "refinements_runs=mobilenet+v3+small-flowers" in refinements.proto.query_string
+    assert "refinements_runs=resnet-56" in refinements.proto.query_string, "beside ours"
+
+
+def test_any_other_net_is_told_how_to_be_measured(page: AppTest, tmp_path: Path):
+    """The refusal as before, and Python with the path that was typed."""
+    other = nn.Sequential(nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5), nn.Flatten(), nn.Linear(20, 2))
+    path = tmp_path / "mine.pth"
+    path.write_bytes(checkpoint(other.state_dict()))
+    page.text_input(key="import_path").set_value(str(path)).run()
+    assert not page.exception
+    assert page.error[0].value.startswith("mine.pth:")
+    assert f"torch.load({str(path)!r}, weights_only=True)" in page.code[0].value
+    assert "observe(net, images)" in page.code[0].value
+    assert "with watch(net, name='mine')" in page.code[0].value
