@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from pathlib import Path
 
 import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+from torchvision import models
 
-from analysis.runs import list_recordings
+from analysis import refinement
+from analysis.runs import DamagedRun, Run, list_recordings, list_runs
 
-TEXT = (Path(__file__).parents[2] / "docs" / "own-nets.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "own-nets.md").read_text(encoding="utf-8")
 
 
 def test_the_three_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -40,3 +46,34 @@ def test_the_watched_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (found,) = list_recordings([tmp_path])
     assert found.history()["epoch"].tolist() == [1, 2]
     assert len(found.responses()) == 2
+
+
+@pytest.mark.slow
+def test_the_readmes_lines_put_any_net_beside_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Copied as they are, for a ResNet-50 and a ViT: both beside resnet-56, figure and page."""
+    monkeypatch.setenv("RESIDUAL_LENS_RUNS", str(tmp_path))
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    start = text.index("    from analysis import find_residuals, observe, watch")
+    code = textwrap.dedent(text[start : text.index("See [docs/own-nets.md]", start)])
+    nets = [models.resnet50(weights=None), models.vit_b_16(weights=None, image_size=32)]
+    images = torch.rand(2, 3, 32, 32)
+    for net in nets:
+        values = {"model": net, "example": images, "batches": [images], "images": images}
+        exec(compile(code, "README.md", "exec"), values)
+    found = [entry for entry in list_recordings([tmp_path]) if not isinstance(entry, DamagedRun)]
+    measured = {e.info.module: e for e in found if e.status is None}
+    blocks = {module: len(entry.refinement()) for module, entry in measured.items()}
+    assert blocks == {"ResNet": 16, "VisionTransformer": 24}
+
+    ours = next(run for run in list_runs() if isinstance(run, Run) and run.net == "resnet-56")
+    together = [ours, *measured.values()]
+    lines = [trace for trace in refinement(together).data if trace.showlegend]
+    assert sorted(len(line.x) for line in lines) == [16, 24, 27]
+
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    page.switch_page("pages/evidence/refinements.py").run()
+    page.multiselect(key="refinements_runs").set_value([run.id for run in together]).run()
+    assert not page.exception
+    figure = json.loads(page.get("plotly_chart")[0].proto.spec)
+    drawn = [len(t["customdata"]) for t in figure["data"] if t.get("showlegend")]
+    assert sorted(drawn) == [16, 24, 27]
