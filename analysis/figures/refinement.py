@@ -17,7 +17,7 @@ import plotly.graph_objects as go
 
 from analysis.evidence.refining import START, Moment, block_rows, last_rows, moments_of
 from analysis.figures import theme
-from analysis.runs import Comparable
+from analysis.runs import Comparable, Run
 from analysis.text import _
 
 Measure = Literal["ratio", "cosine", "drift"]
@@ -293,9 +293,9 @@ def trained_words(info: pd.DataFrame) -> str:
 
 
 def without_probe(runs: Sequence[Comparable]) -> list[str]:
-    """What figures call the residual runs that have no probe of their initialisation."""
+    """What figures call the residual runs, not recordings, that lack a probe at initialisation."""
     return [
         style.label
         for run, style in zip(runs, theme.run_styles(runs), strict=True)
-        if _has_blocks(run) and START not in moments_of(run.probe_blocks())
+        if isinstance(run, Run) and _has_blocks(run) and START not in moments_of(run.probe_blocks())
     ]

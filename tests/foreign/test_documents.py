@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
+import subprocess
+import sys
 import textwrap
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 from torchvision import models
 
@@ -77,3 +83,39 @@ def test_the_readmes_lines_put_any_net_beside_ours(tmp_path: Path, monkeypatch: 
     figure = json.loads(page.get("plotly_chart")[0].proto.spec)
     drawn = [len(t["customdata"]) for t in figure["data"] if t.get("showlegend")]
     assert sorted(drawn) == [16, 24, 27]
+
+
+@pytest.mark.slow
+def test_akamasters_net_beside_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The commands, on a file of the public one's layout and a few images in CIFAR's place."""
+    from collections import OrderedDict
+
+    from tests.importing.foreign import akamaster, shaken
+
+    start = TEXT.index("    python -m analysis import resnet20-12fca82f.th")
+    lines = textwrap.dedent(TEXT[start : TEXT.index("Without `--net`", start)]).splitlines()
+    random = np.random.default_rng(0)
+    for number in range(40):
+        place = tmp_path / "images" / ("train" if number < 20 else "test") / str(number % 10)
+        place.mkdir(parents=True, exist_ok=True)
+        pixels = random.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(place / f"{number}.png")
+    state = shaken(akamaster(n=3)).state_dict()
+    wrapped = OrderedDict((f"module.{key}", value) for key, value in state.items())
+    torch.save({"state_dict": wrapped, "best_prec1": 91.73}, tmp_path / "resnet20-12fca82f.th")
+    environment = {
+        **os.environ, "PYTHONPATH": str(ROOT), "RESIDUAL_LENS_RUNS": str(tmp_path / "runs"),
+        "RESIDUAL_LENS_CACHE": str(tmp_path / "cache"),
+    }  # fmt: skip
+    for line in filter(None, lines):
+        words = shlex.split(line.replace("cifar10", f"folder:{tmp_path / 'images'}"))
+        done = subprocess.run(
+            [sys.executable, *words[1:]], cwd=tmp_path, env=environment, capture_output=True,
+            text=True, check=False, timeout=300,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    (made,) = [run for run in list_runs([tmp_path / "runs"]) if isinstance(run, Run)]
+    assert made.net == "resnet-20"
+    assert made.config.normalization["name"] == "imagenet"
+    report = (tmp_path / "compare.html").read_text(encoding="utf-8")
+    assert "plain-20" in report
