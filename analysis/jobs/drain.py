@@ -74,7 +74,11 @@ class _Drain:
     def work(self) -> int:
         """Until nothing is left, or somebody asks."""
         while not self.asked():
-            runs = [part.run for part in study_parts(self.name, self._runs()) if part.run]
+            runs = [
+                part.run
+                for part in study_parts(self.name, self.known.runs(self.folder))
+                if part.run
+            ]
             claimed = self._claim(runs)
             if claimed is not None:
                 self._train(*claimed)
@@ -83,9 +87,6 @@ class _Drain:
             else:
                 return 0
         return self.asked()
-
-    def _runs(self) -> list[Run]:
-        return [run for run in self.known.entries([self.folder]) if isinstance(run, Run)]
 
     def _claim(self, runs: list[Run]) -> tuple[Path, leases.Lease] | None:
         """A run and its lease: one that waits, else one whose process is gone."""

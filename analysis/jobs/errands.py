@@ -77,12 +77,11 @@ class Errand:
         )
         processes.reap(process)
         processes.lower_priority(process.pid)
-        values = {"pid": process.pid, "began": processes.began(process.pid)}
-        files.write_json(self.path / _PROCESS, values, durable=False)
+        processes.remember(process.pid, self.path / _PROCESS)
 
     def look(self) -> Standing | None:
         """How far it is; None where nobody asked, or it was ended."""
-        process = self._process()
+        process = processes.remembered(self.path / _PROCESS)
         if process is None and not (self.path / _PROCESS).exists():
             return None
         try:
@@ -95,7 +94,7 @@ class Errand:
 
     def end(self) -> None:
         """End it, and forget that it was asked for."""
-        process = self._process()
+        process = processes.remembered(self.path / _PROCESS)
         if process is not None:
             with suppress(psutil.Error):
                 process.terminate()
@@ -103,16 +102,6 @@ class Errand:
             with suppress(psutil.Error):
                 process.kill()
         shutil.rmtree(self.path, ignore_errors=True)
-
-    def _process(self) -> psutil.Process | None:
-        try:
-            values = json.loads((self.path / _PROCESS).read_text(encoding="utf-8"))
-            pid, began = int(values["pid"]), float(values["began"])
-            found = processes.began(pid)
-            same = found is not None and abs(found - began) < 1
-            return psutil.Process(pid) if same else None
-        except (OSError, ValueError, KeyError, TypeError, psutil.Error):
-            return None
 
     def _last_line(self) -> str:
         try:

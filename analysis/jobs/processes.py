@@ -8,6 +8,7 @@ clock. A process is the run's trainer if it has the run's lock file open while t
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -124,6 +125,23 @@ def began(pid: int) -> float | None:
         process = psutil.Process(pid)
         return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
     except psutil.Error:
+        return None
+
+
+def remember(pid: int, path: Path) -> None:
+    """Write down which process it is, for `remembered`; raises RunError as `write_json`."""
+    files.write_json(path, {"pid": pid, "began": began(pid)}, durable=False)
+
+
+def remembered(path: Path) -> psutil.Process | None:
+    """The process that was written down in a file, while it lives; a pid alone is reused."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        pid, start = int(values["pid"]), float(values["began"])
+        found = began(pid)
+        same = found is not None and abs(found - start) < 1
+        return psutil.Process(pid) if same else None
+    except (OSError, ValueError, KeyError, TypeError, psutil.Error):
         return None
 
 

@@ -7,7 +7,6 @@ training with it, and the next one goes on where it was.
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import time
@@ -51,25 +50,14 @@ def start_worker(folder: Path | str) -> bool:
         arguments = ["jobs", "work", "--runs", str(folder)]
         worker = processes.start_detached(arguments, folder / WORKER_LOG, mode="wb")
         processes.reap(worker)
-        values = {"pid": worker.pid, "began": processes.began(worker.pid)}
-        files.write_json(folder / _STARTING, values, durable=False)
+        processes.remember(worker.pid, folder / _STARTING)
     return True
 
 
 def worker_alive(folder: Path | str) -> bool:
     """Whether some process works off the folder's queue, or was started to and comes up."""
     folder = Path(folder)
-    return is_held(folder / WORKER_LOCK) or _is_coming_up(folder)
-
-
-def _is_coming_up(folder: Path) -> bool:
-    try:
-        values = json.loads((folder / _STARTING).read_text(encoding="utf-8"))
-        pid, began = int(values["pid"]), float(values["began"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-    found = processes.began(pid)
-    return found is not None and abs(found - began) < 1
+    return is_held(folder / WORKER_LOCK) or processes.remembered(folder / _STARTING) is not None
 
 
 def work(folder: Path | str) -> bool:
@@ -105,18 +93,15 @@ class _Worker:
         self.sent: dict[Path, str] = {}
         self.places: dict[Path, float | None] = {}
 
-    def _runs(self) -> list[Run]:
-        return [run for run in self.known.entries([self.folder]) if isinstance(run, Run)]
-
     def turn(self) -> bool:
         """Look once, do what there is to do; whether there may be more."""
-        runs = self._runs()
+        runs = self.known.runs(self.folder)
         for path in [p for p, child in self.children.items() if child.poll() is not None]:
             code = self.children.pop(path).returncode
             forced = processes.KILL if self.sent.get(path) == processes.KILL else ""
             note_end(path, code, processes.ended_by(code) or forced, self.places[path])
             print(f"{now()} {path.name} ended with exit code {code}", flush=True)
-            runs = self._runs()
+            runs = self.known.runs(self.folder)
         running = [run for run in runs if run.state == "running" and not run.host]
         insisting = self._insist(running)
         started = self._start_next(running)
@@ -125,7 +110,7 @@ class _Worker:
     def _start_next(self, running: list[Run]) -> bool:
         """Start queued runs while there is room; whether any is still waiting or was started."""
         with queue_lock(self.folder):
-            waiting = sorted(filter(is_waiting, self._runs()), key=queue_position)
+            waiting = sorted(filter(is_waiting, self.known.runs(self.folder)), key=queue_position)
             waiting = [run for run in waiting if run.path not in self.children]
             busy = {run.path for run in running} | set(self.children)
             room = at_a_time(self.folder)
@@ -165,7 +150,7 @@ class _Worker:
     def leave(self, lock: FileLock) -> bool:
         """Give the lock back, unless something was queued at the last moment."""
         with queue_lock(self.folder):
-            if any(map(is_waiting, self._runs())):
+            if any(map(is_waiting, self.known.runs(self.folder))):
                 return False
             files.remove(self.folder / _STARTING)
             lock.release()

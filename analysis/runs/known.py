@@ -43,6 +43,10 @@ class KnownRuns:
             for one in found.values()
         ]
 
+    def runs(self, folder: Path) -> list[Run]:
+        """The readable ones of a folder."""
+        return [run for run in self.entries([folder]) if isinstance(run, Run)]
+
     def _entry(self, path: Path, closer: bool) -> Run | DamagedRun:
         stamp = (*_stamp(f"{path}"), *_stamp(f"{path}{os.sep}{files.STATUS}"))
         before = self._known.get(path)

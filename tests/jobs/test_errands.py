@@ -7,6 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from analysis.jobs import processes
 from analysis.jobs.errands import PROGRESS, Errand, teller
 from analysis.lens.laboratory import Laboratory, Lesion
 from analysis.lens.lesions import read_effect
@@ -69,9 +70,9 @@ def test_an_errand_can_be_ended(run: Run):
     """Its process is gone at once, and it can be asked for again."""
     asked = errand(run, "--images", "0")
     asked.begin()
-    process = psutil.Process(asked._process().pid)
+    process = processes.remembered(asked.path / "process.json")
     asked.begin()  # a second tab: the same process goes on
-    assert asked._process().pid == process.pid
+    assert processes.remembered(asked.path / "process.json") == process
     asked.end()
     assert asked.look() is None
     wait_until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
