@@ -34,21 +34,21 @@ REFRESH = 2.0
 _STOPPED = ("cancelled", "failed", "interrupted")
 
 
-def is_wanted() -> bool:
-    """Whether something trains or waits, or did so since the page was opened: what came out of it
-    is to be seen where it was followed."""
-    wanted = st.session_state.get("train_followed", False) or _something_is_active()
+def is_active() -> bool:
+    """Whether something trains or waits."""
+    return bool(_active(cached.list_runs()[0]) or _watched())
+
+
+def comes_first(active: bool) -> bool:
+    """Whether something is active, or was since the page was opened: what came out of it is to be
+    seen where it was followed."""
+    wanted = active or st.session_state.get("train_followed", False)
     st.session_state["train_followed"] = wanted
     return wanted
 
 
-def _something_is_active() -> bool:
-    return bool(_active(cached.list_runs()[0]) or _watched())
-
-
-def show() -> None:
+def show(active: bool) -> None:
     """All of it; refreshed while there is something to see."""
-    active = _something_is_active()
     st.fragment(_live, run_every=REFRESH if active else None)(active)
 
 

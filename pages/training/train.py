@@ -18,5 +18,6 @@ actions.tell()
 first_screen = st.container()
 asked = form.choose_trainings()
 form.offer_start(asked)
-with first_screen if live.is_wanted() else st.container():
-    live.show()
+active = live.is_active()
+with first_screen if live.comes_first(active) else st.container():
+    live.show(active)

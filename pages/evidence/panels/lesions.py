@@ -26,15 +26,16 @@ def kept(runs: Sequence[Run], highlight: str | None) -> None:
     if len(single):
         lines = [*lesions.single_words(single), lesions.swap_words(several)]
         st.markdown("\n".join(f"- {messages.literal(line)}" for line in lines if line))
+    shown_of = conditions(runs)
     left, right = st.columns([3, 2], gap="medium")
     with left:
         reading = readings.reading("refinements_lesions")
         figure = lesions.plot_single(single, highlight)
-        show.figure(figure, single, "refinements_lesions", reading, conditions=conditions(runs))
+        show.figure(figure, single, "refinements_lesions", reading, conditions=shown_of)
     with right:
         reading = readings.reading("refinements_several")
         figure = lesions.plot_several(several, highlight)
-        show.figure(figure, several, "refinements_several", reading, conditions=conditions(runs))
+        show.figure(figure, several, "refinements_several", reading, conditions=shown_of)
     nets.name_other_images(runs, "lesions")
     nets.offer_to_learn(
         runs, "lesions", _("Take the blocks away"),

@@ -75,15 +75,16 @@ def directions(runs: Sequence[Comparable], highlight: str | None) -> None:
     if info.empty:
         return
     st.markdown(f"**{messages.literal(refinement.direction_words(info))}**")
+    shown_of = conditions(runs)
     left, right = st.columns(2, gap="medium")
     with left:
         reading = readings.reading("refinements_cosine")
         figure = refinement.plot_by_block(info, "cosine", highlight)
-        show.figure(figure, info, "refinements_cosine", reading, conditions=conditions(runs))
+        show.figure(figure, info, "refinements_cosine", reading, conditions=shown_of)
     with right:
         reading = readings.reading("refinements_drift")
         figure = refinement.plot_by_block(info, "drift", highlight)
-        show.figure(figure, info, "refinements_drift", reading, conditions=conditions(runs))
+        show.figure(figure, info, "refinements_drift", reading, conditions=shown_of)
 
 
 @st.fragment
@@ -107,18 +108,18 @@ def by_decay(everything: Sequence[Run]) -> None:
         return
     st.header(_("What weight decay does"))
     st.markdown(f"**{sentences.of_decay(runs)}**")
+    shown_of = conditions(runs)
     left, right = st.columns(2, gap="medium")
     with left:
         reading = readings.reading("refinements_decay")
         info = responses_info(runs)
         figure = plot_responses(info)
-        show.figure(figure, info, "refinements_decay", reading, conditions=conditions(runs))
+        show.figure(figure, info, "refinements_decay", reading, conditions=shown_of)
     with right:
         reading = readings.reading("refinements_decay_ratio")
         info = refinement.refinement_info(runs)
         figure = refinement.plot_by_block(info, "ratio", None)
-        shown = conditions(runs)
-        show.figure(figure, info, "refinements_decay_ratio", reading, conditions=shown)
+        show.figure(figure, info, "refinements_decay_ratio", reading, conditions=shown_of)
 
 
 def by_depth(runs: Sequence[Run], everything: Sequence[Run]) -> None:
@@ -126,15 +127,16 @@ def by_depth(runs: Sequence[Run], everything: Sequence[Run]) -> None:
     key = runs[0].comparison_key
     group = [run for run in everything if run.comparison_key == key]
     info = refinement_depth.by_depth_info(group)
+    shown_of = conditions(group)
     left, right = st.columns(2, gap="medium")
     with left:
         reading = readings.reading("refinements_depth")
         figure = refinement_depth.plot_by_depth(info, "ratio")
-        show.figure(figure, info, "refinements_depth", reading, conditions=conditions(group))
+        show.figure(figure, info, "refinements_depth", reading, conditions=shown_of)
     with right:
         reading = readings.reading("refinements_responses")
         figure = refinement_depth.plot_by_depth(info, "response")
-        show.figure(figure, info, "refinements_responses", reading, conditions=conditions(group))
+        show.figure(figure, info, "refinements_responses", reading, conditions=shown_of)
     names = pickers.run_names(everything)
     judged = {claim.id: (claim, verdict) for claim, verdict in claims.evaluate(group)}
     shown = ("smaller-refinements", "small-responses")
