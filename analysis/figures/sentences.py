@@ -100,7 +100,7 @@ def of_progress(info: pd.DataFrame) -> str:
             ["label", "epoch", "train_error", "test_error"]
         ].itertuples(index=False)
     ]  # fmt: skip
-    return f"{'; '.join(parts)}." if parts else ""
+    return _sentence(parts)
 
 
 def of_speed(info: pd.DataFrame) -> str:
@@ -130,7 +130,7 @@ def of_image(info: pd.DataFrame) -> str:
         parts.append(
             words.format(net=for_markdown(label), count=int(unusual.sum()), total=len(rows))
         )
-    return f"{'; '.join(parts)}." if parts else ""
+    return _sentence(parts)
 
 
 def of_forming(info: pd.DataFrame) -> str:
@@ -156,7 +156,7 @@ def of_forming(info: pd.DataFrame) -> str:
                 at=min(sure, default=0),
             )
         )  # fmt: skip
-    return f"{'; '.join(parts)}." if parts else ""
+    return _sentence(parts)
 
 
 def of_decay(runs: Sequence[Run]) -> str:
@@ -187,7 +187,12 @@ def of_depth(info: pd.DataFrame) -> str:
                 shallow=shallow["net"], deep=deep["net"],
                 a=formats.percent(shallow["error"]), b=formats.percent(deep["error"]),
             ))  # fmt: skip
-    return f"{'; '.join(lines)}." if lines else ""
+    return _sentence(lines)
+
+
+def _sentence(parts: Sequence[str]) -> str:
+    """Parts of one, a net each; empty where there are none."""
+    return f"{'; '.join(parts)}." if parts else ""
 
 
 def _pair(words: str, first: Any, second: Any, a: str, b: str) -> str:

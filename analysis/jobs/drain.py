@@ -74,11 +74,8 @@ class _Drain:
     def work(self) -> int:
         """Until nothing is left, or somebody asks."""
         while not self.asked():
-            runs = [
-                part.run
-                for part in study_parts(self.name, self.known.runs(self.folder))
-                if part.run
-            ]
+            parts = study_parts(self.name, self.known.runs(self.folder))
+            runs = [part.run for part in parts if part.run]
             claimed = self._claim(runs)
             if claimed is not None:
                 self._train(*claimed)
