@@ -38,7 +38,9 @@ def main() -> None:
         os.environ["RESIDUAL_LENS_RUNS"] = folder
         time_server()
         if options.browser:
-            time_browser(folder)
+            both = "error curves and layer responses"
+            figures = {"compare_errors": "error curves", "compare_responses": both}
+            time_browser(folder, "", figures)
 
 
 def write_runs(folder: Path) -> None:
@@ -86,8 +88,14 @@ def flip(page, key: str, values: list[str]) -> None:
     control.set_value(values[(values.index(control.value) + 1) % len(values)])
 
 
-def time_browser(folder: str) -> None:
-    """From the page request to visible figures, on a server that has served one page before."""
+def time_browser(folder: str, path: str, figures: dict[str, str]) -> None:
+    """From the page request to visible figures, on a server that has served one page before.
+
+    Args:
+        folder: of runs.
+        path: the page's.
+        figures: keys of figures in the order of waiting, with words for what is there by then.
+    """
     from tests.browser.serve import app_server, chromium
 
     with app_server(folder) as address, chromium() as browser:
@@ -95,13 +103,10 @@ def time_browser(folder: str) -> None:
             context = browser.new_context(viewport={"width": 1440, "height": 900})
             page = context.new_page()
             start = time.perf_counter()
-            page.goto(address, wait_until="commit")
-            page.locator(".st-key-compare_errors .scatterlayer .trace").first.wait_for()
-            first = time.perf_counter() - start
-            page.locator(".st-key-compare_responses .scatterlayer .trace").first.wait_for()
-            both = time.perf_counter() - start
-            report(f"{title}: error curves", first)
-            report(f"{title}: error curves and layer responses", both)
+            page.goto(f"{address}/{path}", wait_until="commit")
+            for key, words in figures.items():
+                page.locator(f".st-key-{key} .scatterlayer .trace").first.wait_for()
+                report(f"{title}: {words}", time.perf_counter() - start)
             context.close()
 
 

@@ -15,13 +15,18 @@ import argparse
 import os
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.benchmarks.bench_compare import flip, median, once, report  # noqa: E402
+from tests.benchmarks.bench_compare import (  # noqa: E402
+    flip,
+    median,
+    once,
+    report,
+    time_browser,
+)
 
 PAGE = "pages/evidence/refinements.py"
 
@@ -36,7 +41,7 @@ def main() -> None:
         os.environ["RESIDUAL_LENS_RUNS"] = folder  # the bundled runs alone
         time_server()
         if options.browser:
-            time_browser(folder)
+            time_browser(folder, "refinements", {"refinements_blocks": "first figure"})
     time_lesions(options.threads)
 
 
@@ -62,21 +67,6 @@ def time_server() -> None:
 
     report("whole page after a change of the moment of training", median(move))
     report("whole page after a change of the measure", median(measure))
-
-
-def time_browser(folder: str) -> None:
-    """From the page request to the first figure, on a server that has served one page before."""
-    from tests.browser.serve import app_server, chromium
-
-    with app_server(folder) as address, chromium() as browser:
-        for title in ("first page of the server", *["page of a warm server"] * 3):
-            context = browser.new_context(viewport={"width": 1440, "height": 900})
-            page = context.new_page()
-            start = time.perf_counter()
-            page.goto(f"{address}/refinements", wait_until="commit")
-            page.locator(".st-key-refinements_blocks .scatterlayer .trace").first.wait_for()
-            report(f"{title}: first figure", time.perf_counter() - start)
-            context.close()
 
 
 def time_lesions(threads: int) -> None:

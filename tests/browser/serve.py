@@ -118,6 +118,16 @@ def open_page(browser: Browser, *, width: int = 1400, height: int = 1000, **cont
     return opened
 
 
+def wait_until_settled(page: Page) -> None:
+    """Until the page's script has run and nothing on it is stale, which is faded: for longer where
+    other programs have the processor."""
+    page.locator("[data-test-script-state=notRunning]").wait_for(state="attached")
+    page.wait_for_timeout(1500)
+    page.get_by_test_id("stStatusWidget").wait_for(state="detached")
+    page.wait_for_function("!document.querySelector('[data-stale=true]')")
+    page.wait_for_timeout(1000)
+
+
 def watch_requests(page: Page) -> list[str]:
     """A list that fills with the addresses the page asks for outside this machine."""
     outside: list[str] = []

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page
 
 from analysis.figures.site import publish
 from analysis.runs import load_run
-from tests.browser.serve import app_server, chromium, chromium_path, open_page
+from tests.browser.serve import app_server, chromium, chromium_path, open_page, wait_until_settled
 from tests.probed import write_probed
 
 pytestmark = [
@@ -70,10 +70,7 @@ def test_a_page_has_no_serious_finding(
     page = open_page(browser, width=1440, color_scheme=scheme)
     page.goto(f"{address}/{where}")
     page.get_by_role("heading", level=1).wait_for()
-    page.locator("[data-test-script-state=notRunning]").wait_for(state="attached")
-    page.wait_for_timeout(1500)
-    page.get_by_test_id("stStatusWidget").wait_for(state="detached")  # what is stale is faded
-    page.wait_for_timeout(1000)
+    wait_until_settled(page)
     assert serious(page) == []
     page.context.close()
 

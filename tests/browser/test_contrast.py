@@ -12,7 +12,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser
 
-from tests.browser.serve import app_server, chromium, chromium_path, open_page
+from tests.browser.serve import app_server, chromium, chromium_path, open_page, wait_until_settled
 from tests.tiny import write_run
 
 pytestmark = [
@@ -95,11 +95,7 @@ def test_every_word_is_read(
     page.get_by_role("heading", level=1).wait_for()
     if where in ("", "argument"):
         page.locator(".js-plotly-plot .main-svg").first.wait_for(state="attached")
-    page.wait_for_timeout(1500)
-    page.get_by_test_id("stStatusWidget").wait_for(state="detached")
-    # What is stale is faded, for longer where other programs have the processor.
-    page.wait_for_function("!document.querySelector('[data-stale=true]')")
-    page.wait_for_timeout(500)
+    wait_until_settled(page)
     assert page.evaluate(FAINT) == []
     page.context.close()
 

@@ -59,6 +59,14 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return home
 
 
+@pytest.fixture
+def class_of_runs(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A classroom that has trained nets alone."""
+    monkeypatch.setenv("RESIDUAL_LENS_RUNS", str(runs))
+    monkeypatch.setattr("analysis.runs.reader.BUNDLED", tmp_path / "none")
+    monkeypatch.setenv(classroom.SWITCH, "1")
+
+
 def opened(page: str = "", **address: str | list[str]) -> AppTest:
     """A page of the app in a session of its own."""
     at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
@@ -167,15 +175,9 @@ def test_places_are_taken_out_of_text(served: Path, said: str, shown: str):
 
 
 @pytest.mark.slow
-def test_a_picture_too_large_for_a_class(
-    runs: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-):
+@pytest.mark.usefixtures("class_of_runs")
+def test_a_picture_too_large_for_a_class():
     """Refused in words before it is decoded, by bytes and by pixels; a usual one is shown."""
-    monkeypatch.setenv("RESIDUAL_LENS_RUNS", str(runs))
-    monkeypatch.setattr("analysis.runs.reader.BUNDLED", tmp_path / "none")
-    monkeypatch.setenv(classroom.SWITCH, "1")
     at = opened("lens/image.py")
     at.segmented_control(key="image_source").set_value("upload").run()
     for data, words in (
@@ -191,15 +193,9 @@ def test_a_picture_too_large_for_a_class(
 
 
 @pytest.mark.slow
-def test_busy_is_said_and_passes(
-    runs: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-):
+@pytest.mark.usefixtures("class_of_runs")
+def test_busy_is_said_and_passes(monkeypatch: pytest.MonkeyPatch):
     """With every place taken the page says so at once and offers to try again; then it works."""
-    monkeypatch.setenv("RESIDUAL_LENS_RUNS", str(runs))
-    monkeypatch.setattr("analysis.runs.reader.BUNDLED", tmp_path / "none")
-    monkeypatch.setenv(classroom.SWITCH, "1")
     monkeypatch.setattr(classroom, "PATIENCE", 0.2)
     for _place in range(classroom.QUERIES):
         classroom._places.acquire()
