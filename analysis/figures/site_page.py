@@ -17,6 +17,8 @@ from analysis.text import LANGUAGES, _
 
 FOLDERS = {"en": "", "zh_CN": "zh"}
 """Where the pages of a language lie in the site."""
+_DRAWING = ["kind", "variant"]
+"""Columns that say how a net is drawn, left out of the site's tables: its name says as much."""
 MARK = '<meta name="generator" content="Residual Lens">'
 
 
@@ -70,7 +72,7 @@ class Page:
         theme.sign(drawn, figures.conditions(runs))
         alt = " ".join([drawn.layout.title.text or "", said.replace("*", "")]).strip()
         name = name or key
-        self.tables[name] = info
+        self.tables[name] = info.drop(columns=_DRAWING, errors="ignore")
         reading = reading or readings.reading(key)
         self.parts.append(
             (f'<p class="said">{html.words(said)}</p>' if said else "")
