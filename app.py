@@ -12,11 +12,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import streamlit as st
+from starlette.middleware import Middleware
 
 from analysis import faults
 from analysis.errors import LensError
-from analysis.escape import for_markdown
 from analysis.text import _
+from pages.common import classroom, messages
 from pages.common.language import choose_language, frame
 
 ROOT = Path(__file__).resolve().parent
@@ -26,8 +27,8 @@ STYLE = f"<style>{(ROOT / 'pages/common/assets/frame.css').read_text(encoding='u
 
 
 def list_pages() -> dict[str, list[st.Page]]:
-    """Every page under its section, in this session's language."""
-    return {
+    """Every page under its section, in this session's language; in a classroom those that show."""
+    sections = {
         _("Evidence"): [
             page("evidence/compare.py", _("Compare"), "compare_arrows", default=True),
             page("evidence/refinements.py", _("Small refinements"), "layers"),
@@ -45,6 +46,11 @@ def list_pages() -> dict[str, list[st.Page]]:
             page("lens/image.py", _("Inspect an image"), "image_search"),
         ],
     }
+    shown = {
+        title: [one for one in found if classroom.has(one.url_path or "compare")]
+        for title, found in sections.items()
+    }
+    return {title: found for title, found in shown.items() if found}
 
 
 def page(file: str, title: str, icon: str, default: bool = False) -> st.Page:
@@ -75,9 +81,9 @@ def show() -> None:
     try:
         asked.run()
     except LensError as error:  # one that no page foresaw: it says what to do all the same
-        st.error(for_markdown(error))
+        st.error(messages.literal(str(error)))
     except Exception as error:
-        st.error(for_markdown(faults.keep(error)))
+        st.error(messages.literal(str(faults.keep(error))))
         raise  # its kind is named below, as .streamlit/config.toml says
 
 
@@ -86,4 +92,6 @@ if __name__ == "__main__":
 else:
     import analysis.figures  # noqa: F401  # with plotly and pandas: before the first request
 
-    app = st.App(ROOT / "pages" / "common" / "start.py")
+    app = st.App(
+        ROOT / "pages" / "common" / "start.py", middleware=[Middleware(classroom.Doorkeeper)]
+    )

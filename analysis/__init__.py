@@ -1,9 +1,9 @@
 """Residual Lens: see why residual nets train and plain nets do not (He et al., CVPR 2016).
 
-The way of the data is one line: data -> nets -> training -> run on disk -> tables -> figures ->
-page. `spec`, `plan`, `errors`, `tables`, `runs`, `jobs`, `figures` and `claims` import without
-torch. For modules of your own: `from analysis import find_residuals, observe, watch`; in a
-notebook: `compare` and `refinement`.
+Data flows one way: data -> nets -> training -> run on disk -> tables -> figures -> page. `specs`,
+`runs`, `jobs`, `evidence`, `figures` and `errors` import without torch. For modules of
+your own: `from analysis import find_residuals, observe, watch`; in a notebook: `compare`,
+`refinement` and `study`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from analysis.foreign.measuring import observe
     from analysis.foreign.shortcuts import find_residuals
     from analysis.foreign.watching import watch
-    from analysis.notebook import compare, refinement
+    from analysis.notebook import compare, refinement, study
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "compare", "find_residuals", "observe", "refinement", "watch"]
+__all__ = [
+    "__version__", "compare", "find_residuals", "observe", "refinement", "study", "watch",
+]  # fmt: skip
 
 _LAZY = {
     "find_residuals": "analysis.foreign.shortcuts",
@@ -27,6 +29,7 @@ _LAZY = {
     "watch": "analysis.foreign.watching",
     "compare": "analysis.notebook",
     "refinement": "analysis.notebook",
+    "study": "analysis.notebook",
 }
 """Imported when asked for: the first three load torch, which `import analysis` may not."""
 

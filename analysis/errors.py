@@ -61,6 +61,10 @@ class ImportRefused(LensError, ValueError):
     exit_code = 5
 
 
+class UnknownNet(ImportRefused):
+    """A checkpoint that was read, and holds none of our families."""
+
+
 class TrainingFailed(LensError, RuntimeError):
     """A training that had to stop: non-finite loss, no memory, no room on the disk."""
 

@@ -75,6 +75,15 @@ def for_html(text: object) -> str:
     return html.escape(visible(text))
 
 
+_PATH = re.compile(r"(?<![\w.])(?:[A-Za-z]:)?[/\\](?:[^\s'\"]*[/\\])+([^\s'\"]*)")
+"""An absolute path, on any system; its last part is a group."""
+
+
+def without_paths(text: str) -> str:
+    """A command or a sentence without the places of one machine: who reads it has others."""
+    return _PATH.sub(r"\1", text)
+
+
 def csv_text(table: pd.DataFrame) -> str:
     """A table as CSV for people: no cell of text is a formula where a spreadsheet opens it.
 

@@ -1,4 +1,4 @@
-"""The app's figures in a notebook: `compare(runs)`, `refinement(runs)`; no torch.
+"""The app's figures in a notebook: `compare(runs)`, `refinement(runs)`, `study(name)`; no torch.
 
 Runs are named as on the command line (an id, a part of one, a net, a path, a recording's title), or
 given as objects.
@@ -14,8 +14,10 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis import figures
+from analysis.errors import RunError
 from analysis.figures.refinement import plot_by_block, refinement_info
-from analysis.runs import Comparable, find_comparable
+from analysis.jobs import Study, study_parts
+from analysis.runs import Comparable, Run, find_comparable, list_runs
 
 Named = Comparable | str | Path
 
@@ -66,6 +68,18 @@ def refinement(
 ) -> go.Figure:
     """rms(F)/rms(x) by block of residual nets and of recordings; arguments and errors as above."""
     return plot_by_block(refinement_info(_found(runs, folders)))
+
+
+def study(name: str, folders: Iterable[Path | str] | None = None) -> Study:
+    """The runs of a study (`python -m analysis study NAME`), shown as a table.
+
+    Raises:
+        RunError: no run belongs to a study of this name.
+    """
+    found = study_parts(name, (run for run in list_runs(folders) if isinstance(run, Run)))
+    if not found:
+        raise RunError("there is no run of a study {name}", name=name)
+    return Study(found)
 
 
 def _found(

@@ -6,10 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 from torch import nn
 
-from analysis import compare, observe, refinement
+from analysis import compare, observe, refinement, study
+from analysis.errors import RunError
 from analysis.runs import load_run
 from tests.tiny import write_run
 
@@ -47,6 +49,18 @@ def test_a_run_and_a_recording_show_what_they_are(tmp_path: Path):
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
     saved = observe(net, torch.rand(2, 3, 8, 8)).save("<b>mine</b>", tmp_path)
     assert "<strong>&lt;b&gt;mine&lt;/b&gt;</strong>" in saved._repr_html_()
+
+
+def test_a_study_is_a_table_of_its_runs(tmp_path: Path):
+    """A row a net and seed with how far it is; a name that no run has is refused in words."""
+    for net, state in (("plain-8", "finished"), ("resnet-8", "cancelled")):
+        write_run(tmp_path, net, state=state, run_id=f"mine_{net}_s0")
+    shown = study("mine", [tmp_path])._repr_html_()
+    assert "<strong>1 of 2 trained</strong>" in shown
+    assert "<th>plain-8 seed 0</th><td>finished, epoch" in shown
+    assert "<th>resnet-8 seed 0</th><td>stopped" in shown
+    with pytest.raises(RunError, match="there is no run of a study other"):
+        study("other", [tmp_path])
 
 
 def test_refinement_is_the_apps_figure(tmp_path: Path):

@@ -20,6 +20,7 @@ from analysis.cli import (
     jobs,
     labels,
     lens,
+    publish,
     reproduce,
     runs,
     study,
@@ -44,6 +45,7 @@ jobs.register(app)
 exchange.register(app)
 survey.register(app)
 lens.register(app)
+publish.register(app)
 reproduce.register(app)
 study.register(app)
 

@@ -18,6 +18,11 @@ from analysis.escape import one_line
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
+    from analysis.errors import UnknownNet
+    from analysis.exchange.importing import Imported
+    from analysis.runs import SavedRecording
+    from analysis.specs import DataSpec
+
 
 def register(app: typer.Typer) -> None:
     """Add this module's subcommands."""
@@ -41,7 +46,11 @@ def import_command(
         ),
     ] = "",
     net: Annotated[
-        str, typer.Option(help="The net, where keys can't tell: plain-20 or resnet-20.")
+        str,
+        typer.Option(
+            help="The net, where keys can't tell: plain-20 or resnet-20; a net of torchvision's or "
+            "timm's by its library: torchvision/resnet50."
+        ),
     ] = "",
     weights: Annotated[
         str | None, typer.Option(help="Which of several sets of weights in the file (EMA, ...).")
@@ -62,18 +71,38 @@ def import_command(
     resize: Annotated[int | None, typer.Option(help="Resize a folder's images to this.")] = None,
     runs: RunsFolder = None,
 ) -> None:
-    """Import a checkpoint of another repository as a run; nothing in it is executed."""
+    """Import a checkpoint of another repository as a run; nothing in it is executed.
+
+    A net of torchvision's or timm's that is none of the families here is opened by its library,
+    measured over --data, and saved as a recording.
+    """
+    from analysis.errors import UnknownNet
     from analysis.exchange.importing import import_checkpoint
     from analysis.runs import default_folder
     from analysis.specs import DataSpec
 
-    with _shown_progress() as progress:
-        result = import_checkpoint(
-            file, runs or default_folder(), net=net or None, normalization=normalization or None,
-            data=DataSpec.parse(data, data_title, resize) if data else None, test_images=images,
-            weights=weights, names=_pairs(names or []), progress=progress,
-            command=this_command(),
-        )  # fmt: skip
+    spec = DataSpec.parse(data, data_title, resize) if data else None
+    folder = runs or default_folder()
+    if "/" in net:
+        _print_recording(_measured(file, spec, normalization, net, weights, images, folder))
+        return
+    try:
+        with _shown_progress() as progress:
+            result = import_checkpoint(
+                file, folder, net=net or None, normalization=normalization or None, data=spec,
+                test_images=images, weights=weights, names=_pairs(names or []), progress=progress,
+                command=this_command(),
+            )  # fmt: skip
+    except UnknownNet as error:
+        if net or names:
+            raise
+        made = _measured(file, spec, normalization, net, weights, images, folder, error)
+        _print_recording(made)
+    else:
+        _print_run(result)
+
+
+def _print_run(result: Imported) -> None:
     found = result.inspection
     print(f"Found: {found.summary}")
     chosen = result.run.config.normalization
@@ -88,6 +117,45 @@ def import_command(
     for warning in result.warnings:
         print(f"Warning: {warning}", file=sys.stderr)
     print(f"Run: {result.run.path}")
+
+
+def _measured(
+    file: Path, data: DataSpec | None, normalization: str, net: str, weights: str | None,
+    images: int | None, folder: Path, refused: UnknownNet | None = None,
+) -> SavedRecording:  # fmt: skip
+    """A recording of a net of torchvision or timm; else why it is refused, and what can be done."""
+    from analysis.errors import ImportRefused
+    from analysis.exchange.importing import parse_normalization
+    from analysis.foreign import library, opening
+
+    found = library.library_file(file, weights=weights)
+    if refused is not None and not found.architectures:
+        print(f"To measure it with your own code:\n\n{library.how_to(file, file.stem)}",
+              file=sys.stderr)  # fmt: skip
+        raise refused
+    architecture = found.chosen(net or None)
+    print(f"Found: {architecture.title}, {architecture.classes} classes")
+    if data is None:
+        raise ImportRefused(
+            "{file}: it is measured over images: name some, --data folder:PATH or --data cifar10",
+            file=found.file.name,
+        )
+    with _shown_progress() as progress:
+        return opening.observe_file(
+            found, architecture, data, images or opening.IMAGES,
+            parse_normalization(normalization) if normalization else None, folder, progress,
+        )  # fmt: skip
+
+
+def _print_recording(recording: SavedRecording) -> None:
+    rows = recording.refinement()
+    if len(rows):
+        median = rows["ratio"].median()
+        print(f"Blocks: {len(rows)}; median rms(F)/rms(x) over {recording.n_images} images: "
+              f"{median:.3f}")  # fmt: skip
+    else:
+        print("Blocks: none: no addition x + F(x) was executed")
+    print(f"Recording: {recording.path}")
 
 
 def _pairs(names: list[str]) -> dict[str, str]:

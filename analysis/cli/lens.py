@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from analysis.cli.options import RunsFolder, folders
 from analysis.cli.survey import progress_bar
+
+if TYPE_CHECKING:
+    from analysis.runs import Run
+    from analysis.specs import DataSpec
 
 Data = Annotated[
     str,
@@ -33,6 +38,16 @@ def lesions(
     images: Annotated[
         int, typer.Option(help="Test images, class-balanced: 256, or 0 for all.")
     ] = 256,
+    blocks: Annotated[
+        str,
+        typer.Option(
+            help="Only this lesion: the blocks whose branches are weakened, with commas "
+            "(stage1.block2,stage3.block4); over all test images."
+        ),
+    ] = "",
+    strength: Annotated[
+        float, typer.Option(min=0, max=1, help="With --blocks: alpha of x + alpha F(x).")
+    ] = 0.0,
     data: Data = "",
     again: Again = False,
     runs: RunsFolder = None,
@@ -54,6 +69,9 @@ def lesions(
         raise SpecError("--images is 256 or 0 (all test images), not {images}", images=images)
     spec = DataSpec.parse(data) if data else None
     found = [find_run(name, folders(runs)) for name in run]
+    if blocks:
+        _one_lesion(found, blocks.split(","), strength, spec)
+        return
     with progress_bar("lesions") as (bar, say):
         for one in found:
             if not again and lens.read_lesions(one, whole=not images) is not None:
@@ -64,6 +82,31 @@ def lesions(
             say(f"{one.id}: {made.intact:.2f} % wrong over {made.n_images} images; without")
             for name, error in zip(made.names, made.single, strict=True):
                 say(f"  {name:16} {'-' if error != error else f'{error:.2f} %'}")
+
+
+def _one_lesion(
+    runs: Sequence[Run], names: Sequence[str], strength: float, spec: DataSpec | None
+) -> None:
+    from analysis.errors import SpecError
+    from analysis.figures.lesions import effect_words
+    from analysis.lens import lesions as lens
+    from analysis.lens.laboratory import Lesion
+    from analysis.lens.own_images import images_of
+    from analysis.weights import load_net
+
+    lesion = Lesion(dict.fromkeys(names, strength))
+    with progress_bar() as (bar, say):
+        for one in runs:
+            source = images_of(one, spec, bar(f"{one.net}: reading images"))
+            try:
+                found = lens.make_effect(one, *load_net(one), lesion, bar(one.net), source)
+            except KeyError as error:
+                raise SpecError(
+                    "--blocks: {net} has no block {name}", net=one.net, name=error.args[0]
+                ) from None
+            except ValueError as error:
+                raise SpecError("--blocks: {reason}", reason=error) from None
+            say(f"{one.id}: {effect_words(found)}")
 
 
 def similarity(

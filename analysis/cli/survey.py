@@ -12,6 +12,7 @@ from analysis.cli import terminal
 from analysis.cli.foreground import session
 from analysis.cli.options import RunsFolder, folders
 from analysis.escape import one_line
+from analysis.jobs import errands
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -103,7 +104,7 @@ def _same(one: Origin | None, other: Origin) -> bool:
 
 @contextmanager
 def progress_bar(unit: str = "images") -> Generator[Any]:
-    """A bar with the time left on a terminal, none elsewhere: what begins one, what prints."""
+    """A bar with the time left on a terminal; for a page, a file: what begins one, what prints."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -121,11 +122,13 @@ def progress_bar(unit: str = "images") -> Generator[Any]:
 
         def of(title: str) -> Callable[[int, int], None]:
             task: list[Any] = []
+            say = errands.teller()
 
             def tell(done: int, total: int) -> None:
                 if not task:
                     task.append(progress.add_task(one_line(title)))
                 progress.update(task[0], completed=done, total=total)
+                say(done, total)
 
             return tell
 

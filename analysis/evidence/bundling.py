@@ -41,9 +41,7 @@ def bundle(run: Run, folder: Path, weights: bool = True, surveys: bool = True) -
         RunError: the run is not finished, or the folder can't be written.
     """
     if run.state != "finished":
-        raise RunError(
-            "{run} is {state}: only finished runs are bundled", run=run.id, state=run.state
-        )
+        raise RunError("{run} is not finished: only finished runs are bundled", run=run.id)
     target, made = folder / run.id, folder / f".{run.id}.tmp"
     if target.resolve() == run.path.resolve():
         raise RunError("{run} is in {folder} already", run=run.id, folder=folder)

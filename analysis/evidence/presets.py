@@ -7,6 +7,7 @@ seeds of a net. No torch.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from analysis.runs import Run
@@ -96,6 +97,28 @@ def default_depths(runs: Sequence[Run]) -> list[Run]:
     papers = [depth for depth in DEPTHS if depth in best]
     chosen = papers if len(papers) > 1 else [depths[0], depths[len(depths) // 2], depths[-1]]
     return [best[depth] for depth in dict.fromkeys(chosen)]
+
+
+def by_decay(runs: Sequence[Run]) -> list[Run]:
+    """Finished runs from scratch of one net that differ in weight decay alone, the least first.
+
+    Of several such sets the one with more decays, then of the shallowest net; of each decay the
+    newest run of the least seed. Empty where no two decays were tried.
+    """
+    sets: dict[tuple, dict[float, Run]] = {}
+    for run in sorted(runs, key=lambda run: (-run.config.seed, run.config.created)):
+        recipe = run.config.recipe
+        if recipe and run.state == "finished" and run.from_scratch:
+            rest = repr(replace(recipe, name="", weight_decay=0.0, warmup_until=None))
+            key = run.config.net, run.comparison_key[0], rest
+            sets.setdefault(key, {})[recipe.weight_decay] = run
+    if not sets:
+        return []
+    _net, best = max(
+        ((key[0], found) for key, found in sets.items()),
+        key=lambda one: (len(one[1]), -one[0].depth),
+    )
+    return [best[decay] for decay in sorted(best)] if len(best) > 1 else []
 
 
 def _rank_depths(found: dict[int, Run]) -> tuple:

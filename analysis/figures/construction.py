@@ -81,6 +81,32 @@ def blocks_words(blocks: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def same_function_words(built: Run) -> str:
+    """Training and test error of the constructed net and its origin; empty: not measured."""
+    origin, status = built.construction, built.status
+    errors = origin.errors if origin else None
+    trained, tested = status.train_error_clean, status.test_error
+    if errors is None or trained is None or tested is None:
+        return ""
+    values = {"training": (errors.train, trained), "test": (errors.test, tested)}
+    return " ".join(_error_words(name, *both) for name, both in values.items())
+
+
+def _error_words(name: str, before: float, after: float) -> str:
+    """Both nets' error: once where it is the same to four places."""
+    words = {
+        ("training", True): _("Training error: {a} in both nets."),
+        ("training", False): _("Training error: {a} in the shallower net, {b} in the deeper one."),
+        ("test", True): _("Test error: {a} in both nets."),
+        ("test", False): _("Test error: {a} in the shallower net, {b} in the deeper one."),
+    }
+    same = round(before, 4) == round(after, 4)
+    places = 2 if same else 4
+    return words[name, same].format(
+        a=formats.percent(before, places), b=formats.percent(after, places)
+    )
+
+
 def given(info: pd.DataFrame) -> float:
     """Clean training error of the constructed net before any step, percent; NaN: not measured."""
     rows = info[(info["series"] == "constructed") & (info["measure"] == "clean")]

@@ -33,7 +33,7 @@ def x_axes() -> dict[XAxis, str]:
 
 def scales() -> dict[Scale, str]:
     """What each scale of the error axis is called where one is chosen."""
-    return {"linear": _("Linear"), "log": _("Logarithmic")}
+    return {"linear": _("Linear"), "log": _("Log")}
 
 
 def arrangements() -> dict[Arrangement | Literal["auto"], str]:

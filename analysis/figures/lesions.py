@@ -215,3 +215,14 @@ def swap_words(info: pd.DataFrame) -> str:
         words.format(net=label, median=median)
         for label, median in rows[["label", "median"]].itertuples(index=False)
     )
+
+
+def effect_words(effect: Any) -> str:
+    """What a `lens.lesions.Effect` says."""
+    words = _(
+        "{wrong:.1f} % of {n} test images wrong instead of {whole:.1f} %, another prediction for "
+        "{changed:.1f} %."
+    )
+    return words.format(
+        wrong=effect.wrong, n=effect.n_images, whole=effect.intact, changed=effect.changed
+    )

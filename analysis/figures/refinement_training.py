@@ -93,17 +93,17 @@ def _heatmap(
     rows: pd.DataFrame, grid: np.ndarray, times: list[Moment], place: str, measure: Measure
 ) -> dict[str, Any]:
     names = dict(zip(rows["order"], rows["name"], strict=True))
-    real = 10**grid if measure in _LOGARITHMIC else grid
-    words = [moment_words(moment) for moment in times]
-    labels = [[(names.get(y, ""), word) for word in words] for y in range(1, len(grid) + 1)]
-    return {
-        "type": "heatmap", "z": grid, "x": list(range(len(times))),
-        "y": list(range(1, len(grid) + 1)), "xaxis": f"x{place}", "yaxis": f"y{place}",
-        "coloraxis": "coloraxis", "hoverongaps": False,
-        "customdata": np.dstack([np.array(labels, dtype=object), real.astype(object)]),
-        "hovertemplate": "%{customdata[0]}, %{customdata[1]}: <b>%{customdata[2]:.3g}</b>"
-        "<extra></extra>",
+    trace = {
+        "type": "heatmap", "z": np.round(grid, 4), "x": [moment_words(moment) for moment in times],
+        "y": [names.get(order, str(order)) for order in range(1, len(grid) + 1)],
+        "xaxis": f"x{place}", "yaxis": f"y{place}", "coloraxis": "coloraxis", "hoverongaps": False,
+        "hovertemplate": "%{y}, %{x}: <b>%{z:.3g}</b><extra></extra>",
     }  # fmt: skip
+    if measure in _LOGARITHMIC:  # what is drawn is the logarithm
+        values = np.vectorize(lambda value: float(f"{value:.4g}"))(10**grid)
+        trace |= {"customdata": values, "hovertemplate": "%{y}, %{x}: <b>%{customdata:.3g}</b>"
+                  "<extra></extra>"}  # fmt: skip
+    return trace
 
 
 def _frame(
@@ -141,14 +141,16 @@ def _place_panel(
     wide, high = 1 / columns, 1 / rows
     ticks = _ticks(times)
     layout[f"xaxis{place}"] = {
-        "domain": [column * wide, (column + 0.88) * wide], "anchor": f"y{place}",
+        "type": "category", "domain": [column * wide, (column + 0.88) * wide],
+        "anchor": f"y{place}",
         "tickvals": ticks, "ticktext": [_tick(times[tick]) for tick in ticks], "tickangle": 0,
         "title": {"text": _("updates | epochs"), "standoff": 4},
     }  # fmt: skip
-    top = 1 - row * high
+    top, shown = 1 - row * high, list(range(0, positions, ceil(positions / 6)))
     layout[f"yaxis{place}"] = {
         "domain": [top - 0.82 * high if rows > 1 else 0, top], "anchor": f"x{place}",
-        "showgrid": False, "tick0": 1, "dtick": ceil(positions / 6),
+        "type": "category", "showgrid": False, "tickvals": shown,
+        "ticktext": [str(at + 1) for at in shown],
         "title": {"text": _("Position (from the input)") if column == 0 else "", "standoff": 4},
     }  # fmt: skip
     layout["annotations"].append(theme.panel_head(label, place, "left"))

@@ -5,23 +5,18 @@ For sending to someone without the app. Plotly's script is inside, so it opens o
 
 from __future__ import annotations
 
-import base64
-import gzip
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.offline import get_plotlyjs
 
-from analysis import figures, formats
-from analysis.escape import for_html, visible
-from analysis.evidence.caveats import caveats
-from analysis.figures import refinement, theme
+from analysis import figures
+from analysis.escape import for_html
+from analysis.figures import html, refinement, theme
 from analysis.figures.refinement_training import plot_training, training_info
-from analysis.runs import Comparable, Run, SavedRecording
+from analysis.runs import Comparable, Run
 from analysis.runs.files import write_text
 from analysis.runs.format import now
 from analysis.text import _
@@ -80,14 +75,15 @@ def report(
     parts = [
         f"<h1>{for_html(title)}</h1>",
         *(f'<p class="note">{for_html(note)}</p>' for note in [*notes, *_notes(runs)]),
-        *(_figure(theme.sign(figure, figures.conditions(runs))) for figure in drawn),
-        *(f"<h2>{for_html(heading)}</h2>{_table(table)}" for heading, table in tables),
+        *(html.figure(theme.sign(figure, figures.conditions(runs))) for figure in drawn),
+        *(f"<h2>{for_html(heading)}</h2>{html.table(table)}" for heading, table in tables),
         f"<h2>{for_html(_('Summary'))}</h2>",
-        _table(_summary(runs)),
+        html.table(summary(runs)),
         f"<h2>{for_html(_('How the runs were made'))}</h2>",
-        *(_origin(run) for run in runs),
+        *(f"<p>{'<br>'.join(map(for_html, html.origin(run)))}</p>" for run in runs),
         f"<p><small>Residual Lens, {now()}</small></p>",
-        _script(),
+        f'<script type="text/plain" id="plotly">{html.packed_plotly()}</script>',
+        f"<script>{html.DRAW}</script>",
     ]
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
@@ -112,36 +108,6 @@ def refinement_figures(runs: Sequence[Comparable]) -> list[go.Figure]:
     return drawn if course.empty else [*drawn, plot_training(course, "ratio")]
 
 
-def _figure(figure: go.Figure) -> str:
-    """A place for a figure and its JSON; `_script` draws it."""
-    drawn = figures.restyle(figure, "print").to_json() or ""
-    text = drawn.replace("</", "<\\/")
-    return (
-        '<div class="plotly-graph-div"></div>'
-        f'<script type="application/json" class="figure">{text}</script>'
-    )
-
-
-def _script() -> str:
-    """Plotly's script, compressed (2 MB in place of 5), and what unpacks it and draws."""
-    packed = base64.b64encode(gzip.compress(get_plotlyjs().encode(), 9, mtime=0)).decode()
-    return f'<script type="text/plain" id="plotly">{packed}</script><script>{_DRAW}</script>'
-
-
-_DRAW = """
-(async () => {
-  const packed = atob(document.getElementById("plotly").textContent)
-  const bytes = Uint8Array.from(packed, c => c.charCodeAt(0))
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))
-  ;(0, eval)(await new Response(stream).text())
-  document.querySelectorAll("script.figure").forEach(script => {
-    const { data, layout } = JSON.parse(script.textContent)
-    Plotly.newPlot(script.previousElementSibling, data, layout, { responsive: true })
-  })
-})()
-"""
-
-
 def _notes(runs: Sequence[Comparable]) -> list[str]:
     return [
         _("{run} is not directly comparable with {first}: {reason}").format(
@@ -152,13 +118,7 @@ def _notes(runs: Sequence[Comparable]) -> list[str]:
     ]
 
 
-def _table(table: pd.DataFrame) -> str:
-    known = table.map(lambda value: visible(value) if isinstance(value, str) else value)
-    text = known.to_html(index=False, border=0, na_rep=formats.NONE)
-    return f'<div class="wide">{text}</div>'
-
-
-def _summary(runs: Sequence[Comparable]) -> pd.DataFrame:
+def summary(runs: Sequence[Comparable]) -> pd.DataFrame:
     """The summary without what is the same of all runs or in their names: it has to fit a page."""
     words = figures.summary_words(figures.summary_info(runs))
     headings = figures.summary_titles()
@@ -166,25 +126,3 @@ def _summary(runs: Sequence[Comparable]) -> pd.DataFrame:
     same = [headings[name] for name in ("state", "recipe", "data")
             if words[headings[name]].nunique() == 1]  # fmt: skip
     return words.drop(columns=[*plain, *same])
-
-
-def _origin(run: Comparable) -> str:
-    if isinstance(run, SavedRecording):
-        words = (
-            _("a recording of layer responses: no net, no history")
-            if run.has_no_history
-            else _("a recording of a training elsewhere: no net that could be built again")
-        )
-        return f"<p>{for_html(run.id)}<br>{for_html(words)}</p>"
-    machine = ", ".join(str(value) for value in run.status.machine.values())
-    facts = [run.id, _without_paths(run.config.command), machine, *caveats(run)]
-    return "<p>" + "<br>".join(for_html(fact) for fact in facts if fact) + "</p>"
-
-
-def _without_paths(command: str) -> str:
-    """A command line without the places of one machine: who gets the report has others."""
-    return _PATH.sub(r"\1", command)
-
-
-_PATH = re.compile(r"(?<![\w.])(?:[A-Za-z]:)?[/\\](?:[^\s'\"]*[/\\])+([^\s'\"]*)")
-"""An absolute path, on any system; its last part is a group."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from analysis import formats
 from analysis.escape import for_markdown
+from analysis.evidence.claims import mean_response, test_error
+from analysis.runs import Run
 from analysis.specs import NetSpec
+from analysis.specs.costs import title_of
 from analysis.text import _
 
 MOST = 3
@@ -82,6 +85,90 @@ def of_responses(info: pd.DataFrame) -> str:
             else _("Mean response: {means}: not smaller in the residual net.")
         )
     return words.format(means="; ".join(parts), smaller=smaller, count=len(twins))
+
+
+def of_progress(info: pd.DataFrame) -> str:
+    """How far each run is, and its errors there: runs under way are compared at no one epoch."""
+    last = info.sort_values("epoch").groupby("run", sort=False).tail(1).head(2 * MOST)
+    words = _("{net} after epoch {epoch}: training error {train}, test error {test}")
+    return "; ".join(
+        words.format(
+            net=for_markdown(label), epoch=int(epoch),
+            train=formats.percent(train, 1), test=formats.percent(test, 1),
+        )
+        for label, epoch, train, test in last[
+            ["label", "epoch", "train_error", "test_error"]
+        ].itertuples(index=False)
+    )  # fmt: skip
+
+
+def of_speed(info: pd.DataFrame) -> str:
+    """The fastest and the slowest net by multiply-adds a second, and the factor between them."""
+    if len(info) < 2:
+        return ""
+    rows = info.sort_values("rate")
+    slow, fast = rows.iloc[0], rows.iloc[-1]
+    words = _(
+        "{fast} does {high} billion multiply-adds a second, {slow} {low}: FLOPs alone would be off "
+        "by a factor of {factor}."
+    )
+    return words.format(
+        fast=title_of(fast["net"]), high=formats.number(fast["rate"], 1),
+        slow=title_of(slow["net"]), low=formats.number(slow["rate"], 1),
+        factor=formats.number(fast["rate"] / slow["rate"], 1),
+    )  # fmt: skip
+
+
+def of_image(info: pd.DataFrame) -> str:
+    """In how many layers of each net a picture is unusual; of nets with a survey alone."""
+    known = info[info["q05"].notna()]
+    words = _("{net}: outside of 5-95 % of the test images in {count} of {total} layers")
+    parts = []
+    for label, rows in known.groupby("label", sort=False):
+        unusual = (rows["std"] < rows["q05"]) | (rows["std"] > rows["q95"])
+        parts.append(
+            words.format(net=for_markdown(label), count=int(unusual.sum()), total=len(rows))
+        )
+    return "; ".join(parts)
+
+
+def of_forming(info: pd.DataFrame) -> str:
+    """After which layer a class is the readouts' for good, and what each net says in the end."""
+    parts = []
+    for label, rows in info.groupby("label", sort=False):
+        rows = rows.sort_values("depth")
+        end = rows[rows["source"] == "head"]
+        read = rows[rows["source"] == "readout"]
+        if end.empty:
+            continue
+        doubtful = read.loc[read["probability"] <= 0.5, "depth"]
+        sure = read.loc[read["depth"] > max(doubtful, default=-1), "depth"]
+        words = _("{net} gives {name} {share} in the end")
+        if len(sure):
+            words = _(
+                "{net} gives {name} {share} in the end, its readouts over half from layer {at} on"
+            )
+        parts.append(
+            words.format(
+                net=for_markdown(label), name=for_markdown(str(end["class"].iloc[-1])),
+                share=formats.percent(100 * end["probability"].iloc[-1], 0),
+                at=min(sure, default=0),
+            )
+        )  # fmt: skip
+    return "; ".join(parts)
+
+
+def of_decay(runs: Sequence[Run]) -> str:
+    """Mean response and test error of runs of one net against their weight decay."""
+    parts = [
+        _("{response} with {decay:g} ({error})").format(
+            decay=run.config.recipe.weight_decay,  # type: ignore
+            response=formats.response(mean_response(run)), error=formats.percent(test_error(run)),
+        )
+        for run in runs
+    ]  # fmt: skip
+    words = _("Mean response of {net} by weight decay (test error): {parts}.")
+    return words.format(net=for_markdown(runs[0].net), parts=", ".join(parts)) if runs else ""
 
 
 def of_depth(info: pd.DataFrame) -> str:

@@ -19,6 +19,7 @@ COLUMNS = (
     "shortcut",
     "parameters",
     "multiply_adds",
+    "image_size",
     "train_error",
     "train_error_clean",
     "test_error",
@@ -68,7 +69,9 @@ def summary_info(runs: Sequence[Comparable], source: Choice = "auto") -> pd.Data
     return table.astype({name: "Int64" for name in _COUNTS if table[name].isna().any()})
 
 
-_COUNTS = ("depth", "parameters", "multiply_adds", "epochs", "n_train", "n_test", "seed")
+_COUNTS = (
+    "depth", "parameters", "multiply_adds", "image_size", "epochs", "n_train", "n_test", "seed",
+)  # fmt: skip
 """Whole numbers also where a recorded module has none."""
 
 
@@ -81,6 +84,7 @@ def _net_and_training(run: Comparable) -> dict[str, Any]:
         "shortcut": run.config.net.shortcut or "",
         "parameters": run.parameters,
         "multiply_adds": run.multiply_adds,
+        "image_size": run.config.image_size,
         **_final_errors(run),
         "epochs": None if run.has_no_history and not run.status.epoch else run.status.epoch,
         "recipe": run.recipe,
@@ -229,6 +233,7 @@ def titles() -> dict[str, str]:
         "shortcut": _("Shortcut option"),
         "parameters": _("Parameters"),
         "multiply_adds": _("Multiply-adds per image"),
+        "image_size": _("Input size (pixels)"),
         "epochs": _("Epochs"),
         "recipe": _("Recipe"),
         "data": _("Data"),
@@ -257,7 +262,18 @@ _FORMATS: dict[str, Callable[[float], str]] = {
     "multiply_adds": lambda value: formats.millions(_number(value)),
 }
 """Percent stands in the heading, so not behind each number."""
-_PLAIN = ("epochs", "depth", "shortcut", "recipe", "data", "seed", "state", "not_comparable")
+_USUAL_SIZE = 32
+_PLAIN = (
+    "image_size",
+    "epochs",
+    "depth",
+    "shortcut",
+    "recipe",
+    "data",
+    "seed",
+    "state",
+    "not_comparable",
+)
 
 
 def _range(n: int, low: float, high: float, written: Callable[[float], str]) -> str:
@@ -275,7 +291,8 @@ def summary_words(info: pd.DataFrame) -> pd.DataFrame:
     """The summary as text to read: rounded, millions as M, a dash for what is not known.
 
     Which columns are text is the same as in `summary_table`; ids and counts of images are left
-    out, and so is a column that says nothing of any run.
+    out, and so is a column that says nothing of any run. The input size, which multiply-adds depend
+    on, is there unless it is CIFAR's for all.
     """
     words = {"label": info["label"]}
     for name, written in _FORMATS.items():
@@ -288,4 +305,6 @@ def summary_words(info: pd.DataFrame) -> pd.DataFrame:
     table = pd.DataFrame(words).replace({"": formats.NONE})
     if not info["not_comparable"].any():
         table = table.drop(columns="not_comparable")
+    if (info["image_size"].dropna() == _USUAL_SIZE).all():
+        table = table.drop(columns="image_size")
     return table.rename(columns=titles())

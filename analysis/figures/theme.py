@@ -345,6 +345,8 @@ def layout(
 
 _SIGNATURE = 18
 """Pixels that a line of conditions takes under a figure."""
+_SIGNED_LETTERS = 80
+"""Of a line of conditions: what half a page has room for."""
 
 
 def sign(figure: go.Figure, conditions: str) -> go.Figure:
@@ -356,7 +358,8 @@ def sign(figure: go.Figure, conditions: str) -> go.Figure:
     """
     if not conditions or any(note.name == "conditions" for note in figure.layout.annotations):
         return figure
-    room = _SIGNATURE * (1 + conditions.count("<br>"))
+    conditions = wrapped(conditions, _SIGNED_LETTERS)
+    room = _SIGNATURE * (1 + conditions.count("<br>")) + _SIGNATURE // 2
     below = figure.layout.margin.b or 0
     figure.update_layout(height=figure.layout.height + room, margin_b=below + room)
     if figure.layout.legend.yref == "container":
@@ -373,7 +376,12 @@ SUBTITLE = 60
 
 
 def wrapped(text: str, letters: int = SUBTITLE) -> str:
-    """A text in lines that are no longer, joined by `<br>`; its own line breaks stay."""
+    """A text in lines that are no longer, joined by `<br>`; its own line breaks stay.
+
+    Chinese characters are nearly twice as wide as letters.
+    """
+    if sum(ord(letter) > 0x2E7F for letter in text) > len(text) // 4:
+        letters = letters * 3 // 5
     lines = [textwrap.wrap(line, letters) or [""] for line in text.split("<br>")]
     return "<br>".join(line for parts in lines for line in parts)
 

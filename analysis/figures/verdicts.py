@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 import plotly.graph_objects as go
 
 from analysis import formats
-from analysis.evidence.verdicts import Verdict
+from analysis.evidence import claims
+from analysis.evidence.verdicts import Claim, Verdict
 from analysis.figures import labels, theme
 from analysis.figures.labels import End
+from analysis.runs import Run
 from analysis.text import _
 
 HEIGHT = 140
@@ -104,3 +108,32 @@ def plot_numbers(info: pd.DataFrame, quantity: str) -> go.Figure:
         note["text"] = end.text
     layout["annotations"] = notes
     return go.Figure({"data": traces, "layout": layout})
+
+
+def reading(group: Sequence[Run]) -> str:
+    """How the verdicts on a group of runs are made, and what not to compare them with."""
+    words = _(
+        "Verdicts compare these runs with each other by the stated rule. The spread between seeds "
+        "is the range over a net's seeds; the largest range applies, 0 where each net has one "
+        "seed. Undecided: neither the rule nor its opposite holds."
+    )
+    if group and not all(claims.comparable_with_paper(run) for run in group):
+        words += " " + _(
+            "These are not whole CIFAR-10 under the paper's recipe: do not compare their errors "
+            "with Table 6."
+        )
+    return words
+
+
+def beyond_the_table(verdict: Verdict) -> Sequence[str]:
+    """The evidence without the lines of single nets, which the table has."""
+    nets = {one.net.name for one in verdict.numbers}
+    return [line for line in verdict.evidence if line.partition(":")[0] not in nets]
+
+
+def rule_words(claim: Claim, verdict: Verdict) -> list[str]:
+    """What the paper says, the rule of the verdict, and which nets it is not about."""
+    section = _("section {section}").format(section=claim.section)
+    paper = _("In the paper, {section}: {words}").format(section=section, words=claim.paper())
+    rule = _("Rule: {words}").format(words=claim.rule())
+    return [paper, rule, *([verdict.beside_words()] if verdict.beside else [])]

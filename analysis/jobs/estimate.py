@@ -7,11 +7,13 @@ timed steps run in a process of their own.
 
 from __future__ import annotations
 
+import heapq
 import json
 import math
 import os
 import platform
 import shutil
+import statistics
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -41,6 +43,8 @@ _ROW_BYTES = 120
 _TORCH_BYTES = 650 * 2**20
 _TENSORS_A_LAYER = 3.2
 """Kept for going backward: the outputs of convolution, BN and ReLU."""
+_NEWEST = 5
+"""Runs of one net that its rate is taken from."""
 _SPARE_DISK = 100 * 2**20
 _GIB = 2**30
 
@@ -185,27 +189,32 @@ def _best_rate(request: Request, rates: list[Rate]) -> tuple[float | None, Basis
 def known_rates(runs: Iterable[Run], folder: Path | str) -> list[Rate]:
     """From runs that trained at least an epoch, and from timed steps.
 
-    Of the runs of one net on like machines the newest, so that few histories are read.
+    Of the runs of one net on like machines the median of the newest few: one that had to share the
+    machine does not count for more than the others, and few histories are read.
     """
-    newest: dict[tuple, Run] = {}
+    alike: dict[tuple, list[Run]] = {}
     for run in runs:
         if run.status.images_per_second and run.status.epoch:
             config = run.config
             on = config.compute.device, config.compute.threads, _is_here(run)
-            before = newest.setdefault((config.net, config.image_size, *on), run)
-            if run.status.heartbeat > before.status.heartbeat:
-                newest[config.net, config.image_size, *on] = run
-    return [_rate_of(run) for run in newest.values()] + timed_rates(folder)
+            alike.setdefault((config.net, config.image_size, *on), []).append(run)
+    newest = (
+        heapq.nlargest(_NEWEST, same, key=lambda run: run.status.heartbeat)
+        for same in alike.values()
+    )
+    return [_rate_of(same) for same in newest] + timed_rates(folder)
 
 
 def _is_here(run: Run) -> bool:
     return not run.bundled and is_this_machine(run.status.machine)
 
 
-def _rate_of(run: Run) -> Rate:
+def _rate_of(same: Sequence[Run]) -> Rate:
+    """Of runs of one net on like machines, the newest first."""
+    run = same[0]
     return Rate(
         net=run.net,
-        images_per_second=_typical_rate(run),
+        images_per_second=statistics.median(map(_typical_rate, same)),
         multiply_adds=run.multiply_adds,
         threads=run.config.compute.threads,
         device=run.config.compute.device,

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
@@ -41,6 +42,7 @@ def start_detached(
     mode: str = "ab",
     threads: int | None = None,
     claim: str = "",
+    variables: Mapping[str, str] | None = None,
     gpu: str = "",
 ) -> subprocess.Popen[bytes]:
     """`python -m analysis ...` as a process that outlives this one and its terminal.
@@ -51,6 +53,7 @@ def start_detached(
         mode: in which the log is opened.
         threads: for its arithmetic; None: the library's own choice.
         claim: token of the lease of a run, which it may take over.
+        variables: of its environment, besides this process's.
         gpu: the one that it sees; empty: as this process does.
 
     Raises:
@@ -66,6 +69,7 @@ def start_detached(
         environment[VISIBLE] = gpu
     if claim:
         environment[leases.CLAIM] = claim
+    environment |= variables or {}
     flags = 0
     if sys.platform == "win32":
         flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS
@@ -93,10 +97,10 @@ def ended_by(code: int) -> str:
     return "" if WINDOWS or code >= 0 else signal.Signals(-code).name
 
 
-def lower_priority() -> None:
-    """Let other processes of this machine come first."""
-    process = psutil.Process()
+def lower_priority(pid: int | None = None) -> None:
+    """Let other processes of this machine come before one; None: before this one."""
     with contextlib.suppress(psutil.Error, OSError):
+        process = psutil.Process(pid)
         if sys.platform == "win32":
             process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
         else:

@@ -18,6 +18,7 @@ from analysis.jobs.request import Request, request_of
 from analysis.jobs.submit import Work, check_room
 from analysis.runs import Run, create_run, files, load_run, open_writer
 from analysis.runs.resuming import check_resumable, is_resumable
+from analysis.runs.words import as_html, percent
 from analysis.runs.writer import is_portable
 from analysis.text import Message
 
@@ -134,6 +135,10 @@ class Study(Work):
 
     parts: Sequence[Part]
 
+    def _repr_html_(self) -> str:
+        done = sum(part.standing == "finished" for part in self.parts)
+        return as_html(f"{done} of {len(self.parts)} trained", dict(map(_fact, self.parts)))
+
     def check(self, folder: Path) -> None:
         """As `Trainings.check`."""
         check_room([part.request for part in self.parts if part.run is None], folder)
@@ -149,6 +154,17 @@ class Study(Work):
                 requeue(part.run.path)
                 done.paths.append(part.run.path)
         return done
+
+
+def _fact(part: Part) -> tuple[str, str]:
+    """What it is, and how far: for notebooks."""
+    words = part.standing
+    if part.run is not None:
+        status = part.run.status
+        words += f", epoch {status.epoch} of {status.epochs_total}"
+        error = percent(status.test_error)
+        words += f", test error {error}" if error else ""
+    return f"{part.request.net.name} seed {part.request.seed}", words
 
 
 def _made_of(part: Part, folder: Path):

@@ -7,6 +7,7 @@ output have one shape; what a residual block's shortcut gives always has the sha
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -123,6 +124,84 @@ def _errors(
             if progress:
                 progress(number * len(wrong) + at + 1, len(parts) * len(wrong))
     return 100 * wrong / max(len(images), 1)
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What one lesion does to a net's predictions."""
+
+    wrong: float
+    """Percent of the images, under the lesion."""
+    intact: float
+    """Percent of the images, without it."""
+    changed: float
+    """Percent of the images that get another prediction."""
+    n_images: int
+
+
+def effect_of(bench: Laboratory, labels: Tensor, lesion: Lesion) -> Effect:
+    """What a lesion does over the images of a bench; labels: int64 (N,)."""
+    logits = bench.logits(lesion)
+    shares = [
+        100 * float(which.double().mean()) if len(labels) else float("nan")
+        for which in (
+            logits.argmax(1) != labels,
+            bench.intact.argmax(1) != labels,
+            logits.argmax(1) != bench.intact.argmax(1),
+        )
+    ]
+    return Effect(*shares, len(labels))
+
+
+def read_effect(run: Run, lesion: Lesion) -> Effect | None:
+    """What a lesion does over all test images of a run's data, where that was found out."""
+    found = store.read(run, *_effect_entry(run, lesion))
+    if found is None:
+        return None
+    return Effect(
+        *(float(found[f]) for f in ("wrong", "intact", "changed")), int(found["n_images"])
+    )
+
+
+def make_effect(
+    run: Run,
+    net: Net,
+    normalizer: Normalizer,
+    lesion: Lesion,
+    progress: Progress | None = None,
+    source: tuple[Images, Origin] | None = None,
+) -> Effect:
+    """Try one lesion on all test images; arguments as `make_lesions`.
+
+    The result is kept where the images are the run's own.
+
+    Raises:
+        DataError: as `images_of`.
+        KeyError, ValueError: as `Laboratory.logits`.
+        RunError: it can be kept nowhere.
+    """
+    images, origin = source or images_of(run)
+    parts = zip(images.test.split(PROBE), images.test_labels.split(PROBE), strict=True)
+    counts, n = np.zeros(3), len(images.test)
+    for number, (part, truth) in enumerate(parts):
+        found = effect_of(Laboratory(net, normalizer.apply(part)), truth, lesion)
+        counts += np.array([found.wrong, found.intact, found.changed]) * found.n_images
+        if progress:
+            progress(min((number + 1) * PROBE, n), n)
+    made = Effect(*(float(share) for share in counts / max(n, 1)), n)
+    if origin.is_own(run):
+        arrays = {name: np.array(value) for name, value in made.__dict__.items()}
+        store.write(run, *_effect_entry(run, lesion), arrays)
+    return made
+
+
+def _effect_entry(run: Run, lesion: Lesion) -> tuple[str, str]:
+    """Its name, of what was done to which blocks, and its stamp."""
+    done = sorted((name, strength) for name, strength in lesion.strengths.items() if strength != 1)
+    digest = hashlib.sha256(repr((done, lesion.swapped)).encode()).hexdigest()[:12]
+    info = run.config.images
+    stamp = store.stamp_of(run, "effect 1", digest, info.fingerprint if info else "")
+    return f"lesion_{digest}", stamp
 
 
 def _random_choices(names: Sequence[str]) -> tuple[list[int], list[list[list[str]]]]:

@@ -55,21 +55,30 @@ def pixel_digest(rgb: np.ndarray) -> str:
     return hashlib.sha256(repr(rgb.shape).encode() + rgb.tobytes()).hexdigest()[:16]
 
 
-def read_image(data: bytes, name: str) -> Picture:
+def read_image(
+    data: bytes, name: str, most_bytes: int = MAX_BYTES, most_pixels: int = MAX_PIXELS
+) -> Picture:
     """The image in a file's bytes.
 
     Turned upright by its EXIF orientation; transparent parts become white; grey and CMYK become
     RGB, 16 bits a channel become 8; of an animation the first frame. Whatever of this happened is
     in `notes`.
 
+    Args:
+        data: the file.
+        name: it, as its owner calls it.
+        most_bytes: of the file.
+        most_pixels: of an image; where it is MAX_PIXELS, a JPEG that need not be decoded whole
+            may have MAX_JPEG_PIXELS.
+
     Raises:
         DataError: not an image, not whole, too small or too large; the message begins with `name`.
     """
-    _check_bytes(data, name)
+    _check_bytes(data, name, most_bytes)
     try:
         with Image.open(BytesIO(data), formats=FORMATS) as image:
             size = image.size
-            _check_size(image, name)
+            _check_size(image, name, most_pixels)
             if image.format in ("JPEG", "MPO"):
                 image.draft(None, (2 * KEEP, 2 * KEEP))  # decodes at 1/2, 1/4 or 1/8
             notes = _notes(image)
@@ -77,7 +86,7 @@ def read_image(data: bytes, name: str) -> Picture:
     except DataError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise _too_large(name, _claimed_size(data)) from None
+        raise _too_large(name, _claimed_size(data), most_pixels) from None
     except (OSError, SyntaxError) as error:
         raise _unreadable(name, error) from None
     except Exception as error:  # foreign bytes: Pillow's decoders raise nearly anything
@@ -85,15 +94,15 @@ def read_image(data: bytes, name: str) -> Picture:
     return Picture(name, np.ascontiguousarray(rgb), size, notes)
 
 
-def _check_bytes(data: bytes, name: str) -> None:
+def _check_bytes(data: bytes, name: str, most: int) -> None:
     if not data:
         raise DataError("{name} is empty (0 bytes). Choose another file.", name=name)
-    if len(data) > MAX_BYTES:
+    if len(data) > most:
         raise DataError(
             "{name} has {size} MB; the most is {most} MB. Save it smaller.",
             name=name,
             size=len(data) // 10**6,
-            most=MAX_BYTES // 10**6,
+            most=most // 10**6,
         )
     if _is_svg(data):
         raise DataError(
@@ -134,11 +143,11 @@ def _claimed_size(data: bytes) -> str | Message:
     return Message("more than 89 million")
 
 
-def _check_size(image: Image.Image, name: str) -> None:
+def _check_size(image: Image.Image, name: str, most: int) -> None:
     width, height = image.size
     scales = image.format in ("JPEG", "MPO") and "progressive" not in image.info
-    if width * height > (MAX_JPEG_PIXELS if scales else MAX_PIXELS):
-        raise _too_large(name, f"{width} x {height}")
+    if width * height > (MAX_JPEG_PIXELS if scales and most >= MAX_PIXELS else most):
+        raise _too_large(name, f"{width} x {height}", most)
     if min(width, height) < MIN_SIDE:
         raise DataError(
             "{name} has {width} x {height} pixels: too small to show anything. "
@@ -150,13 +159,13 @@ def _check_size(image: Image.Image, name: str) -> None:
         )
 
 
-def _too_large(name: str, pixels: str | Message) -> DataError:
+def _too_large(name: str, pixels: str | Message, most: int) -> DataError:
     return DataError(
         "{name} claims {pixels} pixels, too many to decode safely: the most is {most} megapixels. "
         "Save it smaller.",
         name=name,
         pixels=pixels,
-        most=MAX_PIXELS // 10**6,
+        most=most // 10**6,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils._python_dispatch import _disable_current_modes
 from torch.utils.hooks import RemovableHandle
 
 from analysis.responses.moments import Moments
@@ -110,7 +111,8 @@ class ExecutedLayers:
         return lambda _module, _inputs, output: self._take(name, output)
 
     def _take(self, name: str, response: Tensor) -> None:
-        self.uses[name, self._count[name]].moments.update(response)
+        with _disable_current_modes():  # `observe` needn't see some 30 small operations a layer
+            self.uses[name, self._count[name]].moments.update(response)
 
     def layers(self) -> list[tuple[DescribedLayer, Moments]]:
         """What ran, in order, with what it responded."""

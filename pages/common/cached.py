@@ -14,18 +14,19 @@ import pandas as pd
 import streamlit as st
 
 from analysis.runs import (
-    BUNDLED,
     Comparable,
     DamagedRun,
     Run,
     SavedRecording,
     default_folder,
     load_run,
+    reader,
 )
 from analysis.runs.checks import read_table
 from analysis.runs.files import CONFIG, table_file
 from analysis.runs.known import KnownRuns
 from analysis.runs.recordings import PROGRESS, RECORDING, recording_or_damaged, recording_paths
+from pages.common import classroom
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -69,7 +70,7 @@ def list_runs() -> tuple[list[Run], list[DamagedRun]]:
     """The bundled runs and the user's, and those that are damaged."""
     whole: list[Run] = []
     damaged: list[DamagedRun] = []
-    for run in _KNOWN.entries((BUNDLED, default_folder())):
+    for run in _KNOWN.entries((reader.BUNDLED, default_folder())):
         if isinstance(run, DamagedRun):
             damaged.append(run)
         else:
@@ -120,7 +121,7 @@ def net_of(run: Run) -> tuple[Net, Normalizer]:
     return _net(str(run.path), _stamp(run.weights_path))
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@st.cache_resource(max_entries=32 if classroom.is_on() else 8, show_spinner=False)
 def _net(path: str, stamp: Stamp) -> Any:
     from analysis.weights import load_net
 
@@ -147,7 +148,9 @@ def picture_of(file: UploadedFile) -> Picture:
 def _picture(file_id: str, _file: UploadedFile) -> Picture:
     from analysis.pictures.uploads import read_image
 
-    return read_image(_file.getvalue(), _file.name)  # at most 1024 x 1024 pixels, 3 MB
+    most = classroom.limits()
+    # What is kept is at most 1024 x 1024 pixels, 3 MB.
+    return read_image(_file.getvalue(), _file.name, most.size, most.pixels)
 
 
 def images_of(run: Run) -> Images:

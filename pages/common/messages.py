@@ -15,7 +15,7 @@ from analysis.figures import comparability, run_styles
 from analysis.runs import Comparable, DamagedRun, Run, SavedRecording, default_folder
 from analysis.runs import only_readable as whole_ones
 from analysis.text import _
-from pages.common import cached
+from pages.common import cached, classroom
 from pages.common.words import state_word
 
 Entry = TypeVar("Entry", Run, Comparable)
@@ -23,7 +23,7 @@ Entry = TypeVar("Entry", Run, Comparable)
 
 def literal(text: str) -> str:
     """Text that Streamlit shows as it stands: a file's name may look like Markdown or LaTeX."""
-    return for_markdown(text)
+    return for_markdown(classroom.public(text))
 
 
 def shown_names(runs: Sequence[Comparable]) -> dict[str, str]:
@@ -35,9 +35,12 @@ def stop_without_runs(runs: Sequence[Comparable], damaged: Sequence[DamagedRun])
     """End the page with what to do, where there is no run to show."""
     if runs:
         return
-    st.info(_("There are no runs yet. This command trains a small net in about a minute:"))
-    words = ("train", "--net", "resnet-20", "--data", "digits", "--recipe", "quick")
-    st.code(command(*words, runs=default_folder()), "bash")
+    if classroom.is_on():
+        st.info(_("There are no runs on this server yet."))
+    else:
+        st.info(_("There are no runs yet. This command trains a small net in about a minute:"))
+        words = ("train", "--net", "resnet-20", "--data", "digits", "--recipe", "quick")
+        st.code(command(*words, runs=default_folder()), "bash")
     list_damaged(damaged)
     st.stop()
 
@@ -48,7 +51,7 @@ def list_damaged(damaged: Sequence[DamagedRun]) -> None:
         return
     with st.expander(_("Damaged runs, left out ({count})").format(count=len(damaged))):
         for run in damaged:
-            st.markdown(f"{as_code(run.path)}: {literal(str(run.reason))}")
+            st.markdown(f"{as_code(classroom.public(run.path))}: {literal(str(run.reason))}")
 
 
 def only_readable(runs: Sequence[Entry]) -> list[Entry]:
@@ -141,6 +144,9 @@ def name_without_weights(runs: Sequence[Run]) -> None:
         return
     title = _("Runs that came without their weights, left out here ({count})")
     with st.expander(title.format(count=len(runs))):
+        if classroom.is_on():
+            st.markdown(literal(", ".join(run.id for run in runs)))
+            return
         st.markdown(_("Their curves and layer responses are on Compare. To train one again:"))
         st.code("\n".join(run.config.command for run in runs), "bash")
 

@@ -30,7 +30,7 @@ _picture = st.components.v2.component(
 
 _link = st.components.v2.component(
     "residual_lens_link",
-    html='<button type="button"></button>',
+    html='<button type="button" hidden></button>',
     css=(_FILES / "link.css").read_text(encoding="utf-8"),
     js=(_FILES / "link.js").read_text(encoding="utf-8"),
 )
@@ -72,6 +72,8 @@ def figure(
         with st.container(key=f"{key}_said"):
             st.markdown(said)
     chart(drawn, key, config=config, alt=" ".join([drawn.layout.title.text or "", said]).strip())
+    if not drawn.data:  # it says why there is nothing to see
+        return
     st.caption(reading)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         _picture(
@@ -146,8 +148,8 @@ def words_table(words: pd.DataFrame, colours: Sequence[str] = ()) -> None:
         )
     )
     st.html(
-        f"{_TABLE_STYLE}<div class='words{'' if colours else ' bare'}'><table><thead><tr>{head}"
-        f"</tr></thead><tbody>{rows}</tbody></table></div>"
+        f"{_TABLE_STYLE}<div tabindex='0' class='words{'' if colours else ' bare'}'>"
+        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
 

@@ -6,15 +6,29 @@ words that the user sees, so options of a control are never called alike.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from contextlib import suppress
+from typing import Literal, TypeVar
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-URL = "query-params"
+URL: Literal["query-params"] = "query-params"
 
 Value = TypeVar("Value", bound=str)
+
+
+def of_number(key: str) -> Literal["query-params"] | None:
+    """How a number input is bound: to the address, unless that has a number without end for it.
+
+    Streamlit's number input breaks on those.
+    """
+    for value in st.query_params.get_all(key):
+        with suppress(ValueError):
+            if math.isinf(float(value)):
+                return None
+    return URL
 
 
 def row() -> DeltaGenerator:

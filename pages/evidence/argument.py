@@ -7,10 +7,10 @@ import streamlit as st
 from analysis import figures
 from analysis.evidence import claims
 from analysis.evidence.continuation import constructions_under_way
-from analysis.figures import depth, sentences
+from analysis.figures import depth, readings, sentences
 from analysis.runs import Run
 from analysis.text import _
-from pages.common import cached, messages, show
+from pages.common import cached, classroom, messages, show
 from pages.evidence.panels import construction, identity, queueing
 from pages.evidence.panels.claims import show_claims
 
@@ -38,10 +38,7 @@ def pick_group(runs: list[Run]) -> list[Run]:
 def depth_figure(runs: list[Run]) -> None:
     """Error against depth, the gap with its sign and spread, and what would complete it."""
     info = depth.depth_info(runs)
-    reading = _(
-        "Degradation: a line of training error that rises with depth. It is training error, so "
-        "not overfitting."
-    )
+    reading = readings.reading("argument_depth")
     said = sentences.of_depth(info)
     figure = depth.plot_depth(info)
     show.figure(figure, info, "argument_depth", reading, said, figures.conditions(runs))
@@ -54,33 +51,25 @@ def depth_figure(runs: list[Run]) -> None:
 
 st.title(_("The paper's argument"))
 everything, damaged = cached.list_runs()
-st.markdown(
-    _(
-        "**The question:** a deeper net can do all that a shallower one can, and more. Why, then, "
-        "do deeper plain nets end with a higher *training* error, and residual nets not?"
-    )
-)
+st.markdown(readings.opening("argument"))
 group = pick_group(everything)
 depth_figure(group)
 st.header(_("The claims"))
 show_claims(group, everything)
 messages.name_caveats(group)
 st.header(_("The solution by construction"))
-st.markdown(
-    _(
-        "Insert identity layers into a trained net (section 1): a deeper net with the very "
-        "same function exists, so a deeper net's training error need not be higher."
-    )
-)
+st.markdown(readings.opening("construction"))
 followed = st.container()  # first on the page, last in the script: building chooses what it shows
-asked = bool(constructions_under_way(everything))
-with st.expander(
-    _("Construct another net"), expanded=asked, icon=":material/construction:", key="argument_build"
-):
-    construction.build(everything)
+if not classroom.is_on():
+    asked = bool(constructions_under_way(everything))
+    title = _("Construct another net")
+    with st.expander(title, expanded=asked, icon=":material/construction:", key="argument_build"):
+        construction.build(everything)
 with followed:
     construction.follow()
-st.header(_("Why is the identity hard?"))
-st.markdown(_("Fit H(x) = x, or x and a small perturbation, with plain and with residual layers."))
-identity.fitting(group)
+if not classroom.is_on():
+    st.header(_("Why is the identity hard?"))
+    words = _("Fit H(x) = x, or x and a small perturbation, with plain and with residual layers.")
+    st.markdown(words)
+    identity.fitting(group)
 messages.list_damaged(damaged)

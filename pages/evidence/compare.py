@@ -6,7 +6,7 @@ import streamlit as st
 
 from analysis import figures
 from analysis.evidence.presets import first_choice
-from analysis.figures import curves, responses, sentences
+from analysis.figures import curves, readings, responses, sentences
 from analysis.figures import summary as table
 from analysis.runs import Comparable, Run
 from analysis.text import _
@@ -30,10 +30,7 @@ def error_curves(runs: list[Comparable], highlight: str | None, single: bool) ->
     figure = figures.plot_error_curves(
         drawn, x, scale, smoothing, arrangement, highlight, figures.without_history(runs)
     )
-    reading = _(
-        "Follow the thick lines. In the paper (section 4.1, Fig. 6) a deeper plain net ends with a "
-        "higher *training* error than a shallower one, its residual twin with a lower one."
-    )
+    reading = readings.reading("compare_errors")
     said = sentences.of_curves(drawn)
     with place:
         show.figure(figure, info, "compare_errors", reading, said, figures.conditions(runs))
@@ -50,10 +47,7 @@ def layer_responses(runs: list[Comparable], highlight: str | None, single: bool)
         scale = state.choose("compare_std", _("Response axis"), responses.scales())
     info = figures.responses_info(runs, source, epoch)
     drawn = info if single else responses.over_seeds(info, runs)
-    reading = _(
-        "Compare the heights. In the paper (section 4.2, Fig. 7) residual nets respond less than "
-        "plain ones, and less the deeper they are: each layer changes its input only a little."
-    )
+    reading = readings.reading("compare_responses")
     figure = figures.plot_responses(drawn, highlight, scale)
     said = sentences.of_responses(drawn)
     with place:
@@ -62,10 +56,7 @@ def layer_responses(runs: list[Comparable], highlight: str | None, single: bool)
 
 def summary(runs: list[Comparable], single: bool) -> None:
     """The table under the figures."""
-    reading = _(
-        "With shortcut option A a plain net and its residual twin have the same parameters and "
-        "multiply-adds (section 3.3): what differs between them is the shortcuts alone."
-    )
+    reading = readings.reading("compare_summary")
     info = figures.summary_info(runs)
     drawn = info if single else table.over_seeds(info, runs)
     styles = {style.run: style.colour for style in figures.run_styles(runs)}

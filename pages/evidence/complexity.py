@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from analysis.errors import LensError
-from analysis.figures import complexity, diagram
+from analysis.figures import complexity, diagram, sentences
 from analysis.runs import BUNDLED, default_folder
 from analysis.runs.times import read_times, write_times
 from analysis.specs.costs import (
@@ -77,7 +77,8 @@ def times() -> None:
     reading = _(
         "On one line of slope 1 FLOPs would be speed. Medians after warm-up; bars are quartiles."
     )
-    show.figure(complexity.plot_speed(info), table, "complexity_speed", reading)
+    said = sentences.of_speed(info)
+    show.figure(complexity.plot_speed(info), table, "complexity_speed", reading, said)
     show.table(
         complexity.speed_table(info),
         "complexity_times",

@@ -9,7 +9,7 @@ import streamlit as st
 
 from analysis.evidence.glossary import TERMS, Term
 from analysis.text import _
-from pages.common import show
+from pages.common import classroom, show
 
 _HERE = Path(__file__).parent
 _WIDTHS = [2, 2, 5, 1, 2]
@@ -35,7 +35,7 @@ def row(term: Term) -> None:
     cells[2].markdown(term.words())
     if term.section:
         cells[3].caption(_("section {section}").format(section=term.section))
-    if term.page:
+    if term.page and classroom.has(term.page):
         with cells[4]:
             link(term.page)
 

@@ -5,19 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 from analysis.evidence.presets import default_depths
+from analysis.figures import readings
 from analysis.runs import Run
 from analysis.text import _
 from pages.common import cached, messages, pickers, state
 from pages.evidence.panels import lesions, refinement, similarity
 
 st.title(_("Small refinements"))
-st.markdown(
-    _(
-        "A residual block computes x + F(x). Why such nets train, the paper says (section 4.2): "
-        "F(x) is small beside x, so each block only *refines* what it is given, and the deeper the "
-        "net, the smaller the refinements."
-    )
-)
+st.markdown(readings.opening("refinements"))
 everything, damaged = cached.list_comparable()
 own = [run for run in everything if isinstance(run, Run)]
 messages.stop_without_runs(everything, damaged)
@@ -39,6 +34,7 @@ st.header(_("The deeper, the smaller"))
 trained = [run for run in picked if isinstance(run, Run)]
 if trained:
     refinement.by_depth(trained, own)
+refinement.by_decay(own)
 st.header(_("Which direction is kept"))
 refinement.directions(picked, highlight)
 st.header(_("Over training"))

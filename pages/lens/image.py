@@ -6,7 +6,7 @@ import streamlit as st
 
 from analysis.evidence.presets import default_pair
 from analysis.text import _
-from pages.common import cached, messages, pickers, state
+from pages.common import cached, classroom, messages, pickers, state
 from pages.lens.panels import (
     attribution,
     chooser,
@@ -21,7 +21,6 @@ st.title(_("One image through the nets"))
 everything, damaged = cached.list_runs()
 without = [run for run in everything if run.status.weights == "left out"]
 everything = [run for run in everything if run.has_weights]
-messages.name_without_weights(without)
 messages.stop_without_runs(everything, damaged)
 runs = messages.only_loadable(
     pickers.pick_runs(everything, "image_runs", default_pair(everything), one_seed=True)
@@ -29,13 +28,11 @@ runs = messages.only_loadable(
 if not runs:
     st.info(_("Choose a run above."))
     st.stop()
+messages.name_without_weights(without)
 subject = chooser.choose(runs)
 
 from analysis.lens.activations import probe  # noqa: E402  (torch: after the pickers are drawn)
 
-probes = {
-    run.id: probe(cached.net_of(run)[0], cached.input_of(run, subject.pixels)) for run in runs
-}
 PANELS = {
     "predictions": (_("Predictions and layers"), predictions),
     "layers": (_("Activations"), layers),
@@ -45,5 +42,9 @@ PANELS = {
     "export": (_("Export"), export),
 }
 chosen = state.choose("image_panel", _("Show"), {key: name for key, (name, _m) in PANELS.items()})
-PANELS[chosen][1].show_panel(runs, subject, probes)
+with classroom.at_work():
+    probes = {
+        run.id: probe(cached.net_of(run)[0], cached.input_of(run, subject.pixels)) for run in runs
+    }
+    PANELS[chosen][1].show_panel(runs, subject, probes)
 messages.list_damaged(damaged)

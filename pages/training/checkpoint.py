@@ -78,8 +78,8 @@ def choose_file() -> Chosen:
     st.info(
         _(
             "ResNets, plain and pre-activation nets of any repository, and runs of your own are "
-            "recognised by the order and shapes of their layers. "
-            "`python -m analysis import FILE` does the same."
+            "recognised by the order and shapes of their layers; nets of torchvision and timm by "
+            "the names and shapes of their tensors. `python -m analysis import FILE` does the same."
         ),
         icon=":material/upload_file:",
     )
@@ -200,7 +200,9 @@ def _show_responses(run: Run) -> None:
         "An imported net has no training history. Its layer responses are there at once: in "
         "closed form from the weights alone, and measured where data were given."
     )
-    show.figure(figures.plot_responses(info), info, "import_responses", reading)
+    figure = figures.plot_responses(info)
+    shown = figures.conditions([run])
+    show.figure(figure, info, "import_responses", reading, conditions=shown)
     st.page_link(
         Path(__file__).parents[1] / "evidence" / "compare.py",
         label=_("Open it in Compare"),

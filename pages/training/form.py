@@ -54,7 +54,7 @@ def choose_trainings() -> list[jobs.Request]:
 
 
 def _nets() -> list[str]:
-    kinds, depths, more = st.columns([2, 3, 3], gap="medium")
+    kinds, depths, more = st.columns([4, 3, 3], gap="medium")
     names = {info.prefix: str(info.title).capitalize() for info in KINDS.values()}
     # To begin with, the two that the paper compares: each is the other's twin.
     pair = [info.prefix for kind, info in KINDS.items() if KINDS[info.twin].twin == kind]
@@ -81,11 +81,11 @@ def _advanced() -> tuple[dict[str, Any], int, Compute, str, int | None, str]:
         first, second, third = st.columns(3, gap="medium")
         from_recipe = _("from the recipe")
 
-        def number(place, label: str, key: str, **limits: Any):
+        def number(place, label: str, key: str, empty: str = from_recipe, **limits: Any):
             with place:
                 return st.number_input(
                     label, value=None, key=f"train_{key}", bind=state.URL,
-                    placeholder=from_recipe, **limits,
+                    placeholder=empty, **limits,
                 )  # fmt: skip
 
         changes = {
@@ -96,11 +96,18 @@ def _advanced() -> tuple[dict[str, Any], int, Compute, str, int | None, str]:
                 second, _("Weight decay"), "decay", min_value=0.0, max_value=0.99, format="%g"
             ),
             "validation": number(
-                first, _("Images held out for validation"), "validation", min_value=0, step=1
+                first,
+                _("Images held out for validation"),
+                "validation",
+                _("none"),
+                min_value=0,
+                step=1,
             ),
         }
         with second:
-            seed = st.number_input(_("Seed"), 0, value=0, step=1, key="train_seed", bind=state.URL)
+            seed = st.number_input(
+                _("Seed"), 0, value=0, step=1, key="train_seed", bind=state.of_number("train_seed")
+            )
             title = st.text_input(_("Name of the data in figures"), key="train_title")
         with third:
             device = st.selectbox(
@@ -111,9 +118,9 @@ def _advanced() -> tuple[dict[str, Any], int, Compute, str, int | None, str]:
                 key="train_precision", bind=state.URL,
             )  # fmt: skip
             name = st.text_input(_("Name of the run"), key="train_name", placeholder=_("automatic"))
-        threads = number(third, _("CPU threads"), "threads", min_value=1, step=1)
+        threads = number(third, _("CPU threads"), "threads", _("automatic"), min_value=1, step=1)
         resize = number(
-            first, _("Resize a folder's images to (pixels)"), "resize",
+            first, _("Resize a folder's images to (pixels)"), "resize", _("as they are"),
             min_value=SMALLEST, max_value=LARGEST, step=1,
         )  # fmt: skip
         with second:
@@ -136,23 +143,20 @@ def offer_start(asked: list[jobs.Request]) -> None:
     found = [estimate.estimate(request, rates) for request in asked]
     st.dataframe(_table(asked, found), hide_index=True, key="train_estimate")
     st.caption(_reading(found))
-    start, measure, count, _space = st.columns([1.4, 1.6, 1.4, 4], vertical_alignment="bottom")
-    with start:
+    with state.row():
         label = _("Start {count} trainings") if len(asked) > 1 else _("Start the training")
         st.button(
             label.format(count=len(asked)), type="primary", key="train_start",
             icon=":material/play_arrow:", on_click=actions.start, args=(asked,),
         )  # fmt: skip
-    with measure:
         st.button(
             _("Estimate speed"), key="train_time", on_click=actions.time_steps, args=(asked,),
             help=_("Trains each net for some seconds on random images, for a better estimate."),
         )  # fmt: skip
-    with count:
         number = jobs.at_a_time(folder)
         st.number_input(
             _("Run in parallel"), 1, 64, number, key="train_at_a_time",
-            on_change=actions.set_at_a_time,
+            on_change=actions.set_at_a_time, width=150,
             help=_("How many train at once; the others wait in the queue."),
         )  # fmt: skip
     with st.expander(_("The same from the command line")):
@@ -179,10 +183,10 @@ def _reading(found: list[estimate.Estimate]) -> str:
     bases = {e.basis for e in found}
     nets = ", ".join(sorted({e.based_on for e in found if e.based_on}))
     if "none" in bases:
-        return _("No training is known yet to estimate the time from: time a few steps.")
+        return _("No training is known yet to estimate the time from: estimate speed.")
     if "elsewhere" in bases:
-        words = _("Time: from {nets} on the machine of the bundled runs, by multiply-adds. Time a "
-                  "few steps for this machine.")  # fmt: skip
+        words = _("Time: from {nets} on the machine of the bundled runs, by multiply-adds. "
+                  "Estimate speed for this machine.")  # fmt: skip
     elif bases == {"same"}:
         words = _("Time: from earlier trainings or timed steps of {nets} on this machine.")
     else:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from analysis.errors import LensError
+from analysis.errors import LensError, UnknownNet
 from analysis.runs import default_folder
 from analysis.specs import DataSpec
 from analysis.text import _
 from pages.common import messages
-from pages.training import checkpoint
+from pages.training import checkpoint, library_net
 
 st.title(_("Bring your own net"))
 chosen = checkpoint.choose_file()
@@ -28,6 +28,9 @@ try:
     weights = checkpoint.choose_weights(found)
     if weights is not None:
         found = checkpoint.found_in(chosen, net, weights)
+except UnknownNet as error:
+    library_net.offer(chosen, error)
+    st.stop()
 except LensError as error:
     st.error(messages.literal(str(error)), title=_("Refused"), icon=":material/block:")
     st.stop()

@@ -15,6 +15,7 @@ from analysis import figures, formats, jobs
 from analysis.errors import RunDamaged
 from analysis.evidence.claims import test_error, train_error
 from analysis.evidence.presets import twins
+from analysis.figures import sentences
 from analysis.jobs.queue import LOG
 from analysis.runs import Comparable, Run, SavedRecording, default_folder
 from analysis.runs.files import CANCEL
@@ -33,9 +34,21 @@ REFRESH = 2.0
 _STOPPED = ("cancelled", "failed", "interrupted")
 
 
+def is_wanted() -> bool:
+    """Whether something trains or waits, or did so since the page was opened: what came out of it
+    is to be seen where it was followed."""
+    wanted = st.session_state.get("train_followed", False) or _something_is_active()
+    st.session_state["train_followed"] = wanted
+    return wanted
+
+
+def _something_is_active() -> bool:
+    return bool(_active(cached.list_runs()[0]) or _watched())
+
+
 def show() -> None:
     """All of it; refreshed while there is something to see."""
-    active = bool(_active(cached.list_runs()[0]) or _watched())
+    active = _something_is_active()
     st.fragment(_live, run_every=REFRESH if active else None)(active)
 
 
@@ -91,7 +104,7 @@ def _running(runs: list[Run]) -> None:
                 )  # fmt: skip
             lines = tail(run.path / TRAIN_LOG)
             if lines:
-                with st.expander(_("Log"), key=f"train_log_{run.id}"):
+                with st.expander(_("Messages"), key=f"train_log_{run.id}"):
                     st.code(lines, None, wrap_lines=True)
 
 
@@ -237,7 +250,8 @@ def _figures(running: Sequence[Comparable], everything: list[Run]) -> None:
     errors, responses = st.columns(2, gap="medium")
     with errors:
         reading = _("Thick: training error. One point per epoch, as soon as it is complete.")
-        shown.figure(*drawn[0], "train_errors", reading, conditions=drawn[2])
+        said = sentences.of_progress(drawn[0][1])
+        shown.figure(*drawn[0], "train_errors", reading, said, drawn[2])
     with responses:
         reading = _("In closed form from the BN parameters, after each run's last whole epoch.")
         if not any(isinstance(run, Run) for run in picked):

@@ -15,6 +15,8 @@ st.caption(
     )
 )
 actions.tell()
+first_screen = st.container()
 asked = form.choose_trainings()
 form.offer_start(asked)
-live.show()
+with first_screen if live.is_wanted() else st.container():
+    live.show()

@@ -51,8 +51,13 @@ def chromium_path() -> str | None:
 
 
 @contextmanager
-def app_server(runs: Path | str | None = None) -> Generator[str]:
-    """The address of a server that shows the bundled runs and those in `runs`."""
+def app_server(runs: Path | str | None = None, **more: str) -> Generator[str]:
+    """The address of a server that shows the bundled runs and those in `runs`.
+
+    Args:
+        runs: a folder of runs.
+        more: variables of its environment.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -65,7 +70,7 @@ def app_server(runs: Path | str | None = None) -> Generator[str]:
     }
     for name, value in options.items():
         command += [f"--{name}", str(value)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **more}
     if runs is not None:
         environment["RESIDUAL_LENS_RUNS"] = str(runs)
     address = f"http://127.0.0.1:{port}"

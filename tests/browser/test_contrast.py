@@ -96,7 +96,9 @@ def test_every_word_is_read(
     if where in ("", "argument"):
         page.locator(".js-plotly-plot .main-svg").first.wait_for(state="attached")
     page.wait_for_timeout(1500)
-    page.get_by_test_id("stStatusWidget").wait_for(state="detached")  # what is stale is faded
+    page.get_by_test_id("stStatusWidget").wait_for(state="detached")
+    # What is stale is faded, for longer where other programs have the processor.
+    page.wait_for_function("!document.querySelector('[data-stale=true]')")
     page.wait_for_timeout(500)
     assert page.evaluate(FAINT) == []
     page.context.close()

@@ -28,6 +28,7 @@ def test_a_row_says_what_the_net_is_and_how_it_ended(tiny_run: Run):
             "shortcut": "A",
             "parameters": tiny_run.parameters,
             "multiply_adds": tiny_run.multiply_adds,
+            "image_size": 32,
             "train_error": pytest.approx(train),
             "train_error_clean": pytest.approx(train - 1),
             "test_error": pytest.approx(test),
@@ -83,6 +84,15 @@ def test_the_words_are_rounded_and_say_nothing_needless(tiny_run: Run):
             "State": "finished",
         }
     ]
+
+
+def test_another_input_size_is_said(tmp_path: Path):
+    """Multiply-adds of a net of Table 1 are of 224 pixels; among CIFAR's nets nothing is said."""
+    runs = [load_run(write_run(tmp_path, net, epochs=1)) for net in ("resnet-18", "resnet-8")]
+    info = summary_info(runs)
+    assert "Input size (pixels)" not in summary_words(info)
+    words = summary_words(info.assign(image_size=[224, 32]))
+    assert list(words["Input size (pixels)"]) == ["224", "32"]
 
 
 def test_what_is_not_known_is_a_dash(tmp_path: Path):

@@ -239,6 +239,20 @@ def test_a_run_s_typical_rate_is_its_median(tmp_path: Path):
     assert [rate.images_per_second for rate in rates] == [1000.0]
 
 
+def test_one_slow_run_does_not_spoil_the_estimate(tmp_path: Path):
+    """The rate of a net is the median of its newest runs, of which one had to share the machine."""
+    runs = []
+    for seed, speed in enumerate([900.0, 1000.0, 100.0]):
+        path = write_run(tmp_path, "plain-8", epochs=1, seed=seed)
+        history = load_run(path).history().assign(images_per_second=speed)
+        history.to_csv(path / "history.csv", index=False)
+        with open_writer(path) as writer:
+            writer.set_status(images_per_second=speed)
+        runs.append(load_run(path))
+    rates = estimate.known_rates(runs, tmp_path)
+    assert [rate.images_per_second for rate in rates] == [900.0]
+
+
 def test_time_is_scaled_by_multiply_adds_and_says_so():
     """Half the work, twice the rate; the same net is not scaled."""
     request = _requests("plain-20", changes={"epochs": 1})[0]

@@ -129,3 +129,13 @@ def test_the_printed_commands_train_the_study_in_any_order_and_twice(tmp_path: P
     assert {run.id: run.status.heartbeat for run in list_runs([folder])} == trained
     assert all(run.state == "finished" for run in list_runs([folder]))
     assert study(*where, "--print") == []
+
+
+def test_a_study_is_submitted_to_the_queue(tmp_path: Path):
+    """The one call behind `--queue` and the app: room is looked at, then both runs wait."""
+    missing = [jobs.Part(request, None) for request in requests(*NETS.split(","))]
+    with nobody_works(tmp_path):
+        made = jobs.submit(jobs.Study(missing), tmp_path)
+        for path in made.paths:
+            jobs.cancel(path)
+    assert [path.name for path in made.paths] == ["mine_plain-8_s0", "mine_resnet-8_s0"]

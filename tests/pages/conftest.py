@@ -22,3 +22,17 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def page(folder: Path) -> AppTest:
     """The app before its first run; Compare is its front page."""
     return AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A plain and a residual net, trained for seconds on 128 digits."""
+    from analysis.specs import Compute, DataSpec, NetSpec, Recipe
+    from analysis.training import prepare_run, train_run
+
+    folder = tmp_path_factory.mktemp("runs")
+    recipe = Recipe.parse("quick", epochs=1, train_images=128, test_images=64)
+    data, compute = DataSpec.parse("digits"), Compute(device="cpu", compile=False)
+    for name in ("plain-8-w4", "resnet-8-w4"):
+        train_run(prepare_run(folder, NetSpec.parse(name), recipe, data, compute=compute))
+    return folder

@@ -31,21 +31,6 @@ pytestmark = [
 PANELS = ("predictions", "layers", "forming", "attribution", "exemplars", "export")
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    """A plain and a residual net, trained for seconds on 128 digits."""
-    folder = tmp_path_factory.mktemp("runs")
-    recipe = Recipe.parse("quick", epochs=1, train_images=128, test_images=64)
-    for name in ("plain-8-w4", "resnet-8-w4"):
-        compute = Compute(device="cpu", compile=False)
-        train_run(
-            prepare_run(
-                folder, NetSpec.parse(name), recipe, DataSpec.parse("digits"), compute=compute
-            )
-        )
-    return folder
-
-
 @pytest.fixture
 def page(runs, monkeypatch, tmp_path):
     """The page, with these two runs and no others."""
@@ -307,7 +292,7 @@ def test_bounded_memory(runs):
     from analysis.pictures.crops import Crop, to_input
     from pages.common import cached
 
-    run, process = load_run(next(runs.iterdir())), psutil.Process()
+    run, process = load_run(run_paths([runs])[0]), psutil.Process()
     for i in range(200):
         file = io.BytesIO(encoded(photo(800 + i, 700), "BMP"))
         file.name = "a.bmp"

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from analysis.evidence.presets import default_depths
-from analysis.runs import load_run, run_paths
+from analysis.evidence.presets import by_decay, default_depths
+from analysis.runs import Run, load_run, run_paths
 from analysis.specs import Compute, DataSpec, NetSpec, Recipe
 from analysis.training import prepare_run, train_run
 from tests.probed import write_probed
+from tests.queues import wait_until
 from tests.tiny import write_run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -99,6 +100,28 @@ def test_by_default_depths_of_one_recipe(tmp_path: Path):
     assert default_depths([]) == []
 
 
+def with_decay(folder: Path, decay: float, net: str = "resnet-8") -> Run:
+    """A probed run by another weight decay."""
+    path = write_probed(folder, net)
+    path = path.rename(path.with_name(f"{path.name}_{decay:g}"))
+    config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    config["recipe"]["weight_decay"] = decay
+    (path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    return load_run(path)
+
+
+def test_runs_that_differ_in_weight_decay_alone(page: AppTest, folder: Path):
+    """The least first, drawn beside one another; of two nets the one with more decays."""
+    runs = [with_decay(folder, decay) for decay in (5e-4, 0.0, 1e-4)]
+    runs += [with_decay(folder, decay, "resnet-14") for decay in (5e-4, 1e-4)]
+    assert by_decay(runs) == [runs[1], runs[2], runs[0]]
+    assert by_decay(runs[:1]) == []
+    page.run()
+    assert not page.exception, page.exception[0].message
+    said = [text.value for text in page.markdown if "by weight decay" in text.value]
+    assert all(f"with {decay}" in said[0] for decay in ("0 ", "0.0001", "0.0005"))
+
+
 @pytest.fixture
 def trained(folder: Path) -> Path:
     """A plain and a residual net, trained for seconds on 128 digits."""
@@ -134,6 +157,24 @@ def test_taking_blocks_away_is_asked_for(page: AppTest, trained: Path, monkeypat
     page.button(key="image_make_lesions").click().run()
     assert drawn(charts(page)["One block removed"]) == ["resnet-14-w4"]
     assert any("without one block" in text.value for text in page.markdown)
+
+
+def test_a_lesion_is_tried_on_all_test_images(page: AppTest, trained: Path):
+    """Beside the page: it says that it is under way, at a reload too, then what was found."""
+    page.run()
+    page.toggle(key="refinements_laboratory").set_value(True).run()
+    page.segmented_control(key="refinements_preset").set_value("other").run()
+    label = "Try it on all test images"
+    next(button for button in page.button if button.label == label).click().run()
+    assert not page.exception, page.exception[0].message
+
+    def found() -> list[str]:
+        page.run()
+        return [text.value for text in page.markdown if "of 360 test images" in text.value]
+
+    wait_until(found)
+    assert "another prediction for" in found()[-1]
+    assert label not in [button.label for button in page.button]
 
 
 def test_layers_are_compared_on_request(page: AppTest, trained: Path, monkeypatch):

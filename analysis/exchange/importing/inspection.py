@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from analysis.data import Normalizer
-from analysis.errors import ImportRefused, LensError
+from analysis.errors import ImportRefused, LensError, UnknownNet
 from analysis.exchange.importing.layouts import LEAVES, split_key
 from analysis.exchange.importing.normalizations import likely_normalization
 from analysis.exchange.importing.own_normalization import (
@@ -93,7 +93,8 @@ def inspect(
             ours: `{"entry": "stem.conv"}`.
 
     Raises:
-        ImportRefused: not safe, not whole, or none of our families.
+        ImportRefused: not safe or not whole.
+        UnknownNet: none of our families.
     """
     path, hint = _weights_of(Path(path))
     file = read_checkpoint(path, name, weights)
@@ -106,7 +107,8 @@ def inspect(
         normalizer = own_normalizer(tensors)
         said = file.hint.get("normalization") or said_beside(file.facts)
     except LensError as error:
-        raise ImportRefused("{file}: {reason}", file=file.name, reason=error) from None
+        kind = UnknownNet if isinstance(error, UnknownNet) else ImportRefused
+        raise kind("{file}: {reason}", file=file.name, reason=error) from None
     return Inspection(
         replace(file, tensors=tensors), found, claim_of(file.facts), epoch_of(file.facts),
         normalizer, said, likely_normalization(found.layout.name, found.spec),

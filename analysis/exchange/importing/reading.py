@@ -58,7 +58,7 @@ class ForeignFile:
 
 
 def read_checkpoint(
-    path: Path | str, name: str | None = None, weights: str | None = None
+    path: Path | str, name: str | None = None, weights: str | None = None, as_named: bool = False
 ) -> ForeignFile:
     """The state dict in a checkpoint file.
 
@@ -66,6 +66,7 @@ def read_checkpoint(
         path: the file.
         name: what messages call it; by default the file's own name.
         weights: which of several state dicts in it; by default the first that is no average.
+        as_named: under the file's own keys, prefixes and all.
 
     Raises:
         ImportRefused: not safe, not whole, or no state dict in it; the message says which.
@@ -73,7 +74,7 @@ def read_checkpoint(
     path = Path(path)
     name = visible(Path(name or path.name).name)
     try:
-        return _read(path, name, weights)
+        return _read(path, name, weights, as_named)
     except ImportRefused as error:
         raise ImportRefused("{file} is refused: {reason}", file=name, reason=error) from None
     except OSError as error:
@@ -82,11 +83,11 @@ def read_checkpoint(
         ) from None
 
 
-def _read(path: Path, name: str, wanted: str | None) -> ForeignFile:
+def _read(path: Path, name: str, wanted: str | None, as_named: bool) -> ForeignFile:
     contents = check_file(path)
     if contents.format == "safetensors":
         every, hint = _read_safetensors(path)
-        found = [Candidate(part, inside) for part, inside in split(every)]
+        found = [Candidate(part, inside, every) for part, inside in split(every)]
         found.sort(key=lambda candidate: candidate.is_average)
         facts: dict[str, Any] = dict(list(hint.items())[:_MAX_FACTS])
     else:
@@ -94,10 +95,11 @@ def _read(path: Path, name: str, wanted: str | None) -> ForeignFile:
         if not found:
             raise _no_state_dict(contents.outline)
     taken, notes = choose(found, wanted)
+    chosen = taken.as_named if as_named else taken.tensors
     if contents.format == "safetensors":
-        tensors = dict(taken.tensors)
+        tensors = dict(chosen)
     else:
-        tensors = _made(path, contents, taken.tensors)
+        tensors = _made(path, contents, chosen)
         facts = {} if taken.holder is contents.outline else _facts(contents, path)
         hint = _hint(taken.holder, facts)
         tensors |= _normalizer(path, contents, taken.holder)

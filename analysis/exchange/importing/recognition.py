@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from analysis.errors import ImportRefused, SpecError
+from analysis.errors import ImportRefused, SpecError, UnknownNet
 from analysis.exchange.importing.assignment import assigned, find_head, find_projections
 from analysis.exchange.importing.layouts import LEAVES, Layout, layout_of
 from analysis.exchange.importing.refusals import (
@@ -58,12 +58,12 @@ def recognise(
         hint: the same, said by the file; ignored where it does not fit.
 
     Raises:
-        ImportRefused: none of the families here; the message says what it is or what is odd.
+        UnknownNet: none of the families here; the message says what it is or what is odd.
     """
     try:
         return _recognise(shapes, wanted, hint)
     except ImportRefused as error:
-        raise called_otherwise(shapes) or error from None
+        raise UnknownNet((called_otherwise(shapes) or error).message) from None
 
 
 def _recognise(shapes: Mapping[str, Shape], wanted: str | None, hint: str | None) -> Recognised:

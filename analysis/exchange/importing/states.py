@@ -36,8 +36,16 @@ class Candidate:
     """Where it is: `state_dict_ema`, `model.student`; empty for the whole file."""
     tensors: Mapping[str, Any]
     """By key, prefixes taken off: stubs, or shapes."""
+    whole: Mapping[str, Any]
+    """The state dict that they are part of, under the file's own keys."""
     holder: Any = None
     """The dictionary or object that holds it, for what is said beside it."""
+
+    @property
+    def as_named(self) -> dict[str, Any]:
+        """Its tensors under the file's own keys."""
+        kept = set(self.tensors.values())
+        return {key: value for key, value in self.whole.items() if value in kept}
 
     @property
     def is_average(self) -> bool:
@@ -53,7 +61,7 @@ def candidates(value: Any) -> list[Candidate]:
             full = f"{name}.{part}" if name and part else name or part
             same = set(inside.values())
             if not any(set(candidate.tensors.values()) == same for candidate in found):
-                found.append(Candidate(full, inside, holder))
+                found.append(Candidate(full, inside, tensors, holder))
     return sorted(found, key=lambda candidate: candidate.is_average)
 
 
@@ -134,26 +142,26 @@ def split(tensors: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     shapes = {key: tuple(getattr(value, "shape", value)) for key, value in tensors.items()}
     filters = [key for key, shape in shapes.items() if len(shape) == 4]
     stems = [key for key in filters if shapes[key][1] == 3 and shapes[key][2] > 1]
-    start = _common(stems)
+    start = common_prefix(stems)
     heads = dict.fromkeys(key[len(start) :].split(".")[0] for key in stems)
     inside = {head: [key for key in filters if key.startswith(f"{start}{head}.")] for head in heads}
     nets = [head for head, keys in inside.items() if len(keys) >= _MIN_CONVOLUTIONS]
     if len(stems) < 2 or not nets:
-        return [("", stripped(tensors, _common(filters)))]
+        return [("", stripped(tensors, common_prefix(filters)))]
     parts: list[tuple[str, dict[str, Any]]] = []
     for head in nets:
         own = f"{start}{head}."
         chosen = {key: value for key, value in tensors.items() if key.startswith(own)}
-        parts.append((f"{start}{head}", stripped(chosen, _common(inside[head]))))
+        parts.append((f"{start}{head}", stripped(chosen, common_prefix(inside[head]))))
     others = tuple(f"{start}{head}." for head in nets)
     rest = {key: value for key, value in tensors.items() if not key.startswith(others)}
     kept = [key for key in filters if key in rest]
     if len(kept) >= _MIN_CONVOLUTIONS:
-        parts.insert(0, ("", stripped(rest, _common(kept))))
+        parts.insert(0, ("", stripped(rest, common_prefix(kept))))
     return parts
 
 
-def _common(keys: list[str]) -> str:
+def common_prefix(keys: list[str]) -> str:
     """The longest run of whole names, each with its dot, that all keys begin with."""
     if not keys:
         return ""

@@ -4,6 +4,7 @@ export default function (component) {
   const button = parentElement.querySelector("button")
   button.textContent = data.words.button
   button.title = data.words.help
+  button.hidden = false
   const say = text => {
     button.textContent = text
     setTimeout(() => (button.textContent = data.words.button), 2500)

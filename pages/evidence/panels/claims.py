@@ -15,7 +15,7 @@ from analysis.evidence.verdicts import State, Verdict
 from analysis.figures import verdicts
 from analysis.runs import Run
 from analysis.text import _
-from pages.common import messages, pickers, show
+from pages.common import classroom, messages, pickers, show
 from pages.evidence.panels import queueing
 
 _COLUMNS = 4
@@ -50,26 +50,12 @@ def show_claims(group: Sequence[Run], everything: Sequence[Run]) -> None:
             with place, st.container(border=True, height="stretch", gap="small"):
                 show_card(claim, verdict, [names[run] for run in shown if run in names])
     with st.expander(_("How the verdicts are made, and all of them"), icon=":material/table:"):
-        st.caption(_reading(group))
+        st.caption(verdicts.reading(group))
         show.table(_table(judged), "argument_claims", _("One row per claim, for saving."))
     wanted = [net.name for _claim, verdict in judged for net in verdict.wanted]
     if wanted:
         title = _("Train what is missing for the claims")
         queueing.offer(list(dict.fromkeys(wanted)), group, "argument_missing", title)
-
-
-def _reading(group: Sequence[Run]) -> str:
-    reading = _(
-        "Verdicts compare these runs with each other by the stated rule. The spread between seeds "
-        "is the range over a net's seeds; the largest range applies, 0 where each net has one "
-        "seed. Undecided: neither the rule nor its opposite holds."
-    )
-    if group and not all(claims.comparable_with_paper(run) for run in group):
-        reading += " " + _(
-            "These are not whole CIFAR-10 under the paper's recipe: do not compare their errors "
-            "with Table 6."
-        )
-    return reading
 
 
 def show_card(claim: Claim, verdict: Verdict, names: list[str]) -> None:
@@ -79,7 +65,6 @@ def show_card(claim: Claim, verdict: Verdict, names: list[str]) -> None:
         _("disputed") if verdict.disputed else short, icon=f":material/{_ICONS[verdict.state]}:",
         color="orange" if verdict.disputed else _COLOURS[verdict.state],  # ty: ignore[invalid-argument-type]
     )  # fmt: skip
-    section = _("section {section}").format(section=claim.section)
     st.markdown(f"**{claim.words()}**")
     if whole != short:
         st.caption(f"{whole[0].upper()}{whole[1:]}.")
@@ -92,30 +77,24 @@ def show_card(claim: Claim, verdict: Verdict, names: list[str]) -> None:
     with st.expander(_("Rule and numbers")):
         if verdict.numbers:
             show.words_table(verdicts.numbers_words(verdict))
-        st.markdown("\n".join(f"- {line}" for line in _beyond_the_table(verdict)))
-        st.caption(
-            _("In the paper, {section}: {words}").format(section=section, words=claim.paper())
-        )
-        st.caption(_("Rule: {words}").format(words=claim.rule()))
-        if verdict.beside:
-            st.caption(verdict.beside_words())
+        st.markdown("\n".join(f"- {line}" for line in verdicts.beyond_the_table(verdict)))
+        for line in verdicts.rule_words(claim, verdict):
+            st.caption(line)
         _link(claim.page, names)
-
-
-def _beyond_the_table(verdict: Verdict) -> Sequence[str]:
-    """The evidence without the lines of single nets, which the table has."""
-    nets = {one.net.name for one in verdict.numbers}
-    return [line for line in verdict.evidence if line.partition(":")[0] not in nets]
 
 
 def _wanted(verdict: Verdict) -> str:
     nets = ", ".join(net.name for net in verdict.wanted)
+    if classroom.is_on():
+        return _("Needs a finished run of {nets}.").format(nets=nets)
     words = _("Needs a finished run of {nets}. The commands are below the claims.")
     return words.format(nets=nets)
 
 
 def _link(page: str, names: list[str]) -> None:
     """To the view behind a claim, with its runs already chosen."""
+    if not classroom.has(page):
+        return
     if page == "complexity":
         st.page_link(_PAGES[page], label=_("Complexity"), icon=":material/speed:")
     elif names:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from analysis import formats, jobs
+from analysis import jobs
 from analysis.commands import command, name_of
 from analysis.errors import LensError, SpecError
 from analysis.evidence.continuation import (
@@ -18,11 +18,11 @@ from analysis.evidence.continuation import (
     images_at_hand,
     study,
 )
-from analysis.figures import construction
+from analysis.figures import conditions, construction, readings
 from analysis.runs import Run, default_folder
 from analysis.specs import NetSpec, plan
 from analysis.text import Message, _
-from pages.common import cached, messages, pickers, show, state
+from pages.common import cached, classroom, messages, pickers, show, state
 from pages.common.words import progress_words, share_done, state_word
 from pages.evidence.panels import queueing
 from pages.training import actions
@@ -169,12 +169,9 @@ def _shallow(run: Run) -> str:
 
 def _same_function(found: Study) -> None:
     """The errors of both nets, and the differences of their blocks."""
-    origin, status = found.built.construction, found.built.status
-    errors = origin.errors if origin else None
-    trained, tested = status.train_error_clean, status.test_error
-    if errors is not None and trained is not None and tested is not None:
-        values = {"training": (errors.train, trained), "test": (errors.test, tested)}
-        st.success(" ".join(_error_words(name, *both) for name, both in values.items()))
+    same = construction.same_function_words(found.built)
+    if same:
+        st.success(same)
     blocks = st.session_state.get(_BLOCKS, {}).get(found.built.id)
     if blocks is not None:
         reading = _(
@@ -183,9 +180,13 @@ def _same_function(found: Study) -> None:
             "with F = 0 and an identity shortcut (options A and B) it stays exact."
         )
         show.table(construction.blocks_words(blocks), "argument_blocks_table", reading)
-    elif found.shallow and (
-        st.session_state.pop(_FRESH, None) == found.built.id
-        or st.button(_("Compare layer by layer"), key="argument_compare")
+    elif (
+        found.shallow
+        and not classroom.is_on()
+        and (
+            st.session_state.pop(_FRESH, None) == found.built.id
+            or st.button(_("Compare layer by layer"), key="argument_compare")
+        )
     ):
         try:
             with st.spinner(_("Measuring")):
@@ -194,21 +195,6 @@ def _same_function(found: Study) -> None:
             st.error(messages.literal(str(error)))
         else:
             st.rerun()
-
-
-def _error_words(name: str, before: float, after: float) -> str:
-    """Both nets' error: once where it is the same to four places."""
-    words = {
-        ("training", True): _("Training error: {a} in both nets."),
-        ("training", False): _("Training error: {a} in the shallower net, {b} in the deeper one."),
-        ("test", True): _("Test error: {a} in both nets."),
-        ("test", False): _("Test error: {a} in the shallower net, {b} in the deeper one."),
-    }
-    same = round(before, 4) == round(after, 4)
-    places = 2 if same else 4
-    return words[name, same].format(
-        a=formats.percent(before, places), b=formats.percent(after, places)
-    )
 
 
 def _is_busy(found: Study) -> bool:
@@ -224,18 +210,17 @@ def _experiment(built: str) -> None:
         return
     found = study(run, known)
     missing = not (found.trained_on and found.scratch)
-    if missing and st.button(
+    if missing and not classroom.is_on() and st.button(
         _("Train it on, and the same depth from scratch"), type="primary",
         icon=":material/play_arrow:", key="argument_study",
         help=_("Both by the shallower net's recipe, in the background."),
     ):  # fmt: skip
         _queue(run, known)
     info = construction.construction_info(found)
-    reading = _(
-        "Training that preserves the solution stays on or below the horizontal line. It begins at "
-        "a high learning rate, so the error may rise at first; look at where it ends."
-    )
-    show.figure(construction.plot_construction(info), info, "argument_study_figure", reading)
+    reading = readings.reading("argument_study_figure")
+    figure = construction.plot_construction(info)
+    shown = conditions([run, *found.trained_on, *found.scratch])
+    show.figure(figure, info, "argument_study_figure", reading, conditions=shown)
     st.markdown("\n".join(f"- {line}" for line in construction.kept_words(info)))
     for other in found.trained_on + found.scratch:
         if other.state != "finished":

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
 from analysis.errors import LensError
-from analysis.figures import lesions, run_styles
+from analysis.figures import conditions, lesions, readings, run_styles
 from analysis.runs import Run
 from analysis.text import _
-from pages.common import cached, messages, show, state
+from pages.common import cached, classroom, errands, messages, show, state
 from pages.lens.panels import nets
 from pages.lens.panels.chooser import Subject
 from pages.lens.panels.layers import pick_run
@@ -28,23 +28,38 @@ def kept(runs: Sequence[Run], highlight: str | None) -> None:
         st.markdown("\n".join(f"- {messages.literal(line)}" for line in lines if line))
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        reading = _(
-            "Small refinements can be missed, large ones can't. A plain net without two of its "
-            "layers has nothing that hands their input on."
-        )
-        show.figure(lesions.plot_single(single, highlight), single, "refinements_lesions", reading)
+        reading = readings.reading("refinements_lesions")
+        figure = lesions.plot_single(single, highlight)
+        show.figure(figure, single, "refinements_lesions", reading, conditions=conditions(runs))
     with right:
-        reading = _("Residual nets fail gradually (Veit, Wilber and Belongie, 2016).")
+        reading = readings.reading("refinements_several")
         figure = lesions.plot_several(several, highlight)
-        show.figure(figure, several, "refinements_several", reading)
+        show.figure(figure, several, "refinements_several", reading, conditions=conditions(runs))
     nets.name_other_images(runs, "lesions")
     nets.offer_to_learn(
         runs, "lesions", _("Take the blocks away"),
         _("A few dozen passes of 256 test images through each net, once per run."),
     )  # fmt: skip
+    _offer_all(runs, found)
+
+
+def _offer_all(runs: Sequence[Run], found: Mapping[str, Any]) -> None:
+    """The same lesions on all test images, where a probe was taken: an errand for all of them."""
+    probed = [run for run in runs if run.id in found and _is_probe(run, found[run.id])]
+    if probed:
+        errands.offer(
+            ("lesions", *(str(run.path) for run in probed), "--images", "0"),
+            _("Try all lesions on all test images"),
+        )
+
+
+def _is_probe(run: Run, found: Any) -> bool:
+    info = run.config.images
+    return bool(info and run.has_images and found.n_images < info.n_test)
 
 
 @st.fragment
+@classroom.at_work()
 def laboratory(runs: Sequence[Run], subject: Subject) -> None:
     """Weaken or remove blocks of one net, by a slider: errors on the probe, and the picture."""
     from analysis.lens.laboratory import Laboratory, Lesion, removable
@@ -73,6 +88,7 @@ def laboratory(runs: Sequence[Run], subject: Subject) -> None:
         )  # fmt: skip
         one = Laboratory(net, cached.input_of(run, subject.pixels))
         _answer(run, words, _probe_words(run, lesion), one.intact[0], one.logits(lesion)[0])
+        _on_all(run, lesion)
 
 
 def _presets(names: Sequence[str]) -> dict[str, str]:
@@ -99,22 +115,31 @@ def _of_preset(preset: str, names: Sequence[str]) -> list[str]:
 
 def _probe_words(run: Run, lesion: Any) -> str:
     """What the lesion does to the run's test images; why not, where they can't be had."""
+    from analysis.lens.lesions import effect_of
+
     try:
         bench, labels = cached.laboratory_of(run)
     except LensError as error:
         return str(error)
-    logits = bench.logits(lesion)
-    wrong, whole = (_percent(which.argmax(1) != labels) for which in (logits, bench.intact))
-    changed = _percent(logits.argmax(1) != bench.intact.argmax(1))
-    words = _(
-        "{wrong:.1f} % of {n} test images wrong instead of {whole:.1f} %, another prediction for "
-        "{changed:.1f} %."
+    return lesions.effect_words(effect_of(bench, labels, lesion))
+
+
+def _on_all(run: Run, lesion: Any) -> None:
+    """The same over all test images, on request: an errand, since it takes a minute or more."""
+    from analysis.lens.lesions import read_effect
+
+    changed = [name for name, strength in lesion.strengths.items() if strength != 1]
+    if not changed or not run.has_images:
+        return
+    found = read_effect(run, lesion)
+    if found:
+        st.markdown(messages.literal(lesions.effect_words(found)))
+        return
+    strength = lesion.strengths[changed[0]]
+    errands.offer(
+        ("lesions", str(run.path), "--blocks", ",".join(changed), "--strength", str(strength)),
+        _("Try it on all test images"),
     )
-    return words.format(wrong=wrong, n=len(labels), whole=whole, changed=changed)
-
-
-def _percent(values: Any) -> float:
-    return 100 * float(values.double().mean())
 
 
 def _answer(run: Run, words: str, probe: str, before: Any, after: Any) -> None:

@@ -11,7 +11,7 @@ import streamlit as st
 from analysis.figures import images
 from analysis.runs import Run
 from analysis.text import _
-from pages.common import cached, state
+from pages.common import cached, classroom, state
 from pages.lens.panels.chooser import Subject
 from pages.lens.panels.layers import pick_run
 
@@ -19,6 +19,7 @@ _INSPECT = Path(__file__).parents[2] / "lens" / "image.py"
 
 
 @st.fragment
+@classroom.at_work()
 def maps(runs: Sequence[Run], subject: Subject) -> None:
     """A block's parts as maps on one scale, and the ratio at each position over the picture."""
     from analysis.lens.activations import block_parts

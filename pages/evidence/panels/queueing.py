@@ -13,7 +13,7 @@ from analysis.errors import LensError
 from analysis.evidence.missing import commands_elsewhere, requests_like
 from analysis.runs import Run, default_folder
 from analysis.text import _
-from pages.common import cached, messages, state
+from pages.common import cached, classroom, messages, state
 
 TRAIN = Path(__file__).resolve().parents[2] / "training" / "train.py"
 
@@ -28,8 +28,11 @@ def offer(
         runs: the group to complete; may be empty.
         key: of the controls.
         title: of the fold.
-        lines: sentences to begin with.
+        lines: sentences to begin with; in a classroom nothing else is shown.
     """
+    if classroom.is_on():
+        st.markdown("\n".join(f"- {line}" for line in lines))
+        return
     with st.expander(title, icon=":material/playlist_add:"):
         if lines:
             st.markdown("\n".join(f"- {line}" for line in lines))

@@ -6,8 +6,17 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from analysis.evidence import claims, refining
-from analysis.figures import refinement, refinement_depth, refinement_training
+from analysis.evidence import claims, presets, refining
+from analysis.figures import (
+    conditions,
+    plot_responses,
+    readings,
+    refinement,
+    refinement_depth,
+    refinement_training,
+    responses_info,
+    sentences,
+)
 from analysis.runs import Comparable, Run
 from analysis.text import _
 from pages.common import messages, pickers, show, state
@@ -20,6 +29,7 @@ def by_block(runs: Sequence[Comparable], highlight: str | None) -> None:
     drawn = st.container()
     moment = _pick_moment(runs)
     info = refinement.refinement_info(runs, moment)
+    shown_of = conditions(runs)
     with drawn:
         if len(info):
             st.markdown(f"**{messages.literal(refinement.median_words(info))}**")
@@ -29,13 +39,12 @@ def by_block(runs: Sequence[Comparable], highlight: str | None) -> None:
             reading = messages.literal(
                 refinement.trained_words(info) or _("Lower is a smaller refinement.")
             )
-            show.figure(figure, info, "refinements_blocks", reading)
+            show.figure(figure, info, "refinements_blocks", reading, conditions=shown_of)
         with narrow:
-            reading = _("The manner of Fig. 7: how many blocks of a net change their input much?")
+            reading = readings.reading("refinements_sorted")
             ranked = info.sort_values(["run", "rank"])
-            show.figure(
-                refinement.plot_sorted(info, highlight), ranked, "refinements_sorted", reading
-            )
+            figure = refinement.plot_sorted(info, highlight)
+            show.figure(figure, ranked, "refinements_sorted", reading, conditions=shown_of)
     bare = refinement.without_probe(runs)
     if bare:
         words = _(
@@ -68,13 +77,13 @@ def directions(runs: Sequence[Comparable], highlight: str | None) -> None:
     st.markdown(f"**{messages.literal(refinement.direction_words(info))}**")
     left, right = st.columns(2, gap="medium")
     with left:
-        reading = _("1 is a block that keeps the direction of what it is given.")
+        reading = readings.reading("refinements_cosine")
         figure = refinement.plot_by_block(info, "cosine", highlight)
-        show.figure(figure, info, "refinements_cosine", reading)
+        show.figure(figure, info, "refinements_cosine", reading, conditions=conditions(runs))
     with right:
-        reading = _("Small steps add up: how far is a picture from where its stage began?")
+        reading = readings.reading("refinements_drift")
         figure = refinement.plot_by_block(info, "drift", highlight)
-        show.figure(figure, info, "refinements_drift", reading)
+        show.figure(figure, info, "refinements_drift", reading, conditions=conditions(runs))
 
 
 @st.fragment
@@ -86,13 +95,30 @@ def over_training(runs: Sequence[Comparable]) -> None:
     with drawn:
         if len(info):
             st.markdown(f"**{messages.literal(refinement_training.course_words(info))}**")
-        reading = _(
-            "Each row is a block (of the ratio) or a layer, the input at the bottom. The paper "
-            "(section 4.1) says of plain nets that their gradients have healthy norms: look at the "
-            "gradient norm."
-        )
+        reading = readings.reading("refinements_training")
         figure = refinement_training.plot_training(info, measure)
-        show.figure(figure, info, "refinements_training", reading)
+        show.figure(figure, info, "refinements_training", reading, conditions=conditions(runs))
+
+
+def by_decay(everything: Sequence[Run]) -> None:
+    """Responses and refinements of one net trained with several weight decays, if some were."""
+    runs = presets.by_decay(everything)
+    if not runs:
+        return
+    st.header(_("What weight decay does"))
+    st.markdown(f"**{sentences.of_decay(runs)}**")
+    left, right = st.columns(2, gap="medium")
+    with left:
+        reading = readings.reading("refinements_decay")
+        info = responses_info(runs)
+        figure = plot_responses(info)
+        show.figure(figure, info, "refinements_decay", reading, conditions=conditions(runs))
+    with right:
+        reading = readings.reading("refinements_decay_ratio")
+        info = refinement.refinement_info(runs)
+        figure = refinement.plot_by_block(info, "ratio", None)
+        shown = conditions(runs)
+        show.figure(figure, info, "refinements_decay_ratio", reading, conditions=shown)
 
 
 def by_depth(runs: Sequence[Run], everything: Sequence[Run]) -> None:
@@ -102,13 +128,13 @@ def by_depth(runs: Sequence[Run], everything: Sequence[Run]) -> None:
     info = refinement_depth.by_depth_info(group)
     left, right = st.columns(2, gap="medium")
     with left:
-        reading = _("All finished runs of the first run's data and recipe.")
+        reading = readings.reading("refinements_depth")
         figure = refinement_depth.plot_by_depth(info, "ratio")
-        show.figure(figure, info, "refinements_depth", reading)
+        show.figure(figure, info, "refinements_depth", reading, conditions=conditions(group))
     with right:
-        reading = _("The measure of Fig. 7, on the same runs: plain nets have it too.")
+        reading = readings.reading("refinements_responses")
         figure = refinement_depth.plot_by_depth(info, "response")
-        show.figure(figure, info, "refinements_responses", reading)
+        show.figure(figure, info, "refinements_responses", reading, conditions=conditions(group))
     names = pickers.run_names(everything)
     judged = {claim.id: (claim, verdict) for claim, verdict in claims.evaluate(group)}
     shown = ("smaller-refinements", "small-responses")

@@ -8,10 +8,10 @@ import streamlit as st
 
 from analysis.commands import command, name_of
 from analysis.errors import LensError
-from analysis.figures import run_styles, similarity
+from analysis.figures import conditions, readings, run_styles, similarity
 from analysis.runs import Run
 from analysis.text import _
-from pages.common import cached, messages, show, state
+from pages.common import cached, classroom, messages, show, state
 
 
 def compare(runs: Sequence[Run], highlight: str | None) -> None:
@@ -22,12 +22,9 @@ def compare(runs: Sequence[Run], highlight: str | None) -> None:
     with right:
         known = {run.id: found for run in runs if (found := cached.learned(run, "readouts"))}
         info = similarity.readouts_info(runs, known)
-        reading = _(
-            "A deeper net that refines gains a little at every block. Fitted by Inspect or "
-            "`python -m analysis survey`."
-        )
+        reading = readings.reading("refinements_readouts")
         figure = similarity.plot_readouts(info, highlight)
-        show.figure(figure, info, "refinements_readouts", reading)
+        show.figure(figure, info, "refinements_readouts", reading, conditions=conditions(runs))
 
 
 @st.fragment
@@ -45,13 +42,10 @@ def _layers(runs: Sequence[Run]) -> None:
         names = labels[first], labels[second]
         if found is not None:
             st.markdown(f"**{messages.literal(similarity.similarity_words(info, *names))}**")
-        reading = _(
-            "Bright squares are runs of layers that see the same: blocks that change little. 1 is "
-            "the same up to rotation and scale (Kornblith et al., 2019)."
-        )
+        reading = readings.reading("refinements_similarity")
         figure = similarity.plot_similarity(info, *names)
-        show.figure(figure, info, "refinements_similarity", reading)
-    if found is None:
+        show.figure(figure, info, "refinements_similarity", reading, conditions=conditions([a, b]))
+    if found is None and not classroom.is_on():
         _offer(a, b)
 
 

@@ -173,7 +173,8 @@ def _one(
             _("sum {total:.2f}, delta {delta:.1e}").format(total=found.total, delta=found.delta)
         )
     large = images.enlarged(over, max(256 // len(over), 1))
-    st.image(large, caption=", ".join(words), width=256, output_format="PNG")
+    said = ", ".join(words)
+    st.image(large, caption=said, alt=said, width=256, output_format="PNG")
 
 
 def _sanity(
@@ -202,6 +203,6 @@ def _sanity(
             for m in maps
         ]
         words = _("Trained, then progressively re-initialised")
-        st.image(images.row_of(pictures), caption=words, output_format="PNG")
+        st.image(images.row_of(pictures), caption=words, alt=words, output_format="PNG")
         reading = _("Close to 1: the map is the same without what was learned, so beware of it.")
         show.figure(plot_sanity(table, style), table, f"image_sanity_{style.run}", reading)

@@ -14,10 +14,10 @@ from analysis.errors import LensError
 from analysis.figures.images import enlarged
 from analysis.pictures.crops import Crop, to_input
 from analysis.pictures.samples import sample, sample_names, sample_title
-from analysis.pictures.uploads import MAX_BYTES, MAX_FILES, Picture, pixel_digest
+from analysis.pictures.uploads import Picture, pixel_digest
 from analysis.runs import Run
 from analysis.text import _
-from pages.common import cached, messages, state
+from pages.common import cached, classroom, messages, state
 from pages.lens.panels import browser
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def choose(runs: Sequence[Run]) -> Subject:
     with result:
         words = _("What the nets get: {size} x {size} pixels").format(size=size)
         shown_pixels = enlarged(pixels, 224 // size or 1)
-        st.image(shown_pixels, caption=words, width=224, output_format="PNG")
+        st.image(shown_pixels, caption=words, alt=words, width=224, output_format="PNG")
     return Subject(picture, pixels, label)
 
 
@@ -105,22 +105,24 @@ def _caption(picture: Picture) -> str:
 
 
 def _uploaded() -> Picture | None:
+    most = classroom.limits()
     files = st.file_uploader(
         _("Images: PNG, JPEG, WebP, BMP, GIF"),
         type="image",
         accept_multiple_files=True,
-        max_upload_size=MAX_BYTES // 10**6,
+        max_upload_size=most.size // 10**6,
         key="image_files",
+        disabled=not classroom.may_upload(),
         help=_("They stay on the machine that runs this app, in memory, while the page is open."),
     )
-    if len(files) > MAX_FILES:
+    if len(files) > most.files:
         st.warning(
             _(
                 "{count} files were given; the last {most} are read. Remove some to see others."
-            ).format(count=len(files), most=MAX_FILES)
+            ).format(count=len(files), most=most.files)
         )
     pictures = {}
-    for file in files[-MAX_FILES:]:
+    for file in files[-most.files :]:
         try:
             pictures[file.file_id] = cached.picture_of(file)
         except LensError as error:
@@ -175,7 +177,12 @@ def _pick_number(images: Images) -> int:
     """A test image by its number, or any one, of a class or of all."""
     last = len(images.test) - 1
     number = st.number_input(
-        _("Number of the test image"), 0, last, 0, key="image_number", bind=state.URL
+        _("Number of the test image"),
+        0,
+        last,
+        0,
+        key="image_number",
+        bind=state.of_number("image_number"),
     )
     names = [_("any class"), *images.classes]
     with state.row():

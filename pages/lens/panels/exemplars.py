@@ -74,7 +74,7 @@ def _gallery(run: Run, exemplars: list[tuple[int, int, float]], pixels: Any, lay
             box = field.box(*divmod(position, width), size)
             with st.container(width=ZOOM * size, gap="xsmall"):
                 words = _("response {value:.2f}").format(value=value)
-                st.image(_marked(rgb, box), caption=words, output_format="PNG")
+                st.image(_marked(rgb, box), caption=words, alt=words, output_format="PNG")
                 if field.size < size:
                     st.image(_patch(rgb, box), width=PATCH, alt=words, output_format="PNG")
     words = _(

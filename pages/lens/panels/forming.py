@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from analysis.figures import run_styles
+from analysis.figures import conditions, run_styles, sentences
 from analysis.figures.inspect import forming_info, plot_forming
 from analysis.runs import Run
 from analysis.text import _
@@ -36,7 +36,9 @@ def show_panel(runs: Sequence[Run], subject: Subject, probes: dict[str, Any]) ->
         "the class is in a block's channel means (linear discriminant analysis); its accuracy on "
         "{test} test images is in the CSV. A residual net refines: neighbours say nearly the same."
     ).format(test=TEST)
-    show.figure(plot_forming(info), info, "image_forming", reading)
+    figure = plot_forming(info)
+    said = sentences.of_forming(info)
+    show.figure(figure, info, "image_forming", reading, said, conditions(runs))
     nets.name_other_images(runs, "readouts")
     nets.offer_to_learn(
         list(runs),

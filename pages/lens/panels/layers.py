@@ -140,7 +140,7 @@ def _layer(run: Run, net: Any, x: Any, block: str, subject: Subject) -> None:
         over = images.overlaid(subject.pixels, maps[channel], opacity, scale, limit)
         words = _("Channel {channel} of {layer} over the image").format(channel=channel, layer=name)
         enlarged = images.enlarged(over, max(320 // len(over), 1))
-        st.image(enlarged, caption=words, output_format="PNG")
+        st.image(enlarged, caption=words, alt=words, output_format="PNG")
     with st.expander(_("The channels' numbers")):
         show.table(_named(table), "image_channels", _("Over one image's positions."))
 
@@ -190,5 +190,5 @@ def _stages(net: Any, x: Any) -> None:
         words = _("Stage {stage}, channels {channels}").format(
             stage=row.stage, channels=", ".join(str(channel) for channel in row.channels)
         )
-        st.image(pixels, caption=words, output_format="PNG")
+        st.image(pixels, caption=words, alt=words, output_format="PNG")
     st.caption(_("The channels that vary most after each stage's last block, strongest first."))

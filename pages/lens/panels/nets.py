@@ -12,7 +12,7 @@ from analysis.errors import LensError
 from analysis.escape import as_code
 from analysis.runs import Run
 from analysis.text import _
-from pages.common import cached, messages
+from pages.common import cached, classroom, messages
 
 
 def classes_of(run: Run) -> tuple[str, ...]:
@@ -28,6 +28,10 @@ def offer_to_learn(runs: Sequence[Run], lesson: cached.Lesson, label: str, why: 
     """
     missing = [run for run in runs if cached.learned(run, lesson) is None]
     if not missing:
+        return
+    if classroom.is_on():
+        words = _("Not measured on this server yet: {nets}.")
+        st.caption(words.format(nets=", ".join(dict.fromkeys(run.net for run in missing))))
         return
     st.caption(why)
     here = [run for run in missing if run.has_images]
@@ -47,6 +51,9 @@ def offer_to_learn(runs: Sequence[Run], lesson: cached.Lesson, label: str, why: 
 
 def say_how(runs: Sequence[Run], why: str, verb: str = "survey") -> None:
     """The command that passes images from elsewhere through nets, and why it is needed."""
+    if classroom.is_on():
+        st.info(why, icon=":material/database_off:")
+        return
     advice = _(
         "With a copy of them, or with other images of the same classes, this command makes what "
         "is missing; this page shows it from then on."

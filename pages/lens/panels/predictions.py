@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from analysis.figures import run_styles
+from analysis.figures import conditions, run_styles, sentences
 from analysis.figures.inspect import image_responses_info, plot_image_responses
 from analysis.runs import Run
 from analysis.text import _
@@ -67,19 +67,9 @@ def _responses(runs: list[Run], probes: Mapping[str, Any]) -> None:
         "response is the standard deviation of the BN output (section 4.2, Fig. 7), here over one "
         "image's channels and positions."
     )
-    show.figure(plot_image_responses(info), info, "image_responses", reading)
-    unusual = info[(info["std"] < info["q05"]) | (info["std"] > info["q95"])]
-    if len(spreads) == len(runs):
-        words = _("{net}: outside of 5-95 % in {count} of {total} layers")
-        lines = [
-            words.format(
-                net=messages.literal(label),
-                count=int((unusual["label"] == label).sum()),
-                total=int((info["label"] == label).sum()),
-            )
-            for label in info["label"].unique()
-        ]
-        st.caption("; ".join(lines) + ".")
+    figure = plot_image_responses(info)
+    said = sentences.of_image(info)
+    show.figure(figure, info, "image_responses", reading, said, conditions(runs))
     nets.name_other_images(runs, "survey")
     nets.offer_to_learn(
         runs,

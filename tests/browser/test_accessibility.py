@@ -1,0 +1,95 @@
+"""axe-core over every page in both themes, and over the static site: nothing serious.
+
+pytest tests/browser/test_accessibility.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
+
+from analysis.figures.site import publish
+from analysis.runs import load_run
+from tests.browser.serve import app_server, chromium, chromium_path, open_page
+from tests.probed import write_probed
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(chromium_path() is None, reason="needs a Chromium"),
+]
+PAGES = ["", "refinements", "argument", "runs", "complexity", "glossary", "about", "train",
+         "import_net", "image"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    for net in ("plain-8", "resnet-8", "plain-14", "resnet-14"):
+        write_probed(folder, net)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(runs: Path) -> Iterator[str]:
+    with app_server(runs) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as opened:
+        yield opened
+
+
+STREAMLITS = {"exclude": [["[data-testid=stSidebarNavItems]"]]}
+"""Not ours to mend: Streamlit's list of pages has a div for each section between list and items."""
+
+
+def serious(page: Page) -> list[str]:
+    """What axe-core finds of serious or critical impact: rule, element, what is wrong."""
+    found = Axe().run(page, context=STREAMLITS).response["violations"]
+    return [
+        f"{one['id']}: {node['html'][:160]}: {' '.join(node['failureSummary'].split())[:200]}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("where", PAGES)
+def test_a_page_has_no_serious_finding(
+    address: str, browser: Browser, where: str, scheme: Literal["light", "dark"]
+):
+    """Names of controls, contrast, order of headings, roles: what a screen reader needs."""
+    page = open_page(browser, width=1440, color_scheme=scheme)
+    page.goto(f"{address}/{where}")
+    page.get_by_role("heading", level=1).wait_for()
+    page.locator("[data-test-script-state=notRunning]").wait_for(state="attached")
+    page.wait_for_timeout(1500)
+    page.get_by_test_id("stStatusWidget").wait_for(state="detached")  # what is stale is faded
+    page.wait_for_timeout(1000)
+    assert serious(page) == []
+    page.context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_site_has_no_serious_finding(
+    runs: Path, browser: Browser, tmp_path: Path, scheme: Literal["light", "dark"]
+):
+    """All pages, in English and in Chinese, with what is folded away opened."""
+    files = publish(tmp_path / "site", [load_run(path) for path in sorted(runs.glob("2*"))])
+    for file in files:
+        if file.suffix == ".html":
+            page = open_page(browser, color_scheme=scheme)
+            page.goto(file.as_uri())
+            page.locator(".js-plotly-plot .main-svg").first.wait_for(state="attached")
+            page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
+            page.wait_for_timeout(300)
+            assert serious(page) == []
+            page.context.close()
