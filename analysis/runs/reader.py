@@ -85,8 +85,7 @@ class Run:
     @cached_property
     def bundled(self) -> bool:
         """Whether it came with Residual Lens."""
-        path = self.path.resolve() if self.path.is_symlink() else self.path
-        return _real(path.parent) == _real(BUNDLED)
+        return os.path.dirname(real_path(str(self.path))) == _real(str(BUNDLED))  # noqa: PTH120
 
     @cached_property
     def state(self) -> State:
@@ -232,8 +231,8 @@ class Run:
 
 
 @lru_cache(maxsize=64)  # asked of thousands of runs in the same few folders
-def _real(folder: Path) -> Path:
-    return folder.resolve()
+def _real(folder: str) -> str:
+    return os.path.realpath(folder)
 
 
 @dataclass(frozen=True)
@@ -301,8 +300,8 @@ def real_path(path: str) -> str:
     """Without links, of an entry of a folder; quick where there are many."""
     if os.path.islink(path):  # noqa: PTH114
         return os.path.realpath(path)
-    folder, name = os.path.split(path)
-    return f"{_real(Path(folder))}{os.sep}{name}"
+    folder, name = os.path.split(os.path.abspath(path))  # noqa: PTH100
+    return f"{_real(folder)}{os.sep}{name}"
 
 
 def entries(folder: Path) -> list[str]:
