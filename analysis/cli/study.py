@@ -105,6 +105,9 @@ def study(
         stopped = jobs.drain(name, folder)
         raise typer.Exit(128 + stopped if stopped else 0)
     else:
+        if slurm or queue:
+            found = _watched(found)
+            left = [part for part in found if part.standing != "finished"]
         print_plan(found, folder)
         if queue:
             queue_study(left, folder)
@@ -116,6 +119,23 @@ def study(
             _to_slurm(name, left, folder, slurm_tasks, settings)
         else:
             _write(name, left, folder)
+
+
+def _watched(found: Sequence[Part]) -> list[Part]:
+    """The parts again, once it is known which other machines still train what they have."""
+    from analysis.runs import leases, load_run
+
+    elsewhere = [part.run.path for part in found if part.run and part.run.host]
+    if not elsewhere:
+        return list(found)
+    print(f"{len(elsewhere)} runs were at work on other machines; looking whether they still are.")
+    leases.watch(*elsewhere)
+    return [
+        replace(part, run=load_run(part.run.path))
+        if part.run and part.run.path in elsewhere
+        else part
+        for part in found
+    ]
 
 
 def _write(name: str, left: Sequence[Part], folder: Path) -> None:

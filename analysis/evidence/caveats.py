@@ -8,6 +8,7 @@ from __future__ import annotations
 from analysis import formats
 from analysis.errors import LensError
 from analysis.runs import Run
+from analysis.runs.index import remembered
 from analysis.runs.labels import labels_of
 from analysis.specs import plan
 from analysis.text import _
@@ -21,6 +22,7 @@ def caveats(run: Run) -> list[str]:
     return [*labels_of(run).caveats, *_sources_disagree(run)]
 
 
+@remembered
 def response_by_source(run: Run) -> dict[str, float]:
     """Mean response over Fig. 7's layers, by source, at the last epoch that has both.
 

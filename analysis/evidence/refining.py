@@ -11,6 +11,7 @@ import pandas as pd
 
 from analysis.evidence.verdicts import Claim, Nets, Verdict, judge_depth
 from analysis.runs import Comparable, Run
+from analysis.runs.index import remembered
 from analysis.text import _
 
 Moment = tuple[int, int]
@@ -45,6 +46,7 @@ def block_rows(run: Comparable, moment: Moment | None = None) -> pd.DataFrame:
     return rows.sort_values("order")
 
 
+@remembered
 def median_ratio(run: Run) -> float:
     """Median over the blocks of rms(F) / rms(x) at the end of training; NaN: not recorded."""
     rows = block_rows(run)

@@ -10,6 +10,7 @@ in the template: a page, a report and a printed figure differ by their template 
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
@@ -164,19 +165,19 @@ def run_styles(runs: Sequence[Comparable]) -> list[RunStyle]:
 
 def _labels(runs: Sequence[Comparable]) -> dict[str, str]:
     """The run's own name; else the net's where that is enough, with recipe, data, seed or id."""
-    labels = {}
+    labels, of_net = {}, {}
+    for run in runs:
+        of_net.setdefault(run.net, []).append(run)
+    told = {net: [words for words in (_recipe, _data, _seed) if len(set(map(words, same))) > 1]
+            for net, same in of_net.items()}  # fmt: skip
     for run in runs:
         if isinstance(run, Run) and (name := labels_of(run).name):
             labels[run.id] = name
             continue
-        same = [other for other in runs if other.net == run.net]
-        parts = [run.net]
-        for words in (_recipe, _data, _seed):
-            if len({words(other) for other in same}) > 1:
-                parts.append(words(run))
+        parts = [run.net, *(words(run) for words in told[run.net])]
         labels[run.id] = ", ".join(part for part in parts if part)
-    taken = list(labels.values())
-    return {run.id: run.id if taken.count(labels[run.id]) > 1 else labels[run.id] for run in runs}
+    taken = Counter(labels.values())
+    return {run.id: run.id if taken[labels[run.id]] > 1 else labels[run.id] for run in runs}
 
 
 def _recipe(run: Comparable) -> str:

@@ -206,7 +206,7 @@ def known_rates(runs: Iterable[Run], folder: Path | str) -> list[Rate]:
 
 
 def _is_here(run: Run) -> bool:
-    return not run.bundled and is_this_machine(run.status.machine)
+    return is_this_machine(run.status.machine) and not run.bundled
 
 
 def _rate_of(same: Sequence[Run]) -> Rate:

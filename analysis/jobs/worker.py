@@ -91,6 +91,7 @@ class _Worker:
         self.children: dict[Path, subprocess.Popen[bytes]] = {}
         self.asked: dict[Path, float] = {}
         self.sent: dict[Path, str] = {}
+        self.given: dict[Path, str] = {}
         self.places: dict[Path, float | None] = {}
 
     def turn(self) -> bool:
@@ -115,7 +116,8 @@ class _Worker:
             busy = {run.path for run in running} | set(self.children)
             room = at_a_time(self.folder)
             taken = [gpu_of(run.status.pid) for run in running if run.path not in self.children]
-            taken += [gpu_of(child.pid) for child in self.children.values()]
+            # Of its own it knows: a process just started has no environment yet.
+            taken += [self.given[path] for path in self.children]
             for run in waiting[: max(0, room - len(busy))]:
                 sharing = min(room, len(busy) + len(waiting))
                 threads = None if run.config.compute.threads else max(1, cores() // sharing)
@@ -125,6 +127,7 @@ class _Worker:
                 self.children[run.path] = processes.start_detached(
                     arguments, log, threads=threads, gpu=gpu
                 )
+                self.given[run.path] = gpu
                 taken.append(gpu)
                 self.places[run.path] = run.status.queued_at
                 print(f"{now()} {run.id} started", flush=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import sqlite3
 import threading
 import zlib
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis import __version__
-from analysis.runs import files, tables
+from analysis.runs import files, stamps
 from analysis.runs.labels import LABELS
 from analysis.runs.reader import BUNDLED, Run
 
@@ -29,8 +28,7 @@ _VERSION = zlib.crc32(f"1 {__version__}".encode()) & 0x7FFFFFFF
 """Of what is kept: raise the number in front where a question's answer becomes another."""
 _WAIT = 1.0
 """Seconds."""
-_STAMPED = (files.CONFIG, files.MODEL, *map(files.table_file, tables.SCHEMAS))
-_TOLD = (*_STAMPED, files.STATUS, LABELS)
+_TOLD = (*stamps.LOADED, files.STATUS, LABELS)
 
 
 def remembered(of: Callable[[Run], Any]) -> Callable[[Run], Any]:
@@ -89,17 +87,9 @@ def remembered_lines(
     return lines
 
 
-def _stamp(path: Path, names: Sequence[str] = _STAMPED) -> str:
+def _stamp(path: Path, names: Sequence[str] = stamps.LOADED) -> str:
     """Changes with any of the files that an answer may come from."""
-    return " ".join([_file_stamp(f"{path}{os.sep}{name}") for name in names])
-
-
-def _file_stamp(file: str) -> str:
-    try:
-        found = os.stat(file)  # noqa: PTH116 - a Path takes as long again
-    except OSError:
-        return "-"
-    return f"{found.st_mtime_ns:x}.{found.st_size:x}"
+    return " ".join([f"{part:x}" for part in stamps.stamps(path, names)])
 
 
 class _Index:

@@ -5,25 +5,34 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from analysis.runs import files, tables
-from analysis.runs.reader import DamagedRun, Run, load_or_damaged, run_paths
+from analysis.runs import files
+from analysis.runs.reader import DamagedRun, Run, entries, is_run, load_or_damaged, real_path
+from analysis.runs.stamps import Stamp, stamp, stamps
 
 CLOSER = 5.0
 """Seconds between looks at the times of all files of a run, rather than of its folder and status,
 which all that we write changes."""
-_LOADED = (files.CONFIG, files.MODEL, *map(files.table_file, tables.SCHEMAS))
 
-Stamp = tuple[int, ...]
+
+@dataclass(frozen=True)
+class _Loaded:
+    entry: Run | DamagedRun
+    real: str
+    quick: Stamp
+    """Of its folder and status."""
+    all: Stamp
+    """Of what loading it looks at besides."""
 
 
 class KnownRuns:
     """All runs of folders as they are now; may be asked by several threads."""
 
     def __init__(self) -> None:
-        self._known: dict[Path, tuple[Stamp, Stamp, Run | DamagedRun]] = {}
+        self._known: dict[str, _Loaded] = {}
         self._looked: dict[tuple[Path, ...], float] = {}
         self._lock = threading.Lock()
 
@@ -35,9 +44,8 @@ class KnownRuns:
             closer = now - self._looked.get(places, -CLOSER) >= CLOSER
             if closer:
                 self._looked[places] = now
-            found = {path: self._entry(path, closer) for path in run_paths(places)}
-            for gone in [p for p in self._known if p.parent in places and p not in found]:
-                del self._known[gone]
+                self._known = {p: one for p, one in self._known.items() if os.path.lexists(p)}
+            found = {one.real: one.entry for one in self._look(places, closer)}
         return [
             Run(one.path, one.config, one.status) if isinstance(one, Run) else one
             for one in found.values()
@@ -47,28 +55,16 @@ class KnownRuns:
         """The readable ones of a folder."""
         return [run for run in self.entries([folder]) if isinstance(run, Run)]
 
-    def _entry(self, path: Path, closer: bool) -> Run | DamagedRun:
-        stamp = (*_stamp(f"{path}"), *_stamp(f"{path}{os.sep}{files.STATUS}"))
-        before = self._known.get(path)
-        if before is not None and before[0] == stamp:
-            if not closer:
-                return before[2]
-            if before[1] == _all_stamps(path):
-                return before[2]
-        every = _all_stamps(path)  # before it is loaded: what changes meanwhile is seen next time
-        entry = load_or_damaged(path)
-        self._known[path] = stamp, every, entry
-        return entry
-
-
-def _all_stamps(path: Path) -> Stamp:
-    return tuple(time for name in _LOADED for time in _stamp(f"{path}{os.sep}{name}"))
-
-
-def _stamp(file: str) -> Stamp:
-    """Changes with a file or a folder; zeros where there is none."""
-    try:
-        found = os.stat(file)  # noqa: PTH116 - a Path takes as long again
-    except OSError:
-        return 0, 0, 0
-    return found.st_mtime_ns, found.st_ino, found.st_size
+    def _look(self, places: Iterable[Path], closer: bool) -> Iterator[_Loaded]:
+        for folder in places:
+            for path in entries(folder):
+                quick = (*stamp(path), *stamp(f"{path}{os.sep}{files.STATUS}"))
+                before = self._known.get(path)
+                same = before is not None and before.quick == quick
+                if same and not (closer and before.all != stamps(path)):
+                    yield before
+                elif is_run(path, folder):
+                    every = stamps(path)  # before it is loaded: changes meanwhile are seen later
+                    loaded = _Loaded(load_or_damaged(Path(path)), real_path(path), quick, every)
+                    self._known[path] = loaded
+                    yield loaded

@@ -259,10 +259,15 @@ def in_use(run: Path, found: Holder | None) -> RunInUse:
     )
 
 
-def watch(run: Path) -> None:
-    """Wait until it is known whether another machine is at work: a heartbeat, or none for long."""
-    first = holder(run)
-    now = first
-    while now is not None and now == first and not now.here and now.beats():
-        time.sleep(BEAT / 5)
-        now = holder(run)
+def watch(*runs: Path) -> None:
+    """Wait until it is known of each run whether another machine is at work: a heartbeat, or none
+    for long. Of many it takes about as long as of one."""
+    for found in map(holder, runs):
+        if found is not None and not found.here:
+            found.beats()  # from now on it is watched
+    for run in runs:
+        first = holder(run)
+        now = first
+        while now is not None and now == first and not now.here and now.beats():
+            time.sleep(BEAT / 5)
+            now = holder(run)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import pandas as pd
@@ -85,7 +85,7 @@ class Run:
     @cached_property
     def bundled(self) -> bool:
         """Whether it came with Residual Lens."""
-        return self.path.resolve().parent == BUNDLED.resolve()
+        return os.path.dirname(real_path(str(self.path))) == _real(str(BUNDLED))  # noqa: PTH120
 
     @cached_property
     def state(self) -> State:
@@ -230,6 +230,11 @@ class Run:
             raise RunDamaged("{run}: {error}", run=self.id, error=error) from error
 
 
+@lru_cache(maxsize=64)  # asked of thousands of runs in the same few folders
+def _real(folder: str) -> str:
+    return os.path.realpath(folder)
+
+
 @dataclass(frozen=True)
 class DamagedRun:
     """A directory that should be a run and is not whole."""
@@ -285,33 +290,41 @@ def run_paths(folders: Iterable[Path | str] | None = None) -> list[Path]:
         folders: where to look; by default the bundled runs and the user's.
     """
     found: dict[str, Path] = {}
-    for folder in folders if folders is not None else (BUNDLED, default_folder()):
-        real = os.path.realpath(folder)
-        for path in _entries(Path(folder)):
-            straight = f"{real}{os.sep}{path.name}"  # realpath would ask for every folder above
-            found[os.path.realpath(path) if path.is_symlink() else straight] = path
+    for folder in map(Path, folders if folders is not None else (BUNDLED, default_folder())):
+        inside = [path for path in entries(folder) if is_run(path, folder)]
+        found |= {real_path(path): Path(path) for path in inside}
     return list(found.values())
 
 
-def _entries(folder: Path) -> list[Path]:
-    """The runs in a folder; the folder itself where it can't be read, so that this is told."""
+def real_path(path: str) -> str:
+    """Without links, of an entry of a folder; quick where there are many."""
+    if os.path.islink(path):  # noqa: PTH114
+        return os.path.realpath(path)
+    folder, name = os.path.split(os.path.abspath(path))  # noqa: PTH100
+    return f"{_real(folder)}{os.sep}{name}"
+
+
+def entries(folder: Path) -> list[str]:
+    """The paths of what may be a run in a folder, by name; the folder's own if it can't be read."""
     if not os.path.lexists(folder):
         return []
     try:
-        return [path for path in sorted(folder.iterdir()) if _is_run(path)]
+        names = sorted(os.listdir(folder))  # noqa: PTH208 - strings are compared faster than Paths
     except OSError:
-        return [folder]
+        return [str(folder)]  # so that this is told
+    return [f"{folder}{os.sep}{n}" for n in names if not n.startswith(".") and n != "lost+found"]
 
 
-def _is_run(path: Path) -> bool:
-    if path.name.startswith(".") or path.name == "lost+found":
-        return False
+def is_run(path: str, folder: Path) -> bool:
+    """Whether an entry of a folder is a directory with a run's file in it, or may be."""
+    if path == str(folder):  # which can't be read
+        return True
     try:
-        names = os.listdir(path)  # noqa: PTH208 - names alone, of thousands of folders
+        names = os.listdir(path)  # noqa: PTH208
     except NotADirectoryError:
         return False
     except OSError:
-        return files.is_folder(path)  # or may be: what is wrong is told when it is loaded
+        return files.is_folder(Path(path))  # what is wrong is told when it is loaded
     return files.CONFIG in names or files.STATUS in names or files.MODEL in names
 
 

@@ -9,6 +9,7 @@ name of its file; `progress.json` is there where there is a training. Knows no t
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import shutil
@@ -304,18 +305,14 @@ def recording_paths(folders: Iterable[Path | str] | None = None) -> list[Path]:
     """The directories with a recording, by name; where `run_paths` looks."""
     found: list[Path] = []
     for folder in folders if folders is not None else (reader.BUNDLED, reader.default_folder()):
-        try:
-            found += [path for path in sorted(Path(folder).iterdir()) if _is_recording(path)]
-        except OSError:
-            continue  # `run_paths` tells it
-    return list(dict.fromkeys(found))
+        inside = reader.entries(Path(folder))
+        found += [Path(path) for path in inside if os.path.lexists(f"{path}{os.sep}{RECORDING}")]
+    return [path for path in dict.fromkeys(found) if not _is_run(path)]
 
 
-def _is_recording(path: Path) -> bool:
-    """Not so of a run's directory that has a recording's file in it: that is a run."""
-    if path.name.startswith(".") or not files.exists(path / RECORDING):
-        return False
-    return not any(files.exists(path / n) for n in (files.CONFIG, files.STATUS, files.MODEL))
+def _is_run(path: Path) -> bool:
+    """So of a run's directory that has a recording's file in it."""
+    return any(files.exists(path / name) for name in (files.CONFIG, files.STATUS, files.MODEL))
 
 
 def list_recordings(

@@ -26,6 +26,7 @@ from analysis.runs.checks import read_table
 from analysis.runs.files import CONFIG, table_file
 from analysis.runs.known import KnownRuns
 from analysis.runs.recordings import PROGRESS, RECORDING, recording_or_damaged, recording_paths
+from analysis.runs.stamps import Stamp, stamp
 from pages.common import classroom
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from analysis.nets import Net
     from analysis.pictures.uploads import Picture
 
-Stamp = tuple[int, int]
 Lesson = Literal["survey", "readouts", "lesions"]
 """What a pass over a data set teaches of a run."""
 
@@ -51,7 +51,7 @@ class _CachedTables:
     def table(self, table: str) -> pd.DataFrame:
         """As of the run, read once."""
         path = self.path / table_file(table)
-        return _read_table(str(path), table, _stamp(path))
+        return _read_table(str(path), table, stamp(path))
 
 
 class CachedRun(_CachedTables, Run):
@@ -91,7 +91,7 @@ def list_recordings() -> tuple[list[SavedRecording], list[DamagedRun]]:
     whole: list[SavedRecording] = []
     damaged: list[DamagedRun] = []
     for path in recording_paths():
-        found = _load_recording(str(path), (_stamp(path / RECORDING), _stamp(path / PROGRESS)))
+        found = _load_recording(str(path), (stamp(path / RECORDING), stamp(path / PROGRESS)))
         if isinstance(found, DamagedRun):
             damaged.append(found)
         else:
@@ -118,7 +118,7 @@ def net_of(run: Run) -> tuple[Net, Normalizer]:
     Raises:
         RunDamaged: it has no whole weights.
     """
-    return _net(str(run.path), _stamp(run.weights_path))
+    return _net(str(run.path), stamp(run.weights_path))
 
 
 @st.cache_resource(max_entries=32 if classroom.is_on() else 8, show_spinner=False)
@@ -159,7 +159,7 @@ def images_of(run: Run) -> Images:
     Raises:
         DataError: it names none, or it can't be had.
     """
-    return _images(str(run.path), _stamp(run.path / CONFIG))
+    return _images(str(run.path), stamp(run.path / CONFIG))
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -174,10 +174,10 @@ def learned(run: Run, lesson: Lesson) -> Any:
     from analysis.lens import store
 
     names = ("lesions_all", "lesions") if lesson == "lesions" else (lesson,)
-    stamps = tuple(_stamp(place) for name in names for place in store.places(run, name))
-    if not any(stamp[0] for stamp in stamps):
+    stamps = tuple(stamp(place) for name in names for place in store.places(run, name))
+    if not any(time for time, *_ in stamps):
         return None
-    return _learned(str(run.path), lesson, _stamp(run.weights_path), stamps)
+    return _learned(str(run.path), lesson, stamp(run.weights_path), stamps)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
@@ -195,9 +195,9 @@ def similarity_of(first: Run, second: Run) -> Any:
     from analysis.lens import store
     from analysis.lens.similarity import entry_of
 
-    stamps = [_stamp(run.weights_path) for run in (first, second)]
-    kept = [_stamp(place) for place in store.places(first, entry_of(second))]
-    if not any(stamp[0] for stamp in kept):
+    stamps = [stamp(run.weights_path) for run in (first, second)]
+    kept = [stamp(place) for place in store.places(first, entry_of(second))]
+    if not any(time for time, *_ in kept):
         return None
     return _similarity(str(first.path), str(second.path), (*stamps, *kept))
 
@@ -215,7 +215,7 @@ def laboratory_of(run: Run) -> Any:
     Raises:
         DataError: the run's images can't be had.
     """
-    return _laboratory(str(run.path), _stamp(run.weights_path), run)
+    return _laboratory(str(run.path), stamp(run.weights_path), run)
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
@@ -257,7 +257,7 @@ def attribution_of(
         method: one of `analysis.lens.attribution.METHODS`.
         layer: for the methods that look at one.
     """
-    key = str(run.path), _stamp(run.weights_path), digest, target, method, layer
+    key = str(run.path), stamp(run.weights_path), digest, target, method, layer
     return _attribution(key, run, pixels)
 
 
@@ -267,12 +267,3 @@ def _attribution(key: tuple, _run: Run, _pixels: np.ndarray) -> Attribution:
 
     *_rest, target, method, layer = key
     return attribute(net_of(_run)[0], input_of(_run, _pixels), target, method, layer)
-
-
-def _stamp(path: Path) -> Stamp:
-    """Changes with the file; zeros where there is none."""
-    try:
-        status = path.stat()
-    except OSError:
-        return 0, 0
-    return status.st_mtime_ns, status.st_size

@@ -53,9 +53,8 @@ def show(active: bool) -> None:
 
 
 def _active(runs: list[Run]) -> list[Run]:
-    return [
-        run for run in runs if not run.bundled and (run.state == "running" or jobs.is_waiting(run))
-    ]
+    busy = (run for run in runs if run.state == "running" or jobs.is_waiting(run))
+    return [run for run in busy if not run.bundled]
 
 
 def _watched() -> list[SavedRecording]:

@@ -239,10 +239,10 @@ def kill_steps(tally: Tally, place: Path, environment: dict[str, str], count: in
         at = slurm_here.Cluster(place / f"{tally.runs:03}", environment)
         paths = slurm_here.write_study(at.folder)
         while any(load_run(path).state != "finished" for path in paths):
-            tasks = at.run("squeue", "-h", "-r", "-o", "%i").split()
-            if not tasks:
+            tasks = at.run("squeue", "-h", "-r", "-t", "R", "-o", "%i").split()
+            if not at.run("squeue", "-h"):
                 at.study(*slurm_here.TASKS)
-            elif tally.faults < count:
+            elif tasks and tally.faults < count:
                 tally.faults += _kill_step(at, tasks[0], random.uniform(0, 1.5 * beat))
             time.sleep(0.2)
         while at.run("squeue", "-h"):
@@ -281,24 +281,32 @@ def main() -> None:
         plain = next(iter(plains.values()))
         print(f"{EPOCHS} epochs of {an_epoch(plain):.2f} s a run", flush=True)
         killed = Tally("training killed (SIGKILL)")
-        print(hit_trainings(killed, place / "killed", plain, asked.trainings, kill), flush=True)
+        tell(hit_trainings(killed, place / "killed", plain, asked.trainings, kill))
         worker = Tally("queue's worker killed (SIGKILL)")
-        print(kill_workers(worker, place / "queue", plains, asked.workers), flush=True)
+        tell(kill_workers(worker, place / "queue", plains, asked.workers))
         with small_disk(place / "disk") as mounted:
             if mounted:
                 full = Tally("disk full")
-                hit_trainings(full, place / "disk", plain, asked.disks, fill_the_disk)
-            print(full if mounted else "no small disk here: mounting one needs root", flush=True)
+                tell(hit_trainings(full, place / "disk", plain, asked.disks, fill_the_disk))
+            else:
+                print("no small disk here: mounting one needs root", flush=True)
         if (prefix := as_a_person()) is not None:
             forbidden = Tally("folder turned read-only")
-            hit_trainings(forbidden, place / "ro", plain, asked.folders, forbid_writing, prefix)
-            print(forbidden, flush=True)
+            tell(
+                hit_trainings(forbidden, place / "ro", plain, asked.folders, forbid_writing, prefix)
+            )
         if not slurm_here.can_start():
             print("no Slurm here: see tests/cluster/slurm")
         elif asked.steps:
             with slurm_here.started(place / "slurm") as environment:
                 steps = Tally("Slurm step killed (SIGKILL)")
-                print(kill_steps(steps, place / "steps", environment, asked.steps), flush=True)
+                tell(kill_steps(steps, place / "steps", environment, asked.steps))
+
+
+def tell(tally: Tally) -> None:
+    """Unless none was asked for."""
+    if tally.faults:
+        print(tally, flush=True)
 
 
 if __name__ == "__main__":

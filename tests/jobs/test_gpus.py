@@ -66,13 +66,14 @@ def test_a_worker_gives_each_training_its_own_and_knows_those_of_the_one_before(
     first, second = _Worker(tmp_path, TWO), _Worker(tmp_path, TWO)
     try:
         first.turn()
-        assert [gpu_of(first.children[path].pid) for path in paths] == ["GPU-a", "", "GPU-b"]
         wait_until(lambda: load_run(paths[2]).state == load_run(paths[0]).state == "running")
+        assert [gpu_of(first.children[path].pid) for path in paths] == ["GPU-a", "", "GPU-b"]
 
         _end(first.children.pop(paths[0]))
         paths += jobs.enqueue(_asked(3), tmp_path).paths
         second.turn()
-        assert gpu_of(second.children[paths[3]].pid) == "GPU-a"
+        assert second.given[paths[3]] == "GPU-a"
+        wait_until(lambda: gpu_of(second.children[paths[3]].pid) == "GPU-a")
     finally:
         for child in [*first.children.values(), *second.children.values()]:
             _end(child)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import subprocess
@@ -23,13 +24,13 @@ NETS = "plain-8,resnet-8"
 QUICK = ["--recipe", "quick", "--data", "digits", "--epochs", "1"]
 
 
-def study(*words: str) -> list[str]:
+def study(*words: str, **environment: str) -> list[str]:
     """What the command printed, by lines."""
-    return command([sys.executable, "-m", "analysis", "study", "mine", *words])
+    return command([sys.executable, "-m", "analysis", "study", "mine", *words], **environment)
 
 
-def command(words: list[str]) -> list[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+def command(words: list[str], **more: str) -> list[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **more}
     done = subprocess.run(
         words, capture_output=True, text=True, check=False, env=environment, cwd=ROOT
     )
@@ -139,3 +140,18 @@ def test_a_study_is_submitted_to_the_queue(tmp_path: Path):
         for path in made.paths:
             jobs.cancel(path)
     assert [path.name for path in made.paths] == ["mine_plain-8_s0", "mine_resnet-8_s0"]
+
+
+def test_a_run_whose_machine_is_gone_is_taken_up_again(tmp_path: Path):
+    """Its lease looks fresh at first sight; the command watches it, and then queues the run."""
+    run = write_run(tmp_path, "plain-8", run_id="mine_plain-8_s0", epochs=0, state="running")
+    said = {"token": "t", "host": "gone", "boot": "gone", "pid": 1, "began": 1.0, "beat": "0"}
+    (run / "lease.1").write_text(json.dumps(said))
+    assert load_run(run).host == "gone"
+    environment = {"RESIDUAL_LENS_BEAT": "0.3"}
+    with nobody_works(tmp_path):
+        printed = study("--queue", "--runs", str(tmp_path), **environment)
+
+    assert any(line.startswith("1 runs were at work on other machines") for line in printed)
+    assert f"Queued: {run}" in printed
+    assert jobs.is_waiting(load_run(run))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import streamlit as st
 
@@ -74,6 +75,7 @@ def _deeper(run: Run) -> list[int]:
     return [depth for depth in _DEPTHS[net.family] if _can_be(net, depth)]
 
 
+@cache
 def _can_be(net: NetSpec, depth: int) -> bool:
     try:
         plan.deeper_spec(net, depth)
