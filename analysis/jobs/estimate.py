@@ -7,6 +7,7 @@ timed steps run in a process of their own.
 
 from __future__ import annotations
 
+import functools
 import heapq
 import json
 import math
@@ -234,8 +235,12 @@ def _typical_rate(run: Run) -> float:
 
 def is_this_machine(machine: dict[str, Any]) -> bool:
     """Whether a run's machine is like this one, as far as can be told."""
-    here = {"cores": os.cpu_count(), "system": f"{platform.system()} {platform.machine()}"}
-    return all(machine.get(name) == value for name, value in here.items())
+    return all(machine.get(name) == value for name, value in _here().items())
+
+
+@functools.cache  # asked of thousands of runs
+def _here() -> dict[str, Any]:
+    return {"cores": os.cpu_count(), "system": f"{platform.system()} {platform.machine()}"}
 
 
 def timed_rates(folder: Path | str) -> list[Rate]:

@@ -14,8 +14,10 @@ from analysis.runs.reader import DamagedRun, Run, entries, is_run, load_or_damag
 from analysis.runs.stamps import Stamp, stamp, stamps
 
 CLOSER = 5.0
-"""Seconds between looks at the times of all files of a run, rather than of its folder and status,
+"""Seconds between looks at the times of all files of runs, rather than of their folder and status,
 which all that we write changes."""
+_AT_ONCE = 1000
+"""Runs of which all files are looked at in one such look; of more, one part after the other."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +31,17 @@ class _Loaded:
 
 
 class KnownRuns:
-    """All runs of folders as they are now; may be asked by several threads."""
+    """All runs of folders as they are now; may be asked by several threads.
 
-    def __init__(self) -> None:
+    Args:
+        kind: of the runs that are returned. The same objects as long as nothing changes.
+    """
+
+    def __init__(self, kind: type[Run] = Run) -> None:
+        self._kind = kind
         self._known: dict[str, _Loaded] = {}
         self._looked: dict[tuple[Path, ...], float] = {}
+        self._turn = 0
         self._lock = threading.Lock()
 
     def entries(self, folders: Iterable[Path | str]) -> list[Run | DamagedRun]:
@@ -44,27 +52,36 @@ class KnownRuns:
             closer = now - self._looked.get(places, -CLOSER) >= CLOSER
             if closer:
                 self._looked[places] = now
+                self._turn += 1
                 self._known = {p: one for p, one in self._known.items() if os.path.lexists(p)}
             found = {one.real: one.entry for one in self._look(places, closer)}
-        return [
-            Run(one.path, one.config, one.status) if isinstance(one, Run) else one
-            for one in found.values()
-        ]
+        return [self._asked_anew(one) for one in found.values()]
 
     def runs(self, folder: Path) -> list[Run]:
         """The readable ones of a folder."""
         return [run for run in self.entries([folder]) if isinstance(run, Run)]
 
+    def _asked_anew(self, one: Run | DamagedRun) -> Run | DamagedRun:
+        """An object keeps the state that it was once asked for, and a process may be gone."""
+        if isinstance(one, Run) and one.status.state == "running":
+            return self._kind(one.path, one.config, one.status)
+        return one
+
     def _look(self, places: Iterable[Path], closer: bool) -> Iterator[_Loaded]:
+        parts = 1 + len(self._known) // _AT_ONCE
         for folder in places:
-            for path in entries(folder):
+            for number, path in enumerate(entries(folder)):
                 quick = (*stamp(path), *stamp(f"{path}{os.sep}{files.STATUS}"))
                 before = self._known.get(path)
                 same = before is not None and before.quick == quick
-                if same and not (closer and before.all != stamps(path)):
+                due = closer and number % parts == self._turn % parts
+                if same and not (due and before.all != stamps(path)):
                     yield before
                 elif is_run(path, folder):
                     every = stamps(path)  # before it is loaded: changes meanwhile are seen later
-                    loaded = _Loaded(load_or_damaged(Path(path)), real_path(path), quick, every)
+                    entry = load_or_damaged(Path(path))
+                    if isinstance(entry, Run):
+                        entry = self._kind(entry.path, entry.config, entry.status)
+                    loaded = _Loaded(entry, real_path(path), quick, every)
                     self._known[path] = loaded
                     yield loaded

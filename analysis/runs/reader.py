@@ -45,7 +45,7 @@ class Run:
     config: RunConfig
     status: RunStatus
 
-    @property
+    @cached_property
     def id(self) -> str:
         """The directory's name."""
         return self.path.name

@@ -25,4 +25,7 @@ def stamp(file: Path | str) -> Stamp:
 
 def stamps(folder: Path | str, names: Iterable[str] = LOADED) -> Stamp:
     """Changes with any of the named files of a folder."""
-    return tuple(part for name in names for part in stamp(f"{folder}{os.sep}{name}"))
+    found: list[int] = []
+    for name in names:
+        found += stamp(f"{folder}{os.sep}{name}")
+    return tuple(found)

@@ -62,20 +62,15 @@ class CachedRecording(_CachedTables, SavedRecording):
     """A recording with cached tables."""
 
 
-_KNOWN = KnownRuns()
+_KNOWN = KnownRuns(CachedRun)
 """Of all sessions."""
 
 
 def list_runs() -> tuple[list[Run], list[DamagedRun]]:
     """The bundled runs and the user's, and those that are damaged."""
-    whole: list[Run] = []
-    damaged: list[DamagedRun] = []
-    for run in _KNOWN.entries((reader.BUNDLED, default_folder())):
-        if isinstance(run, DamagedRun):
-            damaged.append(run)
-        else:
-            whole.append(CachedRun(run.path, run.config, run.status))
-    return whole, damaged
+    found = _KNOWN.entries((reader.BUNDLED, default_folder()))
+    whole = [run for run in found if isinstance(run, Run)]
+    return whole, [run for run in found if isinstance(run, DamagedRun)]
 
 
 def list_comparable() -> tuple[list[Comparable], list[DamagedRun]]:
