@@ -50,7 +50,7 @@ class Run:
         """The directory's name."""
         return self.path.name
 
-    @property
+    @cached_property
     def net(self) -> str:
         """The net's short name."""
         return self.config.net.name
@@ -114,7 +114,7 @@ class Run:
         """The weights and BN statistics."""
         return self.path / files.MODEL
 
-    @property
+    @cached_property
     def comparison_key(self) -> tuple[str, str]:
         """(images, recipe): runs are directly comparable where both agree.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -269,13 +270,18 @@ class NetSpec(Dictable):
         The shortcut option stays where both have one; else it is the default. So do `zeros`; what
         only pre-activation nets vary in is at its default.
         """
-        option = self.shortcut or _default_shortcut(self.depth, self.family)
-        if not KINDS[kind].has_shortcuts:
-            option = None
-        return replace(
-            self, kind=kind, shortcut=option, zeros=self.zeros if option == "A" else "both",
-            projection_input="activated", final="bn",
-        )  # fmt: skip
+        return _as_kind(self, kind)
+
+
+@functools.lru_cache(maxsize=1024)  # asked of every run by the pages
+def _as_kind(net: NetSpec, kind: Kind) -> NetSpec:
+    option = net.shortcut or _default_shortcut(net.depth, net.family)
+    if not KINDS[kind].has_shortcuts:
+        option = None
+    return replace(
+        net, kind=kind, shortcut=option, zeros=net.zeros if option == "A" else "both",
+        projection_input="activated", final="bn",
+    )  # fmt: skip
 
 
 def _default_shortcut(depth: int, family: Family) -> Shortcut:
