@@ -209,7 +209,7 @@ def _same_data(run: Run, built: Run) -> bool:
     """By the images where both are known; a waiting run has not seen its own yet."""
     if run.config.images and built.config.images:
         return run.config.images.fingerprint == built.config.images.fingerprint
-    return run.config.data == built.config.data
+    return run.config.data in (built.config.data, built.config.data_here)
 
 
 def continue_run(
@@ -262,7 +262,7 @@ def _config(
     built: Run, recipe: Recipe, command: str = "", origin: Provenance = Scratch()
 ) -> RunConfig:
     return RunConfig(
-        net=built.config.net, recipe=recipe, data=built.config.data, images=None,
+        net=built.config.net, recipe=recipe, data=built.config.data_here, images=None,
         seed=built.config.seed, compute=Compute(), created=now(), command=command,
         origin=origin,
     )  # fmt: skip

@@ -28,7 +28,7 @@ def measure_run(run: Run, images: int = 10_000, data: str = "") -> Recording:
         DataError: the run names no data, or they can't be had.
         RunDamaged: it has no whole weights.
     """
-    spec = DataSpec.parse(data) if data else run.config.data
+    spec = DataSpec.parse(data) if data else run.config.data_here
     if spec is None:
         raise DataError("{run} names no data set; say which with --data folder:PATH", run=run.id)
     net, normalizer = load_net(run)

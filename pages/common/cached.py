@@ -159,11 +159,11 @@ def images_of(run: Run) -> Images:
     Raises:
         DataError: it names none, or it can't be had.
     """
-    return _images(str(run.path), stamp(run.path / CONFIG))
+    return _images(str(run.path), (stamp(run.path / CONFIG), str(run.config.data_here)))
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _images(path: str, stamp: Stamp) -> Images:
+def _images(path: str, stamp: tuple[Stamp, str]) -> Images:
     from analysis.lens import own_images
 
     return own_images.images_of(load_run(Path(path)))[0]
