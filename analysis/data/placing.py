@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from analysis.commands import about
 from analysis.data.cache import Progress
+from analysis.data.images import Images
 from analysis.data.sources import cifar_class, load_images, read_cifar
 from analysis.errors import DataError
 from analysis.runs import Run
@@ -51,6 +53,26 @@ def place_images_of(run: Run, folder: str, progress: Progress | None = None) -> 
         )
     keep_place(data.name if data.known else info.fingerprint, place)
     return place
+
+
+def load_own_images(run: Run, progress: Progress | None = None) -> Images:
+    """The full data set of a run that names one, from where it is on this machine.
+
+    Raises:
+        DataError: the images can't be had; says how to name their place.
+    """
+    data = run.config.data_here
+    assert data is not None
+    try:
+        return load_images(data, progress=progress)
+    except DataError as error:
+        if data.is_at_hand:
+            raise
+        raise DataError(
+            "{error}. If they are elsewhere on this machine, say so once: {command}",
+            error=error,
+            command=about("images", run, "FOLDER"),
+        ) from error
 
 
 def _check_cifar(data: DataSpec, place: Path) -> Path:

@@ -10,8 +10,8 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from analysis.commands import about
 from analysis.data import Images, load_images
+from analysis.data.placing import load_own_images
 from analysis.errors import DataError, SpecError
 from analysis.runs import Run
 from analysis.specs import DataSpec
@@ -76,16 +76,7 @@ def images_of(
             "{run} names no data set: name images of its classes with --data folder:PATH.",
             run=run.id,
         )
-    try:
-        images = load_images(spec, progress=progress)
-    except DataError as error:
-        if data or spec.is_at_hand:
-            raise
-        raise DataError(
-            "{error} If they are elsewhere on this machine, say so once: {command}",
-            error=error,
-            command=about("images", run, "FOLDER"),
-        ) from error
+    images = load_images(spec, progress=progress) if data else load_own_images(run, progress)
     info = run.config.images
     if data is None and info is not None and not images.has_fingerprint(info.fingerprint):
         raise DataError(

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.data import Images, Normalizer, load_images
+from analysis.data import Images, Normalizer
+from analysis.data.placing import load_own_images
 from analysis.errors import DataError, TrainingFailed
 from analysis.nets import build
 from analysis.responses.probe import probe, probe_images
@@ -85,7 +86,7 @@ def _images_of(run: Run) -> Images:
             "the same classes with --data",
             run=run.id,
         )
-    whole, recipe, info = load_images(data), run.config.recipe, run.config.images
+    whole, recipe, info = load_own_images(run), run.config.recipe, run.config.images
     if info is not None and whole.fingerprint != info.fingerprint:
         raise DataError(
             "{data} holds other images now than those that {run} saw (fingerprint {now}, was "
