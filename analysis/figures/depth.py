@@ -113,12 +113,14 @@ def plot_depth(info: pd.DataFrame) -> go.Figure:
     if info.empty:
         return theme.empty_figure(_("No finished run of this data set and recipe yet."), title)
     axis = labels.axis_of(info["high"].tolist(), "linear")
-    name_width = len(info[["family", "width"]].drop_duplicates()) > 1
+    lines = info[info.groupby(_LINE)["net"].transform("nunique") > 1]
+    name_width = len(lines[["family", "width"]].drop_duplicates()) > 1
     traces, ends = [], []
     ordered = info.sort_values("measure", ascending=False, kind="stable")  # training before test
     for _names, rows in ordered.groupby(_LINE, sort=False):
         rows = rows.sort_values("depth")
-        name = _name(rows.iloc[0], name_width)
+        # Its name is short: it takes room from the lines on a phone.
+        name = _name(rows.iloc[0], name_width) if len(rows) > 1 else rows["net"].iloc[0]
         traces += _traces(rows, name)
         if rows["measure"].iloc[0] == "train":
             last = rows.iloc[-1]
@@ -127,7 +129,7 @@ def plot_depth(info: pd.DataFrame) -> go.Figure:
     axes = {
         "xaxis": {
             "title": {"text": _("Depth (weighted layers)")},
-            "tickvals": sorted(set(info["depth"])),
+            "tickvals": _ticks(info["depth"]),
             "tickangle": 0,
             "range": labels.span(info["depth"]),
         },
@@ -147,6 +149,16 @@ def plot_depth(info: pd.DataFrame) -> go.Figure:
         )
     ]
     return go.Figure({"data": traces, "layout": layout})
+
+
+def _ticks(depths: pd.Series) -> list[int]:
+    """The depths that have room for a number; of two that lie together the one of more nets."""
+    kept: list[int] = []
+    least = 0.045 * (depths.max() - depths.min())
+    for depth in depths.value_counts().index:
+        if all(abs(depth - other) >= least for other in kept):
+            kept.append(int(depth))
+    return sorted(kept)
 
 
 HEIGHT = 380
