@@ -119,13 +119,17 @@ def plot_depth(info: pd.DataFrame) -> go.Figure:
     ordered = info.sort_values("measure", ascending=False, kind="stable")  # training before test
     for _names, rows in ordered.groupby(_LINE, sort=False):
         rows = rows.sort_values("depth")
-        # Its name is short: it takes room from the lines on a phone.
-        name = _name(rows.iloc[0], name_width) if len(rows) > 1 else rows["net"].iloc[0]
+        name = _name(rows.iloc[0], name_width)
+        mark = ""
+        if len(rows) == 1:  # short: names take room from the lines on a phone
+            name = rows["net"].iloc[0]
+            # Of nets that lie together a name may stand beside another's point.
+            mark = f'<span style="color:{theme.kind_colour(rows["kind"].iloc[0])}">●</span> '
         traces += _traces(rows, name)
         if rows["measure"].iloc[0] == "train":
             last = rows.iloc[-1]
             style = theme.RunStyle(last["net"], last["net"], last["kind"], name, 0)
-            ends.append(End(style, last["depth"], last["error"], name))
+            ends.append(End(style, last["depth"], last["error"], mark + name))
     axes = {
         "xaxis": {
             "title": {"text": _("Depth (weighted layers)")},
@@ -138,7 +142,7 @@ def plot_depth(info: pd.DataFrame) -> go.Figure:
     layout = theme.layout(
         title, _subtitle(info), [], HEIGHT, hovermode="closest", showlegend=False, **axes
     )
-    layout["margin"]["r"] = labels.room([end.text for end in ends])
+    layout["margin"]["r"] = labels.room([end.style.label for end in ends])
     pixels = HEIGHT - layout["margin"]["t"] - layout["margin"]["b"]
     layout["annotations"] = [
         {**note, "text": end.text}
