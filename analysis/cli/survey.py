@@ -68,12 +68,12 @@ def survey(
     data: Annotated[
         str,
         typer.Option(
-            help="Images of the same classes, where the run's own lie elsewhere or can't be had: "
+            help="Images of the same classes, where the run's own are not on this machine: "
             "cifar10, cifar100, digits, folder:PATH. [default: the run's own]"
         ),
     ] = "",
     resize: Annotated[int | None, typer.Option(help="Resize a folder's images to this.")] = None,
-    again: Annotated[bool, typer.Option("--again", help="Make anew what is there.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Recompute existing results.")] = False,
     runs: RunsFolder = None,
 ) -> None:
     """Survey a run's net for the Inspect page: one pass over its data set, kept with the run.
