@@ -158,7 +158,8 @@ def plot_sorted(info: pd.DataFrame, highlight: str | None = None) -> go.Figure:
         return theme.empty_figure(_without("ratio"), title)
     looks = list(theme.looks(info, highlight))
     traces = [_line(look, "rank", "ratio") for look in looks]
-    axis = {"title": {"text": _("Rank of the block by its ratio"), "standoff": 6}}
+    axis: dict[str, Any] = {"title": {"text": _("Rank of the block by its ratio"), "standoff": 6}}
+    axis["range"] = labels.span(info["rank"])  # else it makes room for the names as well
     heights = labels.axis_of(info["ratio"].tolist(), "log")
     figure = _figure(
         traces, title, "", info, xaxis=axis, yaxis=_axis("ratio") | heights.layout()
