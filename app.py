@@ -64,7 +64,7 @@ def page(file: str, title: str, icon: str, default: bool = False) -> st.Page:
 def show() -> None:
     """The frame, and in it the page that was asked for."""
     # An emoji, not an icon name: Streamlit would fetch that from the network for the browser tab.
-    st.set_page_config(page_icon="🔎", layout="wide", initial_sidebar_state=240)
+    st.set_page_config(page_icon="🔎", layout="wide", initial_sidebar_state=256)
     st.html(STYLE)
     choose_language()
     asked = st.navigation(list_pages())

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from analysis.runs import Run, load_run
+from analysis.specs.places import CONFIG_VARIABLE
 from tests.tiny import write_run
 
 
@@ -19,6 +20,12 @@ def _seeded() -> None:
     np.random.seed(0)
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _no_named_places(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch):
+    """Nobody's own settings: no folder of images was named."""
+    monkeypatch.setenv(CONFIG_VARIABLE, str(tmp_path_factory.getbasetemp() / "no settings"))
 
 
 @pytest.fixture(scope="session")

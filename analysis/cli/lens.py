@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 Data = Annotated[
     str,
     typer.Option(
-        help="Images of the same classes, where the run's own can't be had: cifar10, cifar100, "
-        "digits, folder:PATH. [default: the run's own]"
+        help="Images of the same classes, where the run's own are not on this machine: cifar10, "
+        "cifar100, digits, folder:PATH. [default: the run's own]"
     ),
 ]
 Again = Annotated[bool, typer.Option("--again", help="Recompute existing results.")]

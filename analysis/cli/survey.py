@@ -1,4 +1,7 @@
-"""`survey`: pass a data set through runs' nets once, so that the Inspect page need not."""
+"""`survey`: pass a data set through runs' nets once, so that the Inspect page need not.
+
+`images` says where a data set is on this machine.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import typer
 
 from analysis.cli import terminal
 from analysis.cli.foreground import session
-from analysis.cli.options import RunsFolder, folders
+from analysis.cli.options import RunName, RunsFolder, folders
 from analysis.escape import one_line
 from analysis.jobs import errands
 
@@ -23,8 +26,35 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    """Add this module's subcommand."""
+    """Add this module's subcommands."""
     app.command()(survey)
+    app.command()(images)
+
+
+def images(
+    run: RunName,
+    folder: Annotated[
+        str,
+        typer.Argument(
+            help="The folder that holds train/ and test/, or CIFAR's archive or unpacked folder.",
+            metavar="FOLDER",
+        ),
+    ],
+    runs: RunsFolder = None,
+) -> None:
+    """Say once where the images of a run are on this machine.
+
+    They are checked, by CIFAR's checksums or the fingerprint in the run, and the folder is kept in
+    your settings: for all runs on these images, in the app and on the command line. Nothing is
+    copied or moved.
+    """
+    from analysis.data.placing import place_images_of
+    from analysis.runs import find_run
+
+    found = find_run(run, folders(runs))
+    with progress_bar() as (bar, say):
+        place = place_images_of(found, folder, bar(f"{found.net}: reading images"))
+        say(f"{found.data_title}: {place}")
 
 
 def survey(
@@ -38,12 +68,12 @@ def survey(
     data: Annotated[
         str,
         typer.Option(
-            help="Images of the same classes, where the run's own lie elsewhere or can't be had: "
+            help="Images of the same classes, where the run's own are not on this machine: "
             "cifar10, cifar100, digits, folder:PATH. [default: the run's own]"
         ),
     ] = "",
     resize: Annotated[int | None, typer.Option(help="Resize a folder's images to this.")] = None,
-    again: Annotated[bool, typer.Option("--again", help="Make anew what is there.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Recompute existing results.")] = False,
     runs: RunsFolder = None,
 ) -> None:
     """Survey a run's net for the Inspect page: one pass over its data set, kept with the run.

@@ -24,7 +24,7 @@ from analysis.data.images import Images, balanced_choice
 from analysis.errors import DataError
 from analysis.runs.files import replace
 from analysis.specs import DataSpec
-from analysis.specs.datasets import cache_folder
+from analysis.specs.datasets import cache_folder, source_folder
 from analysis.text import Message
 
 ALTERNATIVES = Message(
@@ -65,28 +65,34 @@ def load_images(
         )
     if data.name == "digits":
         return open_or_build(folder, Source("digits", "1", read_digits), progress)
-    source = Source(data.name, "1", lambda: read_cifar(_cifar_class(data.name), folder))
-    return open_or_build(folder, source, progress)
+    return open_or_build(folder, Source(data.name, "1", lambda: _read(data.name, cache)), progress)
 
 
-def _cifar_class(name: str) -> Any:
+def _read(name: str, cache: Path | str | None) -> Content:
+    # Nothing is downloaded into a folder that somebody named.
+    folder = Path(cache) if cache is not None else source_folder(name)
+    return read_cifar(cifar_class(name), folder, cache is not None or folder == cache_folder())
+
+
+def cifar_class(name: str) -> Any:
+    """torchvision's class of a data set, which has its files' names and checksums."""
     # Here, not above: torchvision takes a second to import, and a cached set does without.
     from torchvision import datasets
 
     return {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[name]
 
 
-def read_cifar(kind: Any, folder: Path) -> Content:
-    """CIFAR through torchvision's class, downloaded into the folder unless it is there.
+def read_cifar(kind: Any, folder: Path, download: bool = True) -> Content:
+    """CIFAR through torchvision's class, its checksums checked, downloaded unless it is there.
 
     Raises:
-        DataError: no network and no archive, or an archive with the wrong checksum.
+        DataError: no network and no archive, or files with the wrong checksum.
     """
     extracted = folder / kind.base_folder
     was_there = extracted.exists()
     try:
         with _old_pickles():
-            train = _train_split(kind, folder)
+            train = _train_split(kind, folder, download)
             test = kind(folder, train=False, download=False)
     except (OSError, RuntimeError, HTTPException) as error:
         raise _no_cifar(kind, folder, error) from error
@@ -101,26 +107,28 @@ def read_cifar(kind: Any, folder: Path) -> Content:
     )
 
 
-def _train_split(kind: Any, folder: Path) -> Any:
+def _train_split(kind: Any, folder: Path, download: bool) -> Any:
     """The class's training images; where they are not there, the archive's, which is first had."""
     try:
         return kind(folder, train=True, download=False)
     except RuntimeError:  # not there, or not whole
-        _fetch(kind, folder / kind.filename)
+        _fetch(kind, folder / kind.filename, download)
         return kind(folder, train=True, download=True)  # extracts what is there
 
 
-def _fetch(kind: Any, archive: Path) -> None:
+def _fetch(kind: Any, archive: Path, download: bool) -> None:
     """Download the archive unless it is there and whole; torchvision's own would wait for ever.
 
     Raises:
         OSError: no network, or a server that is silent for `TIMEOUT` seconds.
-        RuntimeError: it has another checksum.
+        RuntimeError: it has another checksum, or may not be downloaded.
     """
     from torchvision.datasets.utils import check_integrity
 
     if check_integrity(archive, kind.tgz_md5):
         return
+    if not download:
+        raise RuntimeError("not there, or not whole")
     archive.parent.mkdir(parents=True, exist_ok=True)
     part = archive.with_name(f".{archive.name}.{os.getpid()}")
     try:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from analysis import jobs
+from analysis.commands import about
 from analysis.errors import RunError, SpecError
 from analysis.jobs.queue import create_waiting, put_last, queue_lock
 from analysis.runs import Run, RunConfig, create_run, files, open_writer
@@ -68,7 +69,8 @@ def trained_with(run: Run) -> Recipe:
 def images_at_hand(run: Run) -> bool:
     """Whether the images of a run are on this machine, or can be downloaded."""
     try:
-        return run.config.data is not None and run.config.data.count_classes() > 0
+        data = run.config.data_here
+        return data is not None and data.count_classes() > 0
     except (SpecError, OSError):
         return False
 
@@ -104,8 +106,8 @@ def _construction_config(run: Run, depth: int, calibrate: bool, command: str) ->
     if not images_at_hand(run):
         raise RunError(
             "The images of {run} are not on this machine ({data}), so a net made of it can't be "
-            "measured here; take a run whose images are here, or put them where they were",
-            run=run.id, data=run.config.data,
+            "measured here; take a run whose images are here, or say where they are: {command}",
+            run=run.id, data=run.config.data, command=about("images", run, "FOLDER"),
         )  # fmt: skip
     origin = Constructed(run.id, run.net, calibrate, recipe, place=str(run.path.resolve()))
     return RunConfig(
@@ -209,7 +211,7 @@ def _same_data(run: Run, built: Run) -> bool:
     """By the images where both are known; a waiting run has not seen its own yet."""
     if run.config.images and built.config.images:
         return run.config.images.fingerprint == built.config.images.fingerprint
-    return run.config.data == built.config.data
+    return run.config.data in (built.config.data, built.config.data_here)
 
 
 def continue_run(
@@ -262,7 +264,7 @@ def _config(
     built: Run, recipe: Recipe, command: str = "", origin: Provenance = Scratch()
 ) -> RunConfig:
     return RunConfig(
-        net=built.config.net, recipe=recipe, data=built.config.data, images=None,
+        net=built.config.net, recipe=recipe, data=built.config.data_here, images=None,
         seed=built.config.seed, compute=Compute(), created=now(), command=command,
         origin=origin,
     )  # fmt: skip

@@ -29,7 +29,7 @@ def requests_like(nets: Iterable[str], run: Run | None, seed: int = 0) -> list[R
     """
     if run is None:
         return requests_for(nets, DataSpec.parse("digits"), "quick", seed=seed)
-    recipe, data = run.config.recipe, run.config.data
+    recipe, data = run.config.recipe, run.config.data_here
     if recipe is None or data is None:
         raise RunError("{run} names no recipe or no data set", run=run.id)
     name, changes = recipe_changes(recipe)

@@ -113,21 +113,27 @@ def plot_depth(info: pd.DataFrame) -> go.Figure:
     if info.empty:
         return theme.empty_figure(_("No finished run of this data set and recipe yet."), title)
     axis = labels.axis_of(info["high"].tolist(), "linear")
-    name_width = len(info[["family", "width"]].drop_duplicates()) > 1
+    lines = info[info.groupby(_LINE)["net"].transform("nunique") > 1]
+    name_width = len(lines[["family", "width"]].drop_duplicates()) > 1
     traces, ends = [], []
     ordered = info.sort_values("measure", ascending=False, kind="stable")  # training before test
     for _names, rows in ordered.groupby(_LINE, sort=False):
         rows = rows.sort_values("depth")
         name = _name(rows.iloc[0], name_width)
+        mark = ""
+        if len(rows) == 1:  # short: names take room from the lines on a phone
+            name = rows["net"].iloc[0]
+            # Of nets that lie together a name may stand beside another's point.
+            mark = f'<span style="color:{theme.kind_colour(rows["kind"].iloc[0])}">●</span> '
         traces += _traces(rows, name)
         if rows["measure"].iloc[0] == "train":
             last = rows.iloc[-1]
             style = theme.RunStyle(last["net"], last["net"], last["kind"], name, 0)
-            ends.append(End(style, last["depth"], last["error"], name))
+            ends.append(End(style, last["depth"], last["error"], mark + name))
     axes = {
         "xaxis": {
             "title": {"text": _("Depth (weighted layers)")},
-            "tickvals": sorted(set(info["depth"])),
+            "tickvals": _ticks(info["depth"]),
             "tickangle": 0,
             "range": labels.span(info["depth"]),
         },
@@ -136,7 +142,7 @@ def plot_depth(info: pd.DataFrame) -> go.Figure:
     layout = theme.layout(
         title, _subtitle(info), [], HEIGHT, hovermode="closest", showlegend=False, **axes
     )
-    layout["margin"]["r"] = labels.room([end.text for end in ends])
+    layout["margin"]["r"] = labels.room([end.style.label for end in ends])
     pixels = HEIGHT - layout["margin"]["t"] - layout["margin"]["b"]
     layout["annotations"] = [
         {**note, "text": end.text}
@@ -147,6 +153,16 @@ def plot_depth(info: pd.DataFrame) -> go.Figure:
         )
     ]
     return go.Figure({"data": traces, "layout": layout})
+
+
+def _ticks(depths: pd.Series) -> list[int]:
+    """The depths that have room for a number; of two that lie together the one of more nets."""
+    kept: list[int] = []
+    least = 0.045 * (depths.max() - depths.min())
+    for depth in depths.value_counts().index:
+        if all(abs(depth - other) >= least for other in kept):
+            kept.append(int(depth))
+    return sorted(kept)
 
 
 HEIGHT = 380

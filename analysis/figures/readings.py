@@ -63,7 +63,7 @@ def reading(name: str) -> str:
         ),
         "refinements_readouts": _(
             "A deeper net that refines gains a little at every block. Fitted by Inspect or "
-            "`python -m analysis survey`."
+            "`python -m analysis survey RUN`."
         ),
         "argument_depth": _(
             "Degradation: a line of training error that rises with depth. It is training error, "

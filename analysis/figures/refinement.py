@@ -16,7 +16,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.evidence.refining import START, Moment, block_rows, last_rows, moments_of
-from analysis.figures import theme
+from analysis.figures import labels, theme
 from analysis.runs import Comparable, Run
 from analysis.text import _
 
@@ -156,16 +156,31 @@ def plot_sorted(info: pd.DataFrame, highlight: str | None = None) -> go.Figure:
     info = info[info["ratio"].notna()]
     if info.empty:
         return theme.empty_figure(_without("ratio"), title)
-    traces = [_line(look, "rank", "ratio") for look in theme.looks(info, highlight)]
-    axis = {"title": {"text": _("Rank of the block by its ratio"), "standoff": 6}}
-    return _figure(traces, title, "", info, xaxis=axis, yaxis=_axis("ratio"))
+    looks = list(theme.looks(info, highlight))
+    traces = [_line(look, "rank", "ratio") for look in looks]
+    axis: dict[str, Any] = {"title": {"text": _("Rank of the block by its ratio"), "standoff": 6}}
+    axis["range"] = labels.span(info["rank"])  # else it makes room for the names as well
+    heights = labels.axis_of(info["ratio"].tolist(), "log")
+    figure = _figure(
+        traces, title, "", info, xaxis=axis, yaxis=_axis("ratio") | heights.layout()
+    )  # fmt: skip
+    ends = [
+        labels.End(style, rows["rank"].max(), rows["ratio"].min(), style.label)
+        for style, rows, _shared in looks
+    ]
+    names = [end.text for end in ends]
+    if labels.fit(names):  # a narrow figure: its legend would wrap into what stands below
+        figure.update_layout(showlegend=False, margin_r=labels.room(names))
+        for note in labels.end_labels(ends, heights, 250, highlight=highlight):
+            figure.add_annotation(note)
+    return figure
 
 
 def _figure(
     traces: list[dict[str, Any]], title: str, subtitle: str, info: pd.DataFrame, **axes: Any
 ) -> go.Figure:
-    labels = [style.label for style in theme.styles_of(info)]
-    layout = theme.layout(title, subtitle, labels, height=400, hovermode="closest", **axes)
+    names = [style.label for style in theme.styles_of(info)]
+    layout = theme.layout(title, subtitle, names, height=400, hovermode="closest", **axes)
     return go.Figure({"data": traces, "layout": layout})
 
 

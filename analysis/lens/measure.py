@@ -7,6 +7,7 @@ from dataclasses import replace
 import pandas as pd
 
 from analysis.data import load_images
+from analysis.data.placing import load_own_images
 from analysis.errors import DataError
 from analysis.responses import Recording
 from analysis.runs import Run, open_writer, tables
@@ -28,11 +29,11 @@ def measure_run(run: Run, images: int = 10_000, data: str = "") -> Recording:
         DataError: the run names no data, or they can't be had.
         RunDamaged: it has no whole weights.
     """
-    spec = DataSpec.parse(data) if data else run.config.data
+    spec = DataSpec.parse(data) if data else run.config.data_here
     if spec is None:
         raise DataError("{run} names no data set; say which with --data folder:PATH", run=run.id)
     net, normalizer = load_net(run)
-    whole = load_images(spec)
+    whole = load_images(spec) if data else load_own_images(run)
     test = whole.subset(test=images).test
     found = measure(net, test, normalizer, run.status.epoch)
     over = measured_over(run.config, whole.fingerprint)

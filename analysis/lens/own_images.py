@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from analysis.data import Images, load_images
+from analysis.data.placing import load_own_images
 from analysis.errors import DataError, SpecError
 from analysis.runs import Run
 from analysis.specs import DataSpec
@@ -26,6 +27,16 @@ class Origin:
     data: DataSpec
     fingerprint: str
     """Of the images, not of their place."""
+
+    @property
+    def data_here(self) -> DataSpec:
+        """`data` with its folder on this machine, where somebody named another than it had."""
+        return self.data.on_this_machine(self.fingerprint)
+
+    @property
+    def is_at_hand(self) -> bool:
+        """Whether they are on this machine, so that nothing would be downloaded."""
+        return self.data_here.is_at_hand
 
     def is_own(self, run: Run) -> bool:
         """Whether they are what the run was trained on, wherever they lie."""
@@ -59,13 +70,13 @@ def images_of(
     Raises:
         DataError: the run names no data set, it can't be had, or the net can't tell its classes.
     """
-    spec = data or run.config.data
+    spec = data or run.config.data_here
     if spec is None:
         raise DataError(
             "{run} names no data set: name images of its classes with --data folder:PATH.",
             run=run.id,
         )
-    images = load_images(spec, progress=progress)
+    images = load_images(spec, progress=progress) if data else load_own_images(run, progress)
     info = run.config.images
     if data is None and info is not None and not images.has_fingerprint(info.fingerprint):
         raise DataError(
@@ -99,7 +110,7 @@ def same_images(origin: Origin) -> Images:
     Raises:
         DataError: they can't be had any more, or they have changed.
     """
-    images = load_images(origin.data)
+    images = load_images(origin.data_here)
     if images.fingerprint != origin.fingerprint:
         raise DataError("The images in {data} have changed since the survey.", data=origin.data)
     return images

@@ -85,6 +85,13 @@ class RunConfig:
         """Height and width of the net's input in pixels."""
         return self.images.size if self.images else self.net.image_size
 
+    @property
+    def data_here(self) -> DataSpec | None:
+        """`data` with its folder on this machine, where somebody named another than it had."""
+        if self.data is None or self.images is None:
+            return self.data
+        return self.data.on_this_machine(self.images.fingerprint)
+
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
         """The config that a file holds.

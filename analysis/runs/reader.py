@@ -166,7 +166,8 @@ class Run:
     @property
     def has_images(self) -> bool:
         """Whether its data set is on this machine, so that nothing would be downloaded."""
-        return self.config.data is not None and self.config.data.is_at_hand
+        data = self.config.data_here
+        return data is not None and data.is_at_hand
 
     def check_weights(self) -> None:
         """Before something that needs the weights.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from analysis.errors import SpecError
 from analysis.escape import visible
 from analysis.specs.base import Dictable
 from analysis.specs.datasets import DATASETS, LARGEST, SMALLEST, DataSet, is_here
+from analysis.specs.places import place_of
 
 
 def _expanded(path: str) -> Path:
@@ -106,6 +107,13 @@ class DataSpec(Dictable):
             return all((Path(str(self.path)) / split).is_dir() for split in ("train", "test"))
         except OSError:  # a folder on the way can't be entered
             return False
+
+    def on_this_machine(self, fingerprint: str) -> DataSpec:
+        """The same images where they are here: in the folder that was named for this fingerprint,
+        while it holds images; else as it stands."""
+        place = None if self.known else place_of(fingerprint)
+        moved = replace(self, path=str(place)) if place else self
+        return moved if moved.is_at_hand else self
 
     def count_classes(self) -> int:
         """How many classes it has, looking no further than the names of a folder's folders.

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import platformdirs
 
+from analysis.specs.places import place_of
+
 CACHE_VARIABLE = "RESIDUAL_LENS_CACHE"
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
 """Of the files in a folder of images that are read, in small letters."""
@@ -66,9 +68,20 @@ def is_here(name: str) -> bool:
     Looks for folders and files only; that they are whole is the loader's business.
     """
     known, folder = DATASETS[name], cache_folder()
-    if not known.source:
+    if not known.source or source_folder(name) != folder:
         return True
     try:
         return any((folder / file).exists() for file in (f"{name}/meta.json", *known.files))
     except OSError:  # the cache folder can't be entered
         return False
+
+
+def source_folder(name: str) -> Path:
+    """Where a named data set's files are: the folder that was named for them, while it holds them,
+    else the cache folder, into which they would be downloaded."""
+    place = place_of(name)
+    try:
+        named = place and any((place / file).exists() for file in DATASETS[name].files)
+    except OSError:  # it can't be entered
+        named = False
+    return place if place and named else cache_folder()

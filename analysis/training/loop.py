@@ -76,9 +76,10 @@ def train_run(
         with session:
             monitor = Monitor(session, world, progress, log)
             config, images = _images(path, writer, world, session.stoppable(data_progress))
-            if config.data is not None and load_run(path).status.epoch == 0:
-                for words in (*left_out(config.data), *_whole_set(config, images)):
-                    monitor.log(f"{config.data.title}: {words}")
+            data = config.data_here
+            if data is not None and load_run(path).status.epoch == 0:
+                for words in (*left_out(data), *_whole_set(config, images)):
+                    monitor.log(f"{data.title}: {words}")
             _Trainer(config, images, writer, world, monitor).run(path)
     return load_run(path)
 

@@ -81,7 +81,7 @@ def load_training_images(
     assert config.data is not None
     assert config.recipe is not None
     recipe = config.recipe
-    whole = load_images(config.data, progress=progress)
+    whole = load_images(config.data_here, progress=progress)  # ty: ignore[invalid-argument-type]
     _check_classes(config, whole)
     images = whole.subset(recipe.train_images, recipe.test_images)
     subset = len(images.train) < len(whole.train) or len(images.test) < len(whole.test)

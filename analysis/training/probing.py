@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.data import Images, Normalizer, load_images
+from analysis.data import Images, Normalizer
+from analysis.data.placing import load_own_images
 from analysis.errors import DataError, TrainingFailed
 from analysis.nets import build
 from analysis.responses.probe import probe, probe_images
@@ -78,18 +79,19 @@ def fill_in(
 
 
 def _images_of(run: Run) -> Images:
-    if run.config.data is None:
+    data = run.config.data_here
+    if data is None:
         raise DataError(
             "{run} was imported without images, so there is nothing to probe it with; name some of "
             "the same classes with --data",
             run=run.id,
         )
-    whole, recipe, info = load_images(run.config.data), run.config.recipe, run.config.images
+    whole, recipe, info = load_own_images(run), run.config.recipe, run.config.images
     if info is not None and whole.fingerprint != info.fingerprint:
         raise DataError(
             "{data} holds other images now than those that {run} saw (fingerprint {now}, was "
             "{then})",
-            data=run.config.data, run=run.id, now=whole.fingerprint, then=info.fingerprint,
+            data=data, run=run.id, now=whole.fingerprint, then=info.fingerprint,
         )  # fmt: skip
     return whole.subset(recipe.train_images, recipe.test_images) if recipe else whole
 

@@ -27,6 +27,7 @@ from analysis.runs.files import CONFIG, table_file
 from analysis.runs.known import KnownRuns
 from analysis.runs.recordings import PROGRESS, RECORDING, recording_or_damaged, recording_paths
 from analysis.runs.stamps import Stamp, stamp
+from analysis.runs.tables import first_measurement
 from pages.common import classroom
 
 if TYPE_CHECKING:
@@ -56,6 +57,18 @@ class _CachedTables:
 
 class CachedRun(_CachedTables, Run):
     """A run with cached tables."""
+
+    def responses(self) -> pd.DataFrame:
+        """As of the run, read once."""
+        return self._measured("responses")
+
+    def refinement(self) -> pd.DataFrame:
+        """As of the run, read once."""
+        return self._measured("refinement")
+
+    def _measured(self, table: str) -> pd.DataFrame:
+        path = self.path / table_file(table)
+        return _first_measurement(str(path), table, stamp(path))
 
 
 class CachedRecording(_CachedTables, SavedRecording):
@@ -99,12 +112,19 @@ def _load_recording(path: str, stamps: tuple[Stamp, ...]) -> SavedRecording | Da
     return recording_or_damaged(Path(path))
 
 
-@st.cache_resource(max_entries=128, show_spinner=False)
+# Of two tables each of 250 runs: one more than fit, and a page that draws them all reads them all
+# again each time.
+@st.cache_resource(max_entries=512, show_spinner=False)
 def _read_table(path: str, table: str, stamp: Stamp) -> pd.DataFrame:
     frame = read_table(Path(path), table)
     words = [name for name in ("layer", "source", "block_name", "point") if name in frame]
     # 110 layers by 164 epochs by two sources: 36,000 rows with few words in them.
     return frame.astype(dict.fromkeys(words, "category"))
+
+
+@st.cache_resource(max_entries=512, show_spinner=False)
+def _first_measurement(path: str, table: str, stamp: Stamp) -> pd.DataFrame:
+    return first_measurement(_read_table(path, table, stamp))
 
 
 def net_of(run: Run) -> tuple[Net, Normalizer]:
@@ -154,11 +174,11 @@ def images_of(run: Run) -> Images:
     Raises:
         DataError: it names none, or it can't be had.
     """
-    return _images(str(run.path), stamp(run.path / CONFIG))
+    return _images(str(run.path), (stamp(run.path / CONFIG), str(run.config.data_here)))
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _images(path: str, stamp: Stamp) -> Images:
+def _images(path: str, stamp: tuple[Stamp, str]) -> Images:
     from analysis.lens import own_images
 
     return own_images.images_of(load_run(Path(path)))[0]

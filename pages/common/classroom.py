@@ -24,6 +24,7 @@ from analysis.escape import without_paths
 from analysis.pictures import uploads
 from analysis.runs import BUNDLED, default_folder
 from analysis.specs.datasets import cache_folder
+from analysis.specs.places import named_places
 from analysis.text import _
 
 if TYPE_CHECKING:
@@ -76,7 +77,8 @@ def public(text: object) -> str:
     said = str(text)
     if not is_on():
         return said
-    folders = (default_folder(), BUNDLED, cache_folder(), Path.cwd(), Path.home())
+    images = map(Path, named_places().values())
+    folders = (default_folder(), BUNDLED, cache_folder(), *images, Path.cwd(), Path.home())
     known = {str(place) for folder in folders for place in (folder, folder.absolute())}
     for place in sorted(known, key=len, reverse=True):  # they may have blanks, which end a path
         if Path(place).is_absolute() and len(Path(place).parts) > 1:

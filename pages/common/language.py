@@ -33,7 +33,7 @@ def choose_language() -> None:
     # A fragment reruns in a thread of its own without app.py, so the session is asked each time.
     text.follow(_of_session)
     asked = st.query_params.get("lang")
-    code = asked if asked in LANGUAGES else _of_link()
+    code = text.best_language(asked) if asked else _of_link()
     codes = list(LANGUAGES)
     with st.sidebar:
         chosen = st.selectbox(

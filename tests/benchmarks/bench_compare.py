@@ -1,11 +1,15 @@
 """How long Compare takes with ten runs of depth 110 and 164 epochs, responses at every epoch.
 
     python tests/benchmarks/bench_compare.py [--browser]
+    python tests/benchmarks/bench_compare.py --many 65
 
 Prints medians of the work on the server: the first page of a fresh process, the whole page again
 with warm caches, a change of each control (Streamlit itself redraws only that figure), and the
 parts. With `--browser` also the time from the page request to the figures in Chromium, for the
 pair that the page begins with. The issue asks for less than 300 ms and 3 s.
+
+With `--many` instead the browser alone, on so many runs of 13 nets: the page as it opens, and with
+all of them chosen. The issue asks for a first figure in less than 3 s.
 """
 
 from __future__ import annotations
@@ -18,22 +22,32 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlencode
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from analysis.runs import open_writer, run_paths  # noqa: E402
 from tests import tiny  # noqa: E402
+from tests.benchmarks.bench_many import write_many  # noqa: E402
 
 DEPTH, EPOCHS, RUNS = 110, 164, 10
+DEPTHS = (20, 32, 44, 56, 110)
+NETS = (*(f"{kind}-{depth}" for kind in ("plain", "resnet") for depth in DEPTHS),
+        "preresnet-20", "preresnet-56", "preresnet-110")  # fmt: skip
+"""Of `--many`."""
 
 
 def main() -> None:
     """Write the runs and time the page."""
     parser = argparse.ArgumentParser(description="Time the Compare page.")
     parser.add_argument("--browser", action="store_true", help="also time Chromium")
+    parser.add_argument("--many", type=int, help="time Chromium with so many runs")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
+        if options.many:
+            time_many(Path(folder), options.many)
+            return
         write_runs(Path(folder))
         os.environ["RESIDUAL_LENS_RUNS"] = folder
         time_server()
@@ -41,6 +55,21 @@ def main() -> None:
             both = "error curves and layer responses"
             figures = {"compare_errors": "error curves", "compare_responses": both}
             time_browser(folder, "", figures)
+
+
+def time_many(folder: Path, count: int) -> None:
+    """A folder of many runs: by default, and all of them in the figures."""
+    from analysis.runs import Run, list_runs
+    from pages.common.pickers import run_names
+
+    write_many(folder, count, NETS)
+    runs = [run for run in list_runs([folder]) if isinstance(run, Run)]
+    print(f"{len(runs)} runs of {len(NETS)} nets")
+    figures = {"compare_errors": "error curves", "compare_responses": "layer responses too"}
+    time_browser(str(folder), "", figures)
+    every = urlencode([("compare_runs", name) for name in run_names(runs).values()])
+    print("all of them chosen")
+    time_browser(str(folder), f"?{every}", figures)
 
 
 def write_runs(folder: Path) -> None:
@@ -105,7 +134,7 @@ def time_browser(folder: str, path: str, figures: dict[str, str]) -> None:
             start = time.perf_counter()
             page.goto(f"{address}/{path}", wait_until="commit")
             for key, words in figures.items():
-                page.locator(f".st-key-{key} .scatterlayer .trace").first.wait_for()
+                page.locator(f".st-key-{key} .scatterlayer .trace").first.wait_for(timeout=120_000)
                 report(f"{title}: {words}", time.perf_counter() - start)
             context.close()
 

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,16 +45,16 @@ print(*times, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
 
 
-def write_many(folder: Path, count: int) -> None:
-    """Finished runs of eight nets: one written, its seeds copied."""
+def write_many(folder: Path, count: int, nets: Sequence[str] = NETS) -> None:
+    """Finished runs of eight nets, or of others: one written, its seeds copied."""
     with tempfile.TemporaryDirectory() as place:
-        masters = [tiny.write_run(place, net, epochs=30) for net in NETS]
+        masters = [tiny.write_run(place, net, epochs=30) for net in nets]
         for path in masters:
             with open_writer(path) as writer:
                 writer.set_status(images_per_second=1000.0)
         for number in range(count):
-            seed, which = divmod(number, len(NETS))
-            path = folder / f"2026-11-25_{NETS[which]}_quick_s{seed}_{number:04x}"
+            seed, which = divmod(number, len(nets))
+            path = folder / f"2026-11-25_{nets[which]}_quick_s{seed}_{number:04x}"
             shutil.copytree(masters[which], path)
             config = json.loads((path / "config.json").read_text())
             (path / "config.json").write_text(json.dumps({**config, "seed": seed}))

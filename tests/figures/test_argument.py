@@ -62,11 +62,19 @@ def test_depth_has_means_ranges_and_signed_gaps(tmp_path):
 
 
 def test_options_are_named_in_the_depth_figure(tmp_path):
-    """A, B and C are lines of their own, and no two are called alike."""
+    """A, B and C are lines of their own, and no two are called alike; one net by its name."""
     nets = ("plain-8", "resnet-8", "resnet-8-B", "resnet-8-C", "resnet-14")
     figure = plot_depth(depth_info([made(tmp_path, net, 5.0) for net in nets]))
-    names = [note.text for note in figure.layout.annotations]
-    assert sorted(names) == ["plain", "residual", "residual (option B)", "residual (option C)"]
+    names = {note.text.split("</span> ")[-1]: note.text for note in figure.layout.annotations}
+    assert sorted(names) == ["plain-8", "residual", "resnet-8-B", "resnet-8-C"]
+    assert kind_colour("residual") in names["resnet-8-B"]  # names may stand beside others' points
+
+
+def test_depths_that_lie_together_share_a_number(tmp_path):
+    """32 and 34 would be one word on a phone: the depth with more nets has it."""
+    nets = ("plain-20", "plain-32", "resnet-32", "plain-34-w16", "resnet-110")
+    figure = plot_depth(depth_info([made(tmp_path, net, 5.0) for net in nets]))
+    assert figure.layout.xaxis.tickvals == (20, 32, 110)
 
 
 def test_the_sentence_above_the_depth_figure_is_its_numbers(tmp_path):

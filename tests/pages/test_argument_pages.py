@@ -203,8 +203,9 @@ def test_damaged_times_are_said_so(app, folder):
     assert len(at.get("plotly_chart")) == 1
 
 
-def test_the_app_speaks_chinese_when_asked(app):
+@pytest.mark.parametrize("asked", ["zh_CN", "zh"])
+def test_the_app_speaks_chinese_when_asked(app, asked):
     """By `?lang=`, on the first page too."""
-    app.query_params["lang"] = "zh_CN"
+    app.query_params["lang"] = asked
     at = opened(app, "argument")
     assert at.title[0].value == "论文的论证"

@@ -47,7 +47,8 @@ def show_claims(group: Sequence[Run], everything: Sequence[Run]) -> None:
         cards = judged[start : start + _COLUMNS]
         for place, (claim, verdict) in zip(st.columns(_COLUMNS), cards, strict=False):
             shown = [run.id for run in claims.shown_runs(claim, verdict, group)]
-            with place, st.container(border=True, height="stretch", gap="small"):
+            key = f"claim_{claim.id}"
+            with place, st.container(border=True, height="stretch", gap="small", key=key):
                 show_card(claim, verdict, [names[run] for run in shown if run in names])
     with st.expander(_("How the verdicts are made, and all of them"), icon=":material/table:"):
         st.caption(verdicts.reading(group))

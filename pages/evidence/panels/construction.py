@@ -23,7 +23,7 @@ from analysis.figures import conditions, construction, readings
 from analysis.runs import Run, default_folder
 from analysis.specs import NetSpec, plan
 from analysis.text import Message, _
-from pages.common import cached, classroom, messages, pickers, show, state
+from pages.common import cached, classroom, messages, pickers, places, show, state
 from pages.common.words import progress_words, share_done, state_word
 from pages.evidence.panels import queueing
 from pages.training import actions
@@ -56,7 +56,12 @@ def build(runs: Sequence[Run]) -> None:
             _("Layers of the deeper net"), depths, depths.index(usual), key="argument_depth_wanted"
         )
         pressed = st.button(_("Construct"), icon=":material/construction:")
-    st.code(_command(bases[chosen], wanted, "--background"), "bash")
+    if not images_at_hand(bases[chosen]):
+        words = _("The images of {run} are not on this machine.")
+        st.caption(words.format(run=bases[chosen].net))
+        places.ask([bases[chosen]], "construction")
+    else:
+        st.code(_command(bases[chosen], wanted, "--background"), "bash")
     if pressed:
         _queue_construction(bases[chosen], wanted)
     under_way = constructions_under_way(cached.list_runs()[0])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -92,21 +91,13 @@ def _images(group: Sequence[Run]) -> tuple[Any, str]:
     """Training images of the runs' data set where they are here, else None for the samples."""
     from analysis.data import load_images
 
-    here = [run for run in group if _is_here(run)]
+    here = [run for run in group if run.has_images]
     for run in here[:1]:
         try:
-            return load_images(run.config.data).train, run.data_title  # ty: ignore[invalid-argument-type]
+            return load_images(run.config.data_here).train, run.data_title  # ty: ignore[invalid-argument-type]
         except DataError as error:
             st.warning(messages.literal(str(error)))
     return None, _("bundled photographs")
-
-
-def _is_here(run: Run) -> bool:
-    """Whether a run's images can be had without a download."""
-    data = run.config.data
-    if data is None or data.name == "folder":
-        return bool(data and Path(str(data.path)).is_dir())
-    return data.name == "digits" or not run.bundled
 
 
 def _figures(fit: Fit, steps: int, key: str) -> None:

@@ -12,7 +12,7 @@ from analysis.errors import LensError
 from analysis.figures import conditions, lesions, readings, run_styles
 from analysis.runs import Run
 from analysis.text import _
-from pages.common import cached, classroom, errands, messages, show, state
+from pages.common import cached, classroom, errands, messages, places, show, state
 from pages.lens.panels import nets
 from pages.lens.panels.chooser import Subject
 from pages.lens.panels.layers import pick_run
@@ -46,7 +46,14 @@ def kept(runs: Sequence[Run], highlight: str | None) -> None:
 
 def _offer_all(runs: Sequence[Run], found: Mapping[str, Any]) -> None:
     """The same lesions on all test images, where a probe was taken: an errand for all of them."""
+    all_found = all(run.id in found for run in runs)  # else the images were asked for already
     probed = [run for run in runs if run.id in found and _is_probe(run, found[run.id])]
+    away = [run for run in probed if not run.has_images]
+    probed = [run for run in probed if run.has_images]
+    if away and all_found and not classroom.is_on():
+        words = _("All lesions on all test images need the images of {nets}.")
+        st.caption(words.format(nets=", ".join(dict.fromkeys(run.net for run in away))))
+        places.ask(away, "all_lesions")
     if probed:
         errands.offer(
             ("lesions", *(str(run.path) for run in probed), "--images", "0"),
@@ -56,7 +63,7 @@ def _offer_all(runs: Sequence[Run], found: Mapping[str, Any]) -> None:
 
 def _is_probe(run: Run, found: Any) -> bool:
     info = run.config.images
-    return bool(info and run.has_images and found.n_images < info.n_test)
+    return bool(info and found.n_images < info.n_test)
 
 
 @st.fragment
@@ -118,6 +125,8 @@ def _probe_words(run: Run, lesion: Any) -> str:
     """What the lesion does to the run's test images; why not, where they can't be had."""
     from analysis.lens.lesions import effect_of
 
+    if not run.has_images:
+        return _("The images of {run} are not on this machine.").format(run=run.net)
     try:
         bench, labels = cached.laboratory_of(run)
     except LensError as error:
@@ -130,7 +139,10 @@ def _on_all(run: Run, lesion: Any) -> None:
     from analysis.lens.lesions import read_effect
 
     changed = [name for name, strength in lesion.strengths.items() if strength != 1]
-    if not changed or not run.has_images:
+    if not run.has_images:
+        places.ask([run], "laboratory")
+        return
+    if not changed:
         return
     found = read_effect(run, lesion)
     if found:

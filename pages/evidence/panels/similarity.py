@@ -11,7 +11,7 @@ from analysis.errors import LensError
 from analysis.figures import conditions, readings, run_styles, similarity
 from analysis.runs import Run
 from analysis.text import _
-from pages.common import cached, classroom, messages, show, state
+from pages.common import cached, classroom, messages, places, show, state
 
 
 def compare(runs: Sequence[Run], highlight: str | None) -> None:
@@ -55,6 +55,7 @@ def _offer(first: Run, second: Run) -> None:
 
     if not first.has_images:
         st.caption(_("The images of {run} are not on this machine.").format(run=first.net))
+        places.ask([first], "similarity")
         shown = command("similarity", name_of(first), name_of(second), "--data", "folder:PATH")
         st.code(shown, "bash", wrap_lines=True)
         return

@@ -17,7 +17,7 @@ from analysis.pictures.samples import sample, sample_names, sample_title
 from analysis.pictures.uploads import Picture, pixel_digest
 from analysis.runs import Run
 from analysis.text import _
-from pages.common import cached, classroom, messages, state
+from pages.common import cached, classroom, messages, places, state
 from pages.lens.panels import browser
 
 if TYPE_CHECKING:
@@ -158,6 +158,7 @@ def _from_data(run: Run) -> tuple[Picture | None, str]:
         data = run.data_title or _("no data set is named")
         advice = _("Choose a sample or upload a picture.")
         st.info(f"{words.format(run=run.net, data=data)} {advice}", icon=":material/database_off:")
+        places.ask([run], "chooser")
         return None, ""
     try:
         images = cached.images_of(run)

@@ -45,11 +45,13 @@ def show_panel(runs: Sequence[Run], subject: Subject, probes: dict[str, Any]) ->
         channel = st.number_input(
             _("Channel"), 0, last, begin, key=f"image_best_channel_{run.net}_{layer}"
         )
+    if found.origin and not found.origin.is_at_hand:
+        nets.say_how([run], _("The survey is kept, but its images are not on this machine."))
+        return
     try:
         pixels = cached.surveyed_images(found)
     except LensError as error:
         st.error(messages.literal(str(error)))
-        nets.say_how([run], _("The survey is kept, but its images are not on this machine."))
         return
     _gallery(run, found.exemplars(layer, int(channel)), pixels, layer)
     nets.name_other_images([run], "survey")

@@ -12,7 +12,7 @@ from analysis.errors import LensError
 from analysis.escape import as_code
 from analysis.runs import Run
 from analysis.text import _
-from pages.common import cached, classroom, messages
+from pages.common import cached, classroom, messages, places
 
 
 def classes_of(run: Run) -> tuple[str, ...]:
@@ -46,19 +46,22 @@ def offer_to_learn(runs: Sequence[Run], lesson: cached.Lesson, label: str, why: 
         lines = [words.format(run=run.net, data=_place(run) or unnamed) for run in away]
         why = _("The images of these nets are not on this machine ({nets}).")
         verb = "lesions" if lesson == "lesions" else "survey"
-        say_how(away, why.format(nets="; ".join(lines)), verb)
+        say_how(away, why.format(nets="; ".join(lines)), verb, lesson)
 
 
-def say_how(runs: Sequence[Run], why: str, verb: str = "survey") -> None:
-    """The command that passes images from elsewhere through nets, and why it is needed."""
+def say_how(runs: Sequence[Run], why: str, verb: str = "survey", where: str = "survey") -> None:
+    """Ask where the images are; else the command that takes others, and why it is needed."""
     if classroom.is_on():
         st.info(why, icon=":material/database_off:")
         return
-    advice = _(
-        "With a copy of them, or with other images of the same classes, this command makes what "
-        "is missing; this page shows it from then on."
+    st.info(why, icon=":material/database_off:")
+    places.ask(runs, where)
+    st.caption(
+        _(
+            "With other images of the same classes, this command makes what is missing; this page "
+            "shows it from then on."
+        )
     )
-    st.info(f"{why} {advice}", icon=":material/database_off:")
     shown = command(verb, *map(name_of, runs), "--data", "folder:PATH")
     st.code(shown, "bash", wrap_lines=True)
 
