@@ -5,8 +5,9 @@
 A real server on 127.0.0.1 over the bundled runs and a folder of its own, and tabs of one Chromium,
 each a session: they go from page to page, change a few widgets on each, upload pictures to Inspect
 and reload. Meanwhile one small net trains on the digits by the command line, over and over with the
-same seed, and every finished run is compared with one that was trained before the load. Prints the
-server's memory, threads and open files by quarter, the times of all changes, and what does not hold:
+same seed, and every finished run is compared with one that was trained before the load. Prints
+memory, threads and open files of the server by quarter, the times of all changes, and which of
+these does not hold:
 
 - memory: the median of the last quarter is less than 5 % above that of the second;
 - threads and open files: the same, with 5 for chance;
