@@ -186,7 +186,7 @@ def test_the_language_goes_with_the_reader(address: str, page: Page):
     page.reload()
     expect(heading).to_have_text("论文的论证")
     _choose_language(page, "English")
-    expect(heading).to_have_text("The argument")
+    expect(heading).to_have_text("The paper's argument")
     expect(page.locator("html")).to_have_attribute("lang", "en")
 
 
@@ -208,7 +208,7 @@ def test_a_phone_in_the_dark(address: str, browser: Browser):
             page.locator(f"[data-testid=stSidebarNavLink][href$='/{where}']").click()
             page.wait_for_url(f"**/{where}*")
             expect(page.locator("[data-testid=stSidebar]")).to_have_attribute(
-                "aria-expanded", "false"
+                "data-collapsed", "true"
             )
         wait_until_settled(page)
         assert main.evaluate("e => e.scrollWidth - e.clientWidth") == 0, where
