@@ -66,7 +66,7 @@ def test_any_page_opens_whatever_happened_to_a_file(
     """Both runs are asked for; where one can't be read, Compare says why, and names a file."""
     with tempfile.TemporaryDirectory() as place:
         copy = Path(shutil.copytree(runs, Path(place) / "runs"))
-        edited, sound = sorted(copy.glob("2*"))
+        sound, edited = sorted(copy.glob("2*"))
         edit(edited, name, how, other, where, new)
         monkeypatch.setenv("RESIDUAL_LENS_RUNS", str(copy))
         at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
