@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
+from analysis.escape import for_markdown
 from analysis.runs import DamagedRun, Run, list_runs, only_readable
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,9 +46,9 @@ def reason_of(run_id: str, folder: Path) -> str:
 
 
 def said(page: AppTest) -> str:
-    """All that a page says in words, without what keeps it from being markup."""
+    """All that a page says in words, as Markdown."""
     shown = [*page.markdown, *page.error, *page.warning, *page.info, *page.caption]
-    return " ".join(element.value for element in shown).replace("\\", "")
+    return " ".join(element.value for element in shown)
 
 
 @settings(
@@ -77,7 +78,7 @@ def test_any_page_opens_whatever_happened_to_a_file(
         reason = reason_of(edited.name, copy)
         if reason:
             assert any(file in reason for file in FILES), reason
-            assert reason in said(at)
+            assert for_markdown(reason) in said(at)
         if page != "compare":
             at.switch_page(f"pages/{SECTIONS.get(page, 'evidence')}/{page}.py").run()
             assert not at.exception, (page, at.exception[0].message)
