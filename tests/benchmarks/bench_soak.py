@@ -41,9 +41,6 @@ from tests.lens.bad_files import encoded, photo  # noqa: E402
 
 PAGES = ["", "refinements", "argument", "runs", "complexity", "glossary", "about", "train",
          "import_net", "image"]  # fmt: skip
-WIDGETS = "[data-testid=stMain] :is([role=radio], [role=slider]):visible"
-"""Whatever may be changed without a question: rows of buttons, and sliders. No tab presses a button
-that starts or deletes."""
 CHANGES = 4
 """Of widgets, at each look at a page."""
 TRAINED_ALONE = "alone"
@@ -95,7 +92,8 @@ async def visitor(page: Page, address: str, number: int, until: float, found: Fo
             await timed(found, "upload", give(page, file), page)
         for _change in range(CHANGES):
             await asyncio.sleep(chance.uniform(0.5, 3))
-            widgets = await page.locator(WIDGETS).all()
+            main = page.get_by_test_id("stMain")
+            widgets = await main.get_by_role("radio").or_(main.get_by_role("slider")).all()
             if widgets and time.monotonic() < until:
                 await timed(found, f"change /{where}", change(chance.choice(widgets)), page)
         step += 1
@@ -103,19 +101,17 @@ async def visitor(page: Page, address: str, number: int, until: float, found: Fo
 
 async def follow(page: Page, address: str) -> None:
     """By the list of pages, in the same session."""
-    links = page.locator("[data-testid=stSidebarNavLink]")
-    await links.first.wait_for()
     await page.locator(f"[data-testid=stSidebarNavLink][href='{address}']").first.click()
     await page.get_by_role("heading", level=1).first.wait_for()
     await settled(page)
 
 
 async def change(widget: Locator) -> None:
-    """A button of a row, or a step of a slider."""
-    if await widget.get_attribute("role") == "radio":
-        await widget.click(force=True, timeout=10_000)
+    """A button of a row, or a step of a slider; no tab presses what starts or deletes something."""
+    if await widget.get_attribute("type") == "range":
+        await widget.press("ArrowRight")
     else:
-        await widget.press("ArrowRight", timeout=10_000)
+        await widget.click(force=True)
 
 
 async def train(folder: Path, name: str, epochs: int) -> Path:
