@@ -35,7 +35,7 @@ sys.path.insert(0, str(ROOT))
 
 from analysis.runs import load_run  # noqa: E402
 from tests.benchmarks.bench_faults import same_bits  # noqa: E402
-from tests.benchmarks.load import Found, give, server, settled, tabs, timed  # noqa: E402
+from tests.benchmarks.load import Found, give, server, tabs, timed  # noqa: E402
 from tests.browser.serve import app_server  # noqa: E402
 from tests.lens.bad_files import encoded, photo  # noqa: E402
 
@@ -78,14 +78,13 @@ async def visitor(page: Page, address: str, number: int, until: float, found: Fo
     """One session: a page, some changes, the next page; a new session at Inspect, for an upload."""
     chance = random.Random(number)
     step = 2 * number  # so that all pages, and torch with them, are asked for from the beginning
-    await timed(found, "open", page.goto(address), page)
     while time.monotonic() < until:
         where = PAGES[step % len(PAGES)]
         if where == "image" or step == 2 * number:
             query = "?image_source=Upload" if where == "image" else ""
             await timed(found, "open", page.goto(f"{address}/{where}{query}"), page)
         else:
-            await timed(found, f"visit /{where}", follow(page, f"{address}/{where}"), page)
+            await timed(found, f"visit /{where}", follow(page, where), page)
         if where == "image":
             data = encoded(photo(300 + step, 200 + number))
             file = {"name": f"{number}-{step}.png", "mimeType": "image/png", "buffer": data}
@@ -99,11 +98,11 @@ async def visitor(page: Page, address: str, number: int, until: float, found: Fo
         step += 1
 
 
-async def follow(page: Page, address: str) -> None:
-    """By the list of pages, in the same session."""
-    await page.locator(f"[data-testid=stSidebarNavLink][href='{address}']").first.click()
+async def follow(page: Page, where: str) -> None:
+    """By the list of pages, whose first is Compare, in the same session."""
+    links = "[data-testid=stSidebarNavLink]"
+    await page.locator(f"{links}[href$='/{where}']" if where else links).first.click()
     await page.get_by_role("heading", level=1).first.wait_for()
-    await settled(page)
 
 
 async def change(widget: Locator) -> None:
