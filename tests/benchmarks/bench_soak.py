@@ -77,10 +77,10 @@ class Soak:
 async def visitor(page: Page, address: str, number: int, until: float, found: Found) -> None:
     """One session: a page, some changes, the next page; a new session at Inspect, for an upload."""
     chance = random.Random(number)
-    step = 2 * number  # so that all pages, and torch with them, are asked for from the beginning
+    first = step = 2 * number
     while time.monotonic() < until:
         where = PAGES[step % len(PAGES)]
-        if where == "image" or step == 2 * number:
+        if where == "image" or step == first:
             query = "?image_source=Upload" if where == "image" else ""
             await timed(found, "open", page.goto(f"{address}/{where}{query}"), page)
         else:
@@ -157,6 +157,8 @@ async def hold(minutes: float, count: int, every: float, epochs: int, folder: Pa
     alone = await train(folder, TRAINED_ALONE, epochs)
     with app_server(folder) as address:
         async with tabs(count, seen.found) as pages:
+            # Torch and the first nets are loaded once for all sessions: that is no growth.
+            await timed(seen.found, "first", pages[0].goto(f"{address}/image"), pages[0])
             until = time.monotonic() + 60 * minutes
             await asyncio.gather(
                 sample(until, every, seen),
