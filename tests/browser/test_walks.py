@@ -162,10 +162,8 @@ def test_blocks_are_taken_away(address: str, page: Page):
     page.goto(f"{address}/refinements?{_query('refinements', *NETS[1:])}")
     page.get_by_role("button", name="Take the blocks away").click()
     expect(page.get_by_role("button", name="Take the blocks away")).to_have_count(0)
-    page.wait_for_function(
-        "document.querySelector('.st-key-refinements_lesions .js-plotly-plot')?.data"
-        "?.some(trace => trace.y?.length)"
-    )
+    expect(page.get_by_text("Nobody has removed blocks of these nets yet.")).to_have_count(0)
+    expect(page.get_by_text(f"{NETS[1]} (").filter(has_text="without one block")).to_be_visible()
     page.get_by_text("Open the laboratory").click()
     expect(page.get_by_text(f"{NETS[1]} with 0 of 3 branches at 100 %")).to_be_visible()
     page.get_by_role("radio", name="All of stage 2", exact=True).click()
