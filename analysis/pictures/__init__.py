@@ -1,1 +1,10 @@
-"""An image file to pixels, once: orientation, alpha, 16 bit, size limits, crops, samples."""
+"""An image file to pixels, once: orientation, alpha, 16 bit, size limits, crops, samples.
+
+Here stand the limits of uploads, so that who only names them need not load Pillow.
+"""
+
+MAX_BYTES = 20_000_000
+MAX_PIXELS = 50_000_000
+"""Of an image that must be decoded whole."""
+MAX_FILES = 8
+"""Files taken at once."""

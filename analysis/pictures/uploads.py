@@ -16,20 +16,16 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from analysis.errors import DataError
+from analysis.pictures import MAX_BYTES, MAX_PIXELS
 from analysis.pictures.decoding import grey_of_16_bits
 from analysis.text import Message
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
-MAX_BYTES = 20_000_000
-MAX_PIXELS = 50_000_000
-"""Of an image that must be decoded whole."""
 MAX_JPEG_PIXELS = 89_000_000
 """Of a JPEG that can be decoded at 1/8 of its size (not a progressive one)."""
 MIN_SIDE = 8
 KEEP = 1024
 """Longer side of what is kept, in pixels."""
-MAX_FILES = 8
-"""Files taken at once."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Final
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from analysis import pictures
 from analysis.escape import without_paths
-from analysis.pictures import uploads
 from analysis.runs import BUNDLED, default_folder
 from analysis.specs.datasets import cache_folder
 from analysis.specs.places import named_places
@@ -57,10 +57,10 @@ def has(page: str) -> bool:
 class Limits:
     """Of uploaded pictures."""
 
-    size: int = uploads.MAX_BYTES
+    size: int = pictures.MAX_BYTES
     """Bytes of a file."""
-    pixels: int = uploads.MAX_PIXELS
-    files: int = uploads.MAX_FILES
+    pixels: int = pictures.MAX_PIXELS
+    files: int = pictures.MAX_FILES
     """Shown at once."""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from analysis import jobs
 from analysis.runs import Run, SavedRecording
 from analysis.text import _
 
@@ -32,7 +31,9 @@ def state_word(state: str) -> str:
 
 def standing_words(run: Run) -> str:
     """A run's state and, where it has begun and not finished, how far it is."""
-    if run.state == "queued" and not jobs.is_waiting(run):
+    from analysis.jobs import is_waiting  # the front page has no use for it
+
+    if run.state == "queued" and not is_waiting(run):
         return _("not started")
     if run.state == "finished" or not run.status.epoch:
         return state_word(run.state)

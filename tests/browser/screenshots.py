@@ -1,14 +1,19 @@
-"""Make the pictures of README.md and checkpoints/README.md from the bundled runs.
+"""Make every picture of README.md, docs/ and checkpoints/README.md, all of them or some.
 
-    python tests/browser/screenshots.py [PICTURE ...] [--runs FOLDER] [--out docs]
+    python tests/browser/screenshots.py [PICTURE ...] [--out docs]
 
-Each is looked at before it is committed. `train-running-light` needs trainings in --runs.
+From the bundled runs; `train-running-light` trains two small nets for some minutes, in a folder of
+its own. Each is looked at before it is committed. `tests/test_pictures.py` checks that the texts
+show these pictures and no others.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,10 +24,16 @@ from playwright.sync_api import Browser, Page
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from analysis import jobs
 from analysis.evidence import presets
 from analysis.runs import BUNDLED, Run, list_runs
+from analysis.specs import DataSpec
 from pages.common.pickers import run_names
 from tests.browser.serve import ROOT, app_server, chromium
+from tests.queues import wait_until
+
+TRAINED = ("plain-20-w8", "resnet-20-w8")
+"""What trains in the picture of Train: small enough for a processor without anything else."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +51,8 @@ class Picture:
     """Scroll to the part of the page under this heading."""
     settle: float = 1.5
     """Seconds after the last figure is there."""
+    trains: bool = False
+    """Whether nets are in training."""
 
 
 def ladder() -> str:
@@ -51,13 +64,35 @@ def ladder() -> str:
     )
 
 
+@contextmanager
+def trainings() -> Generator[Path]:
+    """A folder in which two nets are in their fifth epoch or further; they are stopped after it."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
+        folder = Path(place)
+        wanted = jobs.requests_for(TRAINED, DataSpec.parse("digits"), "quick", {"epochs": 60})
+        jobs.set_at_a_time(folder, len(TRAINED))
+        jobs.submit(jobs.Trainings(wanted), folder)
+        try:
+            wait_until(lambda: min(run.status.epoch for run in _runs(folder)) > 3, seconds=3600)
+            yield folder
+        finally:
+            for run in _runs(folder):
+                jobs.stop(run.path)
+            busy = ("running", "queued")
+            wait_until(lambda: not any(run.state in busy for run in _runs(folder)))
+
+
+def _runs(folder: Path) -> list[Run]:
+    return [run for run in list_runs([folder]) if isinstance(run, Run)]
+
+
 PICTURES = {
     "compare-light": Picture(tall=860),
     "bundled-light": Picture(f"?{ladder()}", tall=860),
     "refinements-light": Picture("refinements", figures=2, tall=1560, settle=6),
     "argument-dark": Picture("argument", "dark", figures=1, tall=1500, settle=6),
     "inspect-layers": Picture("image", figures=1, tall=1500, settle=8),
-    "train-running-light": Picture("train", figures=1, settle=3),
+    "train-running-light": Picture("train?train_depths=20", figures=2, settle=3, trains=True),
 }
 
 
@@ -72,15 +107,26 @@ def main() -> None:
     """Parse the options and take the pictures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pictures", nargs="*", help=", ".join(PICTURES))
-    parser.add_argument("--runs", help="a folder of runs to show beside the bundled ones")
     parser.add_argument("--out", type=Path, default=ROOT / "docs", help="where the pictures go")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    with app_server(options.runs) as address, chromium() as browser:
-        for name in options.pictures or [n for n in PICTURES if not n.startswith("train")]:
-            path = options.out / f"{name}.png"
-            take(browser, f"{address}/{PICTURES[name].page}", PICTURES[name], path)
-            print(path)
+    wanted = {name: PICTURES[name] for name in options.pictures or PICTURES}
+    still = {name: picture for name, picture in wanted.items() if not picture.trains}
+    moving = {name: picture for name, picture in wanted.items() if picture.trains}
+    if still:
+        with tempfile.TemporaryDirectory() as nothing:  # none of one's own beside the bundled ones
+            take_all(still, options.out, nothing)
+    if moving:
+        with trainings() as folder:
+            take_all(moving, options.out, folder)
+
+
+def take_all(pictures: dict[str, Picture], out: Path, runs: Path | str) -> None:
+    """Each into its file."""
+    with app_server(runs) as address, chromium() as browser:
+        for name, picture in pictures.items():
+            take(browser, f"{address}/{picture.page}", picture, out / f"{name}.png")
+            print(out / f"{name}.png")
 
 
 def take(browser: Browser, address: str, picture: Picture, path: Path) -> None:

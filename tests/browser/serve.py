@@ -51,17 +51,20 @@ def chromium_path() -> str | None:
 
 
 @contextmanager
-def app_server(runs: Path | str | None = None, **more: str) -> Generator[str]:
+def app_server(
+    runs: Path | str | None = None, python: str = sys.executable, **more: str
+) -> Generator[str]:
     """The address of a server that shows the bundled runs and those in `runs`.
 
     Args:
         runs: a folder of runs.
+        python: what runs the server.
         more: variables of its environment.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py")]
+    command = [python, "-m", "streamlit", "run", str(ROOT / "app.py")]
     options = {
         "server.address": "127.0.0.1",
         "server.port": port,

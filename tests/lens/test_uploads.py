@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 import time
 import tracemalloc
+import zlib
 
 import numpy as np
 import pytest
@@ -130,10 +132,10 @@ def test_missing_pixels():
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.binary(min_size=1, max_size=200), st.integers(0, 3), st.integers(0, 100))
+@given(st.binary(min_size=1, max_size=200), st.integers(0, 4), st.integers(0, 100))
 def test_any_bytes(noise, kind, where):
     """Whatever is in the file: an image, or a message that begins with its name."""
-    base = encoded(photo(), ["PNG", "JPEG", "GIF", "BMP"][kind])
+    base = encoded(photo(), ["PNG", "JPEG", "GIF", "BMP", "WEBP"][kind])
     data = base[:where] + noise + base[where + len(noise) :]
     problem = ""
     try:
@@ -143,3 +145,52 @@ def test_any_bytes(noise, kind, where):
         problem = str(error)
 
     assert not problem or problem.startswith("x.png ")
+
+
+SIDE = st.integers(0, 2**32 - 1) | st.integers(0, 300)
+
+
+def check_bounds(data: bytes) -> None:
+    """A file is read within 5 s, to pixels in bounds, or gets a message with its name first."""
+    start = time.perf_counter()
+    message = "x.png "
+    try:
+        rgb = read_image(data, "x.png").rgb
+        assert (rgb.dtype, rgb.ndim) == (np.uint8, 3)
+        assert max(rgb.shape) <= KEEP
+    except DataError as error:
+        message = str(error)
+    assert message.startswith("x.png ")
+    assert time.perf_counter() - start < 5
+
+
+SIZES = [("BMP", 18, "<ii"), ("GIF", 6, "<HH"), ("JPEG", 163, ">HH"), ("WEBP", 26, "<HH")]
+"""Where width and height stand in what `photo` is saved as, and how; in a JPEG the height first."""
+
+
+@pytest.mark.filterwarnings("default::PIL.Image.DecompressionBombWarning")
+@settings(max_examples=60, deadline=None)
+@given(SIDE, SIDE, st.binary(min_size=5, max_size=5) | st.just(b"\x08\x02\0\0\0"))
+def test_any_png_header(width, height, rest):
+    """Whole, with a right checksum: any size, depth, colours, compression, filter, interlacing."""
+    body = struct.pack(">II", width, height) + rest
+    whole = png_header(60, 40)
+    chunk = b"IHDR" + body
+    check_bounds(whole[:12] + chunk + struct.pack(">I", zlib.crc32(chunk)) + whole[33:])
+
+
+@pytest.mark.filterwarnings("default::PIL.Image.DecompressionBombWarning")
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(SIZES),
+    st.integers(-(2**31), 2**31 - 1) | st.integers(0, 300),
+    st.integers(0, 2**31 - 1),
+)
+def test_any_size_in_a_header(place, width, height):
+    """Where BMP, GIF, JPEG and WebP say their width and height."""
+    kind, at, form = place
+    if form.endswith("HH"):
+        width, height = width % 2**16, height % 2**16
+    data = encoded(photo(), kind)
+    size = struct.pack(form, *((height, width) if kind == "JPEG" else (width, height)))
+    check_bounds(data[:at] + size + data[at + len(size) :])

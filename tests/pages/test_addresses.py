@@ -10,6 +10,8 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
 from tests.probed import write_probed
@@ -58,3 +60,37 @@ def test_any_page_opens_whatever_the_address_says(folder: Path, value: str):
         for said in [*at.warning, *at.error, *at.info, *at.markdown, *at.caption]:
             assert "<img src=x" not in said.value.replace("\\<", "")
             assert "](http://example.org" not in said.value.replace("\\]", "")
+
+
+WORDS = st.one_of(
+    st.sampled_from(HOSTILE),
+    st.sampled_from(
+        ["plain-8 quick-e3 s0 tiny", "Log", "Time", "zh_CN", "true", "0.5", "50,50,50"]
+    ),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=30),
+    st.integers().map(str),
+    st.floats().map(str),
+)
+ADDRESSES = st.dictionaries(
+    st.sampled_from(bound_keys()) | st.text(st.characters(exclude_categories=["Cs"]), min_size=1),
+    st.lists(WORDS, min_size=1, max_size=3),
+    max_size=8,
+)
+
+
+@settings(
+    max_examples=12, deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)  # fmt: skip
+@given(asked=ADDRESSES, name=st.sampled_from(sorted(PAGES)))
+def test_any_address_opens_its_page(folder: Path, asked: dict[str, list[str]], name: str):
+    """Any controls, and none of ours, with any values, each once or several times."""
+    if not folder.exists():
+        for net in ("plain-8", "resnet-8"):
+            write_probed(folder, net)
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120).run()
+    for key, values in asked.items():
+        at.query_params[key] = values
+    at.switch_page(f"pages/{PAGES[name]}").run()
+    assert not at.exception, at.exception[0].message
+    assert at.title

@@ -251,15 +251,16 @@ def test_the_reading_guide_opens(page: AppTest, folder: Path):
     assert page.title[0].value == "Reading guide"
 
 
-def test_compare_needs_no_torch(tmp_path: Path):
-    """It has to appear before torch could even load."""
+def test_compare_imports_only_what_it_needs(tmp_path: Path):
+    """It has to appear before torch could even load: its imports are most of a cold start."""
     write_run(tmp_path, "resnet-8")
     script = (
         "import sys\n"
         "from streamlit.testing.v1 import AppTest\n"
         "page = AppTest.from_file('app.py', default_timeout=60).run()\n"
         "assert not page.exception and len(page.get('plotly_chart')) == 2\n"
-        "print([m for m in ('torch', 'torchvision', 'captum') if m in sys.modules])\n"
+        "print([m for m in ('torch', 'torchvision', 'captum', 'sklearn', 'PIL.Image', 'rich',\n"
+        "       'typer', 'analysis.jobs', 'analysis.lens', 'analysis.cli') if m in sys.modules])\n"
     )
     environment = {**os.environ, "RESIDUAL_LENS_RUNS": str(tmp_path)}
     done = subprocess.run(

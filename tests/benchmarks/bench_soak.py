@@ -1,0 +1,210 @@
+"""An hour of load: five tabs over all pages while nets train; does anything gather?
+
+    python tests/benchmarks/bench_soak.py [--minutes 60] [--tabs 5] [--every 5]
+
+A real server on 127.0.0.1 over the bundled runs and a folder of its own, and tabs of one Chromium,
+each a session: they go from page to page, change a few widgets on each, upload pictures to Inspect
+and reload. Meanwhile one small net trains on the digits by the command line, over and over with the
+same seed, and every finished run is compared with one that was trained before the load. Prints
+memory, threads and open files of the server by quarter, the times of all changes, and which of
+these does not hold:
+
+- memory: the median of the last quarter is less than 5 % above that of the second;
+- threads and open files: the same, with 5 for chance;
+- the slowest change of a widget takes less than 2 s;
+- every number and weight of the trainings is the same bits as without load.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import shutil
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+from playwright.async_api import Locator, Page
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from analysis.runs import load_run  # noqa: E402
+from tests.benchmarks.bench_faults import same_bits  # noqa: E402
+from tests.benchmarks.load import Found, give, server, tabs, timed  # noqa: E402
+from tests.browser.serve import app_server  # noqa: E402
+from tests.lens.bad_files import encoded, photo  # noqa: E402
+
+PAGES = ["", "refinements", "argument", "runs", "complexity", "glossary", "about", "train",
+         "import_net", "image"]  # fmt: skip
+CHANGES = 4
+"""Of widgets, at each look at a page."""
+TRAINED_ALONE = "alone"
+
+
+@dataclass
+class Soak:
+    """What was seen."""
+
+    found: Found = field(default_factory=Found)
+    samples: list[dict[str, float]] = field(default_factory=list)
+    trained: int = 0
+    """Trainings that ended under load."""
+    different: int = 0
+    """Those of them whose numbers or weights are others than without load."""
+
+    def quarters(self) -> pd.DataFrame:
+        """Medians of memory (MB), threads and files of the server, one row per quarter."""
+        samples = pd.DataFrame(self.samples)
+        quarter = pd.cut(samples.pop("seconds"), 4, labels=[1, 2, 3, 4])
+        return samples.groupby(quarter, observed=True).median()
+
+    def gathered(self) -> pd.Series:
+        """The last quarter's median of each by the second's."""
+        quarters = self.quarters()
+        return quarters.loc[4] / quarters.loc[2]
+
+    def slowest(self) -> float:
+        """Seconds of the slowest change of a widget."""
+        changes = (s for kind, s in self.found.seconds.items() if kind.startswith("change"))
+        return max((max(seconds) for seconds in changes), default=0.0)
+
+
+async def visitor(page: Page, address: str, number: int, until: float, found: Found) -> None:
+    """One session: a page, some changes, the next page; a new session at Inspect, for an upload."""
+    chance = random.Random(number)
+    first = step = 2 * number
+    while time.monotonic() < until:
+        where = PAGES[step % len(PAGES)]
+        if where == "image" or step == first:
+            query = "?image_source=Upload" if where == "image" else ""
+            await timed(found, "open", page.goto(f"{address}/{where}{query}"), page)
+        else:
+            await timed(found, f"visit /{where}", follow(page, where), page)
+        if where == "image":
+            data = encoded(photo(300 + step, 200 + number))
+            file = {"name": f"{number}-{step}.png", "mimeType": "image/png", "buffer": data}
+            await timed(found, "upload", give(page, file), page)
+        for _change in range(CHANGES):
+            await asyncio.sleep(chance.uniform(0.5, 3))
+            main = page.get_by_test_id("stMain")
+            widgets = await main.get_by_role("radio").or_(main.get_by_role("slider")).all()
+            if widgets and time.monotonic() < until:
+                await timed(found, f"change /{where}", change(chance.choice(widgets)), page)
+        step += 1
+
+
+async def follow(page: Page, where: str) -> None:
+    """By the list of pages, whose first is Compare, in the same session."""
+    links = "[data-testid=stSidebarNavLink]"
+    await page.locator(f"{links}[href$='/{where}']" if where else links).first.click()
+    await page.get_by_role("heading", level=1).first.wait_for()
+
+
+async def change(widget: Locator) -> None:
+    """A button of a row, or a step of a slider; no tab presses what starts or deletes something."""
+    if await widget.get_attribute("type") == "range":
+        await widget.press("ArrowRight")
+    else:
+        await widget.click(force=True)
+
+
+async def train(folder: Path, name: str, epochs: int) -> Path:
+    """One training by the command line, to its end."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "analysis", "train", "--net", "resnet-8-w4", "--data", "digits",
+        "--recipe", "quick", "--epochs", str(epochs), "--device", "cpu", "--threads", "1",
+        "--no-compile", "--name", name, "--runs", str(folder), cwd=ROOT,
+        stdout=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    if await process.wait():
+        raise RuntimeError(f"{name} did not train to its end")
+    return folder / name
+
+
+async def train_on(folder: Path, alone: Path, epochs: int, until: float, seen: Soak) -> None:
+    """One training after the other, each compared and removed, so that the folder stays small."""
+    while time.monotonic() < until:
+        path = await train(folder, f"loaded-{seen.trained}", epochs)
+        seen.trained += 1
+        seen.different += not same_bits(load_run(path), load_run(alone))
+        shutil.rmtree(path)
+
+
+async def sample(until: float, every: float, seen: Soak) -> None:
+    """The server's memory, threads and open files, every few seconds."""
+    process, start = server(), time.monotonic()
+    files = getattr(process, "num_fds", None) or process.num_handles
+    while time.monotonic() < until:
+        with process.oneshot():
+            row = {
+                "seconds": time.monotonic() - start,
+                "memory": process.memory_info().rss / 1e6,
+                "threads": process.num_threads(),
+                "files": files(),
+            }
+        seen.samples.append(row)
+        await asyncio.sleep(every)
+
+
+async def hold(minutes: float, count: int, every: float, epochs: int, folder: Path) -> Soak:
+    """Train alone, then all at once."""
+    seen = Soak()
+    alone = await train(folder, TRAINED_ALONE, epochs)
+    with app_server(folder) as address:
+        async with tabs(count, seen.found) as pages:
+            # Torch and the first nets are loaded once for all sessions: that is no growth.
+            await timed(seen.found, "first", pages[0].goto(f"{address}/image"), pages[0])
+            until = time.monotonic() + 60 * minutes
+            await asyncio.gather(
+                sample(until, every, seen),
+                train_on(folder, alone, epochs, until, seen),
+                *(visitor(page, address, number, until, seen.found)
+                  for number, page in enumerate(pages)),
+            )  # fmt: skip
+    return seen
+
+
+def complaints(seen: Soak) -> list[str]:
+    """What does not hold."""
+    gathered, quarters = seen.gathered(), seen.quarters()
+    found = []
+    if gathered["memory"] > 1.05:
+        found.append(f"memory grew by {100 * (gathered['memory'] - 1):.1f} %")
+    for name in ("threads", "files"):
+        if quarters[name][4] > 1.05 * quarters[name][2] + 5:
+            found.append(f"{name}: {quarters[name][2]:.0f}, later {quarters[name][4]:.0f}")
+    if seen.slowest() > 2:
+        found.append(f"a change of a widget took {seen.slowest():.1f} s")
+    if seen.different:
+        found.append(f"{seen.different} of {seen.trained} trainings have other numbers")
+    return found
+
+
+def main() -> None:
+    """Hold, print."""
+    parser = argparse.ArgumentParser(description="An hour of load.")
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--tabs", type=int, default=5)
+    parser.add_argument("--every", type=float, default=5.0, help="seconds between samples")
+    parser.add_argument("--epochs", type=int, default=20, help="of each training")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        work = hold(given.minutes, given.tabs, given.every, given.epochs, Path(place))
+        seen = asyncio.run(work)
+    print(f"{given.tabs} tabs, {given.minutes:g} minutes")
+    print("Medians of the server by quarter (memory in MB):")
+    print(seen.quarters().round(0).to_string())
+    seen.found.print_times()
+    print(f"trainings under load: {seen.trained}, with other bits: {seen.different}")
+    seen.found.print_errors()
+    for complaint in complaints(seen) or ["All of it holds."]:
+        print(complaint)
+
+
+if __name__ == "__main__":
+    main()

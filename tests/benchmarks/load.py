@@ -1,0 +1,97 @@
+"""What benchmarks of a server under load share: tabs, a change and its time, the server's process.
+
+Used by `bench_classroom.py`, `bench_soak.py` and `tests/browser/test_soak.py`.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Awaitable
+from contextlib import asynccontextmanager
+
+import psutil
+from playwright.async_api import Page, async_playwright
+
+from tests.browser.serve import ARGUMENTS, PATIENCE, chromium_path
+
+IDLE = "[data-test-script-state=notRunning]"
+EXCEPTION = "[data-testid=stException]"
+
+
+class Found:
+    """What happened to all sessions."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, list[float]] = defaultdict(list)
+        """From a change to the end of the page's run, by what was changed."""
+        self.errors: list[str] = []
+        self.busy = 0
+
+    def print_times(self) -> None:
+        """A line per kind of change."""
+        for kind, seconds in self.seconds.items():
+            ordered = sorted(seconds)
+            late = ordered[min(int(0.95 * len(ordered)), len(ordered) - 1)]
+            print(
+                f"{kind}: {len(ordered)} times, median {statistics.median(ordered):.2f} s, "
+                f"95 % {late:.2f} s, slowest {ordered[-1]:.2f} s"
+            )
+
+    def print_errors(self) -> None:
+        """How many, and the first ten that differ."""
+        print(f"errors: {len(self.errors)}")
+        for error in list(dict.fromkeys(self.errors))[:10]:
+            print(f"  {error}")
+
+
+@asynccontextmanager
+async def tabs(count: int, found: Found) -> AsyncGenerator[list[Page]]:
+    """Tabs of one Chromium, each a session of its own, whose scripts' errors are counted."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium_path(), args=ARGUMENTS)
+        pages = []
+        for _number in range(count):
+            context = await browser.new_context(viewport={"width": 1200, "height": 800})
+            page = await context.new_page()
+            page.set_default_timeout(PATIENCE)
+            page.on("pageerror", lambda error: found.errors.append(str(error)))
+            pages.append(page)
+        yield pages
+        await browser.close()
+
+
+async def settled(page: Page) -> None:
+    """The script of the session has ended."""
+    await page.wait_for_timeout(50)
+    await page.locator(IDLE).wait_for(state="attached")
+
+
+async def timed(found: Found, kind: str, work: Awaitable[object], page: Page) -> None:
+    """Do it, wait for the page, note the seconds; whatever goes wrong is noted as well."""
+    start = time.perf_counter()
+    try:
+        await work
+        await settled(page)
+        found.seconds[kind].append(time.perf_counter() - start)
+        for shown in await page.locator(EXCEPTION).all_inner_texts():
+            found.errors.append(f"{kind}: {shown}"[:300])
+    except Exception as error:  # whatever it is, it is counted
+        found.errors.append(f"{kind}: {type(error).__name__}: {error}"[:300])
+
+
+async def give(page: Page, file: dict) -> None:
+    """Upload a picture in place of the one before."""
+    before = page.locator("[data-testid=stFileUploaderFileName]")
+    if await before.count():
+        await page.get_by_role("button", name="Remove").first.click()
+        await settled(page)
+    await page.locator("[data-testid=stFileUploaderDropzoneInput]").set_input_files([file])
+    await page.get_by_text(f"{file['name']}, ").wait_for()
+
+
+def server() -> psutil.Process:
+    """The server that this process has started."""
+    children = psutil.Process().children(recursive=True)
+    return next(child for child in children if "streamlit" in " ".join(child.cmdline()))
