@@ -131,6 +131,7 @@ def test_an_upload_a_layer_an_attribution(address: str, page: Page):
     page.get_by_role("radio", name="Attribution", exact=True).click()
     maps = page.locator("[data-testid=stImage]", has_text="Grad-CAM, ")
     expect(maps).to_have_count(2)  # one for each net
+    wait_until_settled(page)
     before = maps.last.inner_text()
     depth = page.get_by_role("slider", name="Depth of the layer (%)")
     depth.press("Home")
@@ -222,7 +223,7 @@ def test_the_keyboard_alone(address: str, page: Page):
     page.goto(f"{address}/?{_query('compare', *NETS[:2])}")
     _nets_drawn(page, "compare_errors", set(NETS[:2]))
     wait_until_settled(page)
-    _tab_to(page, f"{FOCUSED}.innerText.includes('Runs (2)')")
+    _tab_to(page, f"{FOCUSED}.matches('button') && {FOCUSED}.innerText.includes('Runs (2)')")
     page.keyboard.press("Enter")
     expect(page.get_by_role("combobox", name="Runs")).to_be_visible()
     _tab_to(page, f"{FOCUSED}.closest('.st-key-compare_runs') && {FOCUSED}.matches('input')")
