@@ -127,7 +127,7 @@ def by_depth(runs: Sequence[Run], everything: Sequence[Run]) -> None:
     key = runs[0].comparison_key
     group = [run for run in everything if run.comparison_key == key]
     info = refinement_depth.by_depth_info(group)
-    shown_of = conditions(group)
+    shown_of = conditions([run for run in group if run.from_scratch] or group)  # what is drawn
     left, right = st.columns(2, gap="medium")
     with left:
         reading = readings.reading("refinements_depth")
