@@ -17,8 +17,8 @@ from analysis.text import LANGUAGES, _
 
 FOLDERS = {"en": "", "zh_CN": "zh"}
 """Where the pages of a language lie in the site."""
-_DRAWING = ["kind", "variant"]
-"""Columns that say how a net is drawn, left out of the site's tables: its name says as much."""
+_DRAWING = ["kind", "variant", "label"]
+"""Columns that say how a net is drawn, left out of the site's tables: run and net say as much."""
 MARK = '<meta name="generator" content="Residual Lens">'
 
 
