@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from analysis import cli
 from analysis.evidence.caveats import caveats
 from analysis.evidence.claims import (
     CLAIMS,
@@ -275,3 +277,23 @@ def test_verdicts_name_the_nets_that_they_are_not_about(tmp_path):
     assert {verdict.beside_words() for _c, verdict in after} == {
         "Not about preresnet-14: He et al. 2016 compare plain and residual nets."
     }
+
+
+def test_verdicts_for_programs(tmp_path, capsys):
+    """One row per claim: its state, the numbers, the runs, and what is wanted."""
+    runs = [made(tmp_path, net, train=error)
+            for net, error in (("plain-8", 5.0), ("plain-14", 6.0))]  # fmt: skip
+    words = ["claims", *(str(run.path) for run in runs), "--json"]
+    cli.app(words, standalone_mode=False)
+    rows = {row["claim"]: row for row in json.loads(capsys.readouterr().out)}
+
+    assert list(rows) == [claim.id for claim in CLAIMS]
+    found = rows["degradation"]
+    assert (found["state"], found["one_seed"], found["runs"]) == (
+        "holds", True, [run.id for run in runs],
+    )  # fmt: skip
+    assert [(n["net"], n["mean"], n["n"]) for n in found["numbers"]] == [
+        ("plain-8", 5.0, 1), ("plain-14", 6.0, 1),
+    ]  # fmt: skip
+    assert rows["small-responses"]["state"] == "missing"
+    assert rows["small-responses"]["wanted"]

@@ -28,6 +28,7 @@ COMMANDS = {
     "list json": ("list", "--json", "--runs", "{runs}"),
     "show": ("show", "one", "--runs", "{runs}"),
     "claims": ("claims", "--runs", "{runs}"),
+    "claims json": ("claims", "--json", "--runs", "{runs}"),
     "compare": ("compare", "one", "two", "--runs", "{runs}", "-o", "{out}/report.html"),
     "bundle": ("bundle", "one", "--runs", "{runs}", "--to", "{out}/bundled"),
     "jobs": ("jobs", "--runs", "{runs}"),
@@ -50,7 +51,7 @@ COMMANDS = {
                   "{out}/fig.html"),
 }  # fmt: skip
 """Every command, `{out}` where it writes."""
-LIGHT = ("list", "list json", "show", "claims", "compare", "bundle", "jobs")
+LIGHT = ("list", "list json", "show", "claims", "claims json", "compare", "bundle", "jobs")
 """Those without torch, of which every trouble is tried."""
 _LIMIT = "import resource, signal; resource.setrlimit(resource.RLIMIT_FSIZE, ({n}, {n}));"
 

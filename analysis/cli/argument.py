@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from analysis.cli import terminal
 from analysis.cli.foreground import session
 from analysis.cli.options import (
     Epochs,
@@ -24,6 +25,7 @@ from analysis.escape import one_line
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from analysis.evidence.verdicts import Claim, Verdict
     from analysis.runs import Run
     from analysis.specs import NetSpec
 
@@ -223,10 +225,11 @@ def _resolved(device: str) -> str:
 
 def claims(
     run: Annotated[list[str] | None, typer.Argument(help="Runs; by default all there are.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON array, for programs.")] = False,
     runs: RunsFolder = None,
 ) -> None:
     """Judge the paper's claims over runs, those of each data set and recipe by themselves."""
-    from analysis.evidence.claims import evaluate, groups, verdict_words
+    from analysis.evidence.claims import evaluate, groups
     from analysis.runs import DamagedRun, find_run, list_runs, only_readable
 
     if run:
@@ -237,13 +240,38 @@ def claims(
         damaged = [*(r for r in listed if isinstance(r, DamagedRun)), *damaged]
     for left_out in damaged:
         print(f"{left_out.id} is left out: {left_out.reason}", file=sys.stderr)
-    for own in groups(found).values() or [[]]:
+    judged = [(own, evaluate(own)) for own in groups(found).values() or [[]]]
+    if as_json:
+        terminal.print_json([_row(own, *one, runs) for own, each in judged for one in each])
+        return
+    _print_verdicts(judged, runs)
+
+
+def _row(own: Sequence[Run], claim: Claim, verdict: Verdict, folder: Path | None) -> dict[str, Any]:
+    """A verdict for programs; words in the language that is set, the rest in any the same."""
+    return {
+        "claim": claim.id, "section": claim.section, "words": claim.words(),
+        "data": own[0].data_title if own else "", "recipe": own[0].recipe if own else "",
+        "state": verdict.state, "one_seed": verdict.one_seed, "closed_form": verdict.disputed,
+        "numbers": [{**vars(number), "net": number.net.name} for number in verdict.numbers],
+        "evidence": verdict.evidence, "runs": verdict.runs,
+        "beside": [net.name for net in verdict.beside],
+        "wanted": _commands(verdict.wanted, own, folder),
+    }  # fmt: skip
+
+
+def _print_verdicts(
+    judged: Sequence[tuple[Sequence[Run], Sequence[tuple[Claim, Verdict]]]], runs: Path | None
+) -> None:
+    from analysis.evidence.claims import verdict_words
+
+    for own, each in judged:
         print(
             f"{one_line(own[0].data_title)}, {own[0].recipe}: {len(own)} runs"
             if own
             else "No runs yet"
         )
-        for claim, verdict in evaluate(own):
+        for claim, verdict in each:
             state = verdict_words(verdict)
             print(f"  {state:15} {claim.words()} (section {claim.section})")
             for line in verdict.evidence:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -51,7 +50,7 @@ def list_command(
     if where or search:
         found = _asked_for([run for run in found if isinstance(run, Run)], where, search)
     if as_json:
-        terminal.print_json(_finite([_summary(run) for run in found]))
+        terminal.print_json([_summary(run) for run in found])
         return
     print("Run, state, epochs, training error (running), test error:" if found else
           "No run is like this.")  # fmt: skip
@@ -103,15 +102,6 @@ def _told(run: Run | DamagedRun | SavedRecording) -> tuple[str, bool]:
     about += "".join(f"  #{tag}" for tag in labels.tags)
     about += f"  {one_line(labels.note)}" if labels.note else ""
     return about, status.state != "running"  # or its process may be gone the next time
-
-
-def _finite(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """JSON has no NaN and no infinity: such a number is null."""
-
-    def finite(value: Any) -> Any:
-        return None if isinstance(value, float) and not math.isfinite(value) else value
-
-    return [{name: finite(value) for name, value in row.items()} for row in rows]
 
 
 def _asked_for(runs, where: str, search: str) -> list:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import io
 import json
+import math
 import os
 import sys
 import traceback
@@ -67,9 +68,20 @@ def console(stderr: bool = False) -> Console:
 
 
 def print_json(rows: Sequence[Any]) -> None:
-    """One JSON array, as UTF-8 or, where standard output is something else, in ASCII: the same."""
+    """One JSON array, as UTF-8 or, where standard output is something else, in ASCII: the same.
+
+    JSON has no NaN and no infinity: such a number is null.
+    """
     encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "")
-    print(json.dumps(rows, indent=1, ensure_ascii=encoding != "utf8", allow_nan=False))
+    print(json.dumps(_finite(rows), indent=1, ensure_ascii=encoding != "utf8", allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _finite(inside) for name, inside in value.items()}
+    return [_finite(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def ended_by(error: BaseException) -> int:
