@@ -36,11 +36,9 @@ sys.path.insert(0, str(ROOT))
 from analysis.runs import load_run  # noqa: E402
 from tests.benchmarks.bench_faults import same_bits  # noqa: E402
 from tests.benchmarks.load import Found, give, server, tabs, timed  # noqa: E402
-from tests.browser.serve import app_server  # noqa: E402
+from tests.browser.serve import PAGES, app_server  # noqa: E402
 from tests.lens.bad_files import encoded, photo  # noqa: E402
 
-PAGES = ["", "refinements", "argument", "runs", "complexity", "glossary", "about", "train",
-         "import_net", "image"]  # fmt: skip
 CHANGES = 4
 """Of widgets, at each look at a page."""
 TRAINED_ALONE = "alone"

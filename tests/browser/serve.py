@@ -19,12 +19,15 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlparse
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 120_000
 """Milliseconds that a page has to show something. It takes a few seconds where the machine has
 nothing else to do, and two cores may have two tests with their servers, trainings and browsers."""
+PAGES = ["", "refinements", "argument", "runs", "complexity", "glossary", "about", "train",
+         "import_net", "image"]  # fmt: skip
+"""The addresses of all pages, in the order of the list."""
 TRAINING = 300_000
 """Milliseconds that a tiny training may take, from its place in the queue to its last figure."""
 ARGUMENTS = [
@@ -129,6 +132,17 @@ def wait_until_settled(page: Page) -> None:
     page.get_by_test_id("stStatusWidget").wait_for(state="detached")
     page.wait_for_function("!document.querySelector('[data-stale=true]')")
     page.wait_for_timeout(1000)
+
+
+def import_checkpoint(page: Page, address: str, file: Path, net: str) -> None:
+    """Bring a file, which is found to be this net, and import it; the digits measure its error."""
+    page.goto(f"{address}/import_net")
+    page.locator("input[type=file]").set_input_files(file)
+    expect(page.get_by_text(f"Found {net}")).to_be_visible()
+    # The field is left by the press of the button: the press must not be lost.
+    page.get_by_label("Images to measure its error on").fill("digits")
+    page.get_by_role("button", name="Import", exact=True).click()
+    expect(page.get_by_text("Imported as")).to_be_visible()
 
 
 def watch_requests(page: Page) -> list[str]:

@@ -5,7 +5,6 @@ pytest tests/browser/test_accessibility.py
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -15,15 +14,13 @@ from playwright.sync_api import Browser, Page
 
 from analysis.figures.site import publish
 from analysis.runs import load_run
-from tests.browser.serve import app_server, chromium, chromium_path, open_page, wait_until_settled
+from tests.browser.serve import PAGES, chromium_path, open_page, wait_until_settled
 from tests.probed import write_probed
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(chromium_path() is None, reason="needs a Chromium"),
 ]
-PAGES = ["", "refinements", "argument", "runs", "complexity", "glossary", "about", "train",
-         "import_net", "image"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -32,18 +29,6 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for net in ("plain-8", "resnet-8", "plain-14", "resnet-14"):
         write_probed(folder, net)
     return folder
-
-
-@pytest.fixture(scope="module")
-def address(runs: Path) -> Iterator[str]:
-    with app_server(runs) as served:
-        yield served
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
-        yield opened
 
 
 STREAMLITS = {"exclude": [["[data-testid=stSidebarNavItems]"]]}

@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, FloatRect, Locator, Page, expect
 
 from analysis.evidence.presets import first_choice
 from analysis.runs import BUNDLED, Run, list_runs
-from tests.browser.serve import app_server, chromium, chromium_path, open_page, watch_requests
+from tests.browser.serve import chromium_path, open_page, watch_requests
 from tests.tiny import write_run
 
 pytestmark = [
@@ -36,19 +36,6 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for net in NETS:
         write_run(folder, net)
     return folder
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def address(runs: Path) -> Iterator[str]:
-    """A server that has served the deep link of the first test and nothing before it."""
-    with app_server(runs) as served:
-        yield served
 
 
 @pytest.fixture

@@ -5,14 +5,13 @@ pytest tests/browser/test_contrast.py
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser
 
-from tests.browser.serve import app_server, chromium, chromium_path, open_page, wait_until_settled
+from tests.browser.serve import chromium_path, open_page, wait_until_settled
 from tests.tiny import write_run
 
 pytestmark = [
@@ -70,18 +69,11 @@ FAINT = """() => {
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
     for net in ("plain-8", "resnet-8", "plain-14", "resnet-14"):
         write_run(folder, net)
-    with app_server(folder) as served:
-        yield served
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
-        yield opened
+    return folder
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

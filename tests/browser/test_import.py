@@ -8,7 +8,13 @@ import pytest
 import torch
 from playwright.sync_api import expect
 
-from tests.browser.serve import app_server, chromium, chromium_path, open_page
+from tests.browser.serve import (
+    app_server,
+    chromium,
+    chromium_path,
+    import_checkpoint,
+    open_page,
+)
 from tests.importing import foreign
 
 pytestmark = [
@@ -23,13 +29,7 @@ def test_an_upload_becomes_a_run_that_compare_shows(tmp_path: Path):
     torch.save({"net": state, "acc": 91.73, "epoch": 200}, tmp_path / "ckpt.pth")
     with app_server(tmp_path / "runs") as address, chromium() as browser:
         page = open_page(browser, width=1440, height=1100)
-        page.goto(f"{address}/import_net")
-        page.locator("input[type=file]").set_input_files(tmp_path / "ckpt.pth")
-        expect(page.get_by_text("Found resnet-18-w8-B")).to_be_visible()
-        # The field is left by the press of the button: the press must not be lost.
-        page.get_by_label("Images to measure its error on").fill("digits")
-        page.get_by_role("button", name="Import", exact=True).click()
-        expect(page.get_by_text("Imported as")).to_be_visible()
+        import_checkpoint(page, address, tmp_path / "ckpt.pth", "resnet-18-w8-B")
         expect(page.get_by_text("but the file claims 8.27 % (acc)")).to_be_visible()
         expect(page.locator(".js-plotly-plot")).to_have_count(1)
         page.get_by_text("Open it in Compare").click()

@@ -5,7 +5,6 @@ pytest tests/browser/test_publish.py
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +13,7 @@ from playwright.sync_api import Browser, Page
 
 from analysis.figures.site import publish
 from analysis.runs import load_run
-from tests.browser.serve import chromium, chromium_path, open_page
+from tests.browser.serve import chromium_path, open_page
 from tests.browser.test_contrast import FAINT
 from tests.probed import write_probed
 
@@ -36,12 +35,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for net in ("plain-8", "plain-14", "resnet-8", "resnet-14")]  # fmt: skip
     publish(folder / "site", runs)
     return folder / "site"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
-        yield opened
 
 
 def opened(browser: Browser, place: Path, **context) -> tuple[Page, list[str]]:

@@ -19,7 +19,13 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from analysis.specs import Compute, DataSpec, NetSpec, Recipe
 from analysis.training import prepare_run, train_run
-from tests.browser.serve import app_server, chromium, chromium_path, open_page, wait_until_settled
+from tests.browser.serve import (
+    PAGES,
+    chromium_path,
+    import_checkpoint,
+    open_page,
+    wait_until_settled,
+)
 from tests.importing import foreign
 from tests.lens.bad_files import encoded, photo
 
@@ -28,8 +34,6 @@ pytestmark = [
     pytest.mark.skipif(chromium_path() is None, reason="needs a Chromium"),
 ]
 NETS = ("plain-8-w4", "resnet-8-w4", "resnet-14-w4")
-PAGES = ("", "refinements", "argument", "runs", "complexity", "glossary", "about", "train",
-         "import_net", "image")  # fmt: skip
 FOCUSED = "document.activeElement"
 
 
@@ -43,18 +47,6 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         spec, run_id = NetSpec.parse(net), f"2026-11-24_{net}_tiny"
         train_run(prepare_run(folder, spec, recipe, data, compute=compute, run_id=run_id))
     return folder
-
-
-@pytest.fixture(scope="module")
-def address(runs: Path) -> Iterator[str]:
-    with app_server(runs) as served:
-        yield served
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -145,12 +137,7 @@ def test_an_upload_a_layer_an_attribution(address: str, page: Page):
 def test_a_checkpoint_beside_ones_own_net(address: str, page: Page, tmp_path: Path):
     """Imported, opened in Compare, one's own added: both answer in the layer responses."""
     torch.save(foreign.shaken(foreign.chenyaofo()).state_dict(), tmp_path / "theirs.pth")
-    page.goto(f"{address}/import_net")
-    page.locator("input[type=file]").set_input_files(tmp_path / "theirs.pth")
-    expect(page.get_by_text("Found resnet-8-B")).to_be_visible()
-    page.get_by_label("Images to measure its error on").fill("digits")
-    page.get_by_role("button", name="Import", exact=True).click()
-    expect(page.get_by_text("Imported as")).to_be_visible()
+    import_checkpoint(page, address, tmp_path / "theirs.pth", "resnet-8-B")
     page.get_by_text("Open it in Compare").click()
     expect(page.get_by_text("came without a training history")).to_be_visible()
     _add_run(page, NETS[1])

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
+
+from analysis.specs.places import CONFIG_VARIABLE
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -35,4 +39,25 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data, compute = DataSpec.parse("digits"), Compute(device="cpu", compile=False)
     for name in ("plain-8-w4", "resnet-8-w4"):
         train_run(prepare_run(folder, NetSpec.parse(name), recipe, data, compute=compute))
+    return folder
+
+
+@pytest.fixture
+def mine(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of images; the runs on them were made where it is called otherwise."""
+    from analysis.data import load_images
+    from tests.lens.test_survey_command import write_digits
+
+    folder = tmp_path / "mine"
+    fingerprint = load_images(write_digits(folder, tuple("0123456789"))).fingerprint
+    shutil.copytree(runs, tmp_path / "runs")
+    for file in (tmp_path / "runs").glob("*/config.json"):
+        config = json.loads(file.read_text())
+        nowhere = "/the author's disk/images"
+        config["data"] |= {"name": "folder", "path": nowhere, "title": "Digits"}
+        config["images"]["fingerprint"] = fingerprint
+        file.write_text(json.dumps(config))
+    monkeypatch.setattr("analysis.runs.reader.BUNDLED", tmp_path / "none")
+    monkeypatch.setenv("RESIDUAL_LENS_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv(CONFIG_VARIABLE, str(tmp_path / "settings"))
     return folder

@@ -5,17 +5,13 @@ pytest tests/pages/test_places.py
 
 from __future__ import annotations
 
-import json
-import shutil
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from analysis.data import load_images
-from analysis.specs.places import CONFIG_VARIABLE, named_places
+from analysis.specs.places import named_places
 from pages.common import classroom
-from tests.lens.test_survey_command import write_digits
 
 pytestmark = [
     pytest.mark.slow,
@@ -23,24 +19,6 @@ pytestmark = [
     pytest.mark.filterwarnings("default::DeprecationWarning"),
 ]
 ROOT = Path(__file__).resolve().parents[2]
-NOWHERE = "/the author's disk/images"
-
-
-@pytest.fixture
-def mine(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of images; the runs on them were made where it is called otherwise."""
-    folder = tmp_path / "mine"
-    fingerprint = load_images(write_digits(folder, tuple("0123456789"))).fingerprint
-    shutil.copytree(runs, tmp_path / "runs")
-    for file in (tmp_path / "runs").glob("*/config.json"):
-        config = json.loads(file.read_text())
-        config["data"] |= {"name": "folder", "path": NOWHERE, "title": "Digits"}
-        config["images"]["fingerprint"] = fingerprint
-        file.write_text(json.dumps(config))
-    monkeypatch.setattr("analysis.runs.reader.BUNDLED", tmp_path / "none")
-    monkeypatch.setenv("RESIDUAL_LENS_RUNS", str(tmp_path / "runs"))
-    monkeypatch.setenv(CONFIG_VARIABLE, str(tmp_path / "settings"))
-    return folder
 
 
 def opened(panel: str = "", source: str = "sample") -> AppTest:

@@ -18,7 +18,6 @@ from analysis import cli
 from analysis.data.placing import place_images_of
 from analysis.runs import list_runs, load_run
 from tests import queues
-from tests.pages.test_places import mine  # noqa: F401 - a fixture
 
 pytestmark = [
     pytest.mark.slow,
@@ -90,7 +89,7 @@ def test_what_is_printed_somewhere_is_looked_at_here():
 
 @pytest.mark.parametrize(("page", "where", "verbs"), ON_PAGES)
 def test_printed_commands_do_what_they_say(
-    mine: Path,  # noqa: F811
+    mine: Path,
     page: str,
     where: str,
     verbs: set[str],
