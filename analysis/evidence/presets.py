@@ -199,7 +199,8 @@ def _twin(runs: Sequence[Run]) -> list[Run]:
     if not own:
         return []
     latest = max(own, key=lambda run: run.config.created)
-    return _ordered([latest, *twins(latest, runs)[:1]]) if twins(latest, runs) else []
+    beside = twins(latest, runs)
+    return _ordered([latest, beside[0]]) if beside else []
 
 
 def twins(run: Run, runs: Sequence[Run]) -> list[Run]:

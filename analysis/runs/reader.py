@@ -24,6 +24,7 @@ from analysis.runs.provenance import (
     Unknown,
     constructed,
 )
+from analysis.runs.stamps import TABLES, Stamp, stamps
 from analysis.runs.words import as_html, percent
 from analysis.specs import Kind, Recipe, plan, visible_in_files
 from analysis.text import Message
@@ -218,10 +219,9 @@ class Run:
             },
         )  # fmt: skip
 
-    def stamp(self) -> tuple[int, ...]:
-        """Changes when any of the run's tables or its status changes: a key for caches."""
-        names = [files.STATUS, *(files.table_file(table) for table in tables.SCHEMAS)]
-        return tuple(mtime(self.path / name) for name in names)
+    def stamp(self) -> Stamp:
+        """Changes when any of the run's tables changes: a key for caches."""
+        return stamps(self.path, TABLES)
 
     def table(self, table: str) -> pd.DataFrame:
         """Any table of `analysis.runs.tables`; empty where the run has none. Raises RunDamaged."""
@@ -335,11 +335,3 @@ def load_or_damaged(path: Path) -> Run | DamagedRun:
         return load_run(path)
     except RunError as error:
         return DamagedRun(path, error.message)
-
-
-def mtime(path: Path) -> int:
-    """When a file changed, in nanoseconds; 0 where there is none."""
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0

@@ -28,7 +28,8 @@ from analysis.runs.fields import Count, check_fields
 from analysis.runs.format import RunStatus, State, now
 from analysis.runs.index import remembered
 from analysis.runs.liveness import is_locked
-from analysis.runs.reader import DamagedRun, Run, mtime
+from analysis.runs.reader import DamagedRun, Run
+from analysis.runs.stamps import TABLES, Stamp, stamps
 from analysis.runs.words import as_html, percent
 
 RECORDING = "recording.json"
@@ -162,10 +163,9 @@ class SavedRecording:
             }  # fmt: skip
         return as_html(self.net, facts)
 
-    def stamp(self) -> tuple[int, ...]:
-        """Changes when a table or the status changes: a key for caches."""
-        names = [PROGRESS, *(files.table_file(table) for table in tables.SCHEMAS)]
-        return tuple(mtime(self.path / name) for name in names)
+    def stamp(self) -> Stamp:
+        """Changes when a table changes: a key for caches."""
+        return stamps(self.path, TABLES)
 
     def _latest(self, table: str) -> pd.DataFrame:
         return self.table(table).drop_duplicates(_ROWS[table], keep="last", ignore_index=True)

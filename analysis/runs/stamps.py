@@ -10,7 +10,8 @@ from analysis.runs import files, tables
 
 Stamp = tuple[int, ...]
 
-LOADED = (files.CONFIG, files.MODEL, *map(files.table_file, tables.SCHEMAS))
+TABLES = tuple(map(files.table_file, tables.SCHEMAS))
+LOADED = (files.CONFIG, files.MODEL, *TABLES)
 """What a run says of itself besides its status."""
 
 

@@ -112,7 +112,9 @@ class DataSpec(Dictable):
         """The same images where they are here: in the folder that was named for this fingerprint,
         while it holds images; else as it stands."""
         place = None if self.known else place_of(fingerprint)
-        moved = replace(self, path=str(place)) if place else self
+        if place is None:
+            return self
+        moved = replace(self, path=str(place))
         return moved if moved.is_at_hand else self
 
     def count_classes(self) -> int:

@@ -260,7 +260,7 @@ def _figures(running: Sequence[Comparable], everything: list[Run]) -> None:
 
 def _drawn(runs: Sequence[Comparable]) -> list:
     """Both figures with their tables; those of the last time unless a table changed."""
-    stamp = [(run.id, run.stamp()[1:]) for run in runs]
+    stamp = [(run.id, run.stamp()) for run in runs]
     before = st.session_state.get("train_drawn")
     if before and before[0] == stamp:
         return before[1]

@@ -91,8 +91,8 @@ def _images(group: Sequence[Run]) -> tuple[Any, str]:
     """Training images of the runs' data set where they are here, else None for the samples."""
     from analysis.data import load_images
 
-    here = [run for run in group if run.has_images]
-    for run in here[:1]:
+    run = next((run for run in group if run.has_images), None)
+    if run is not None:
         try:
             return load_images(run.config.data_here).train, run.data_title  # ty: ignore[invalid-argument-type]
         except DataError as error:

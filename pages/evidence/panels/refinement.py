@@ -124,10 +124,9 @@ def by_decay(everything: Sequence[Run]) -> None:
 
 def by_depth(runs: Sequence[Run], everything: Sequence[Run]) -> None:
     """Ratio and response against depth over all runs like the first one, with the verdict."""
-    key = runs[0].comparison_key
-    group = [run for run in everything if run.comparison_key == key]
+    group = claims.groups(everything).get(runs[0].comparison_key, [])
     info = refinement_depth.by_depth_info(group)
-    shown_of = conditions([run for run in group if run.from_scratch] or group)  # what is drawn
+    shown_of = conditions(group)
     left, right = st.columns(2, gap="medium")
     with left:
         reading = readings.reading("refinements_depth")

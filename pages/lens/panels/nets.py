@@ -51,10 +51,9 @@ def offer_to_learn(runs: Sequence[Run], lesson: cached.Lesson, label: str, why: 
 
 def say_how(runs: Sequence[Run], why: str, verb: str = "survey", where: str = "survey") -> None:
     """Ask where the images are; else the command that takes others, and why it is needed."""
-    if classroom.is_on():
-        st.info(why, icon=":material/database_off:")
-        return
     st.info(why, icon=":material/database_off:")
+    if classroom.is_on():
+        return
     places.ask(runs, where)
     st.caption(
         _(
