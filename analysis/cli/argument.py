@@ -225,8 +225,8 @@ def _resolved(device: str) -> str:
 
 def claims(
     run: Annotated[list[str] | None, typer.Argument(help="Runs; by default all there are.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON array, for programs.")] = False,
     runs: RunsFolder = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON array, for programs.")] = False,
 ) -> None:
     """Judge the paper's claims over runs, those of each data set and recipe by themselves."""
     from analysis.evidence.claims import evaluate, groups

@@ -278,6 +278,7 @@ def compare(
     from analysis.figures.report import write_report
     from analysis.runs import find_comparable
 
+    check_writable(output)
     found = [find_comparable(name, folders(runs)) for name in run]
     write_report(found, output)
     print(f"Written: {output}")
