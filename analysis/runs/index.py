@@ -1,9 +1,10 @@
-"""What was once computed of a run's files, kept beside the runs: only a cache, and never asked for.
+"""What was once computed of a run's files: kept by the process, and beside the runs for the next.
 
-`.index.sqlite` in a runs folder has one row for each run and question. A row counts as long as the
-files that it was computed from have the same times and sizes. Deleted, damaged, written by another
-version, or on a disk where it can't be locked, it is made anew or done without. SQLite lets one
-write at a time; whoever finds it busy for long does without as well.
+`.index.sqlite` in a runs folder is only a cache and never asked for. It has one row for each run
+and question. A row counts as long as the files that it was computed from have the same times and
+sizes. Deleted, damaged, written by another version, or on a disk where it can't be locked, it is
+made anew or done without. SQLite lets one write at a time; whoever finds it busy for long does
+without as well.
 """
 
 from __future__ import annotations
@@ -34,24 +35,34 @@ _TOLD = (*stamps.LOADED, files.STATUS, LABELS)
 def remembered(of: Callable[[Run], Any]) -> Callable[[Run], Any]:
     """A function of a run's config, weights file and tables whose value JSON holds: computed once.
 
-    What it raises is not kept.
+    What it raises is not kept. The value is shared by all who ask in this process.
     """
     question = f"{of.__module__}.{getattr(of, '__qualname__', of)}"
+    told: dict[str, tuple[stamps.Stamp, Any]] = {}
 
     @functools.wraps(of)
     def answer(run: Run) -> Any:
-        index = _index(run.path.parent)
-        if index is None:
-            return of(run)
-        stamp = _stamp(run.path)
-        known = index.get(run.id, question, stamp)
-        if known is not None:
-            return json.loads(known)
-        value = of(run)
-        index.put(run.id, question, stamp, json.dumps(value))
-        return value
+        path = str(run.path)
+        stamp = stamps.stamps(path)
+        before = told.get(path)
+        if before is None or before[0] != stamp:
+            before = told[path] = stamp, _answer(run, question, _words(stamp), of)
+        return before[1]
 
     return answer
+
+
+def _answer(run: Run, question: str, stamp: str, of: Callable[[Run], Any]) -> Any:
+    """From the index beside the run, else computed and kept there."""
+    index = _index(run.path.parent)
+    if index is None:
+        return of(run)
+    known = index.get(run.id, question, stamp)
+    if known is not None:
+        return json.loads(known)
+    value = of(run)
+    index.put(run.id, question, stamp, json.dumps(value))
+    return value
 
 
 def remembered_lines(
@@ -74,7 +85,7 @@ def remembered_lines(
         known = index.get_all(question) if index else {}
         new = []
         for path in inside:
-            stamp = _stamp(path, _TOLD)
+            stamp = _words(stamps.stamps(path, _TOLD))
             before = known.get(path.name)
             if before is not None and before[0] == stamp:
                 lines[path] = before[1]
@@ -87,9 +98,9 @@ def remembered_lines(
     return lines
 
 
-def _stamp(path: Path, names: Sequence[str] = stamps.LOADED) -> str:
-    """Changes with any of the files that an answer may come from."""
-    return " ".join([f"{part:x}" for part in stamps.stamps(path, names)])
+def _words(stamp: stamps.Stamp) -> str:
+    """As the index holds it."""
+    return " ".join([f"{part:x}" for part in stamp])
 
 
 class _Index:
