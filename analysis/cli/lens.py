@@ -61,11 +61,11 @@ def lesions(
     from analysis.errors import SpecError
     from analysis.lens import lesions as lens
     from analysis.lens.own_images import images_of
-    from analysis.runs import find_run
+    from analysis.runs import find_run, learned
     from analysis.specs import DataSpec
     from analysis.weights import load_net
 
-    if images not in (0, lens.PROBE):
+    if images not in (0, learned.PROBE):
         raise SpecError("--images is 256 or 0 (all test images), not {images}", images=images)
     spec = DataSpec.parse(data) if data else None
     found = [find_run(name, folders(runs)) for name in run]
@@ -74,7 +74,7 @@ def lesions(
         return
     with progress_bar("lesions") as (bar, say):
         for one in found:
-            if not again and lens.read_lesions(one, whole=not images) is not None:
+            if not again and learned.read_lesions(one, whole=not images) is not None:
                 say(f"{one.id}: lesions are there already; --again makes them anew")
                 continue
             source = images_of(one, spec, bar(f"{one.net}: reading images"))
@@ -123,12 +123,12 @@ def similarity(
     from analysis.figures.similarity import similarity_info, similarity_words
     from analysis.lens import similarity as lens
     from analysis.lens.own_images import images_of
-    from analysis.runs import find_run
+    from analysis.runs import find_run, learned
     from analysis.specs import DataSpec
     from analysis.weights import load_net
 
     first, second = (find_run(name, folders(runs)) for name in (run, other))
-    found = None if again else lens.read_similarity(first, second)
+    found = None if again else learned.read_similarity(first, second)
     if found is None:
         source = images_of(first, DataSpec.parse(data) if data else None)
         one = load_net(first)

@@ -60,8 +60,7 @@ def publish(
 def _of_run(run: Run, lesson: str) -> Any:
     """What is kept of a net's lesions or readouts; None where there is nothing."""
     from analysis.errors import LensError
-    from analysis.lens.lesions import read_lesions
-    from analysis.lens.readout import read_readouts
+    from analysis.runs.learned import read_lesions, read_readouts
 
     try:
         return {"lesions": read_lesions, "readouts": read_readouts}[lesson](run)
@@ -71,7 +70,7 @@ def _of_run(run: Run, lesson: str) -> Any:
 
 def _of_pair(first: Run, second: Run) -> Any:
     from analysis.errors import LensError
-    from analysis.lens.similarity import read_similarity
+    from analysis.runs.learned import read_similarity
 
     try:
         return read_similarity(first, second)

@@ -20,8 +20,8 @@ from analysis.jobs import errands
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from analysis.lens.own_images import Origin
     from analysis.runs import Run
+    from analysis.runs.learned import Origin
     from analysis.specs import DataSpec
 
 
@@ -102,8 +102,9 @@ def _survey(
     bar: Callable[[str], Callable[[int, int], None]],
     say: Callable[[str], None],
 ) -> None:
-    from analysis.lens import readout, store, survey
+    from analysis.lens import readout, survey
     from analysis.lens.own_images import images_of
+    from analysis.runs import learned, store
     from analysis.weights import load_net
 
     source = images_of(run, spec, bar(f"{run.net}: reading images"))
@@ -111,7 +112,7 @@ def _survey(
     net, normalizer = load_net(run)
     lessons: list[tuple[str, str, Callable[[Run], Any], Callable[..., Any]]] = [
         ("survey", "responses and exemplars", survey.read_survey, survey.make_survey),
-        ("readouts", "readouts", readout.read_readouts, readout.make_readouts),
+        ("readouts", "readouts", learned.read_readouts, readout.make_readouts),
     ]
     for name, title, read, make in lessons:
         there = read(run)

@@ -31,7 +31,7 @@ def single_info(runs: Sequence[Run], found: Mapping[str, Any]) -> pd.DataFrame:
 
     Args:
         runs: any number.
-        found: their `lens.lesions.Lesions` by id; runs without any have no rows.
+        found: their `runs.learned.Lesions` by id; runs without any have no rows.
 
     Raises:
         RunDamaged: a table of a run is not whole.

@@ -22,7 +22,7 @@ def similarity_info(found: Any) -> pd.DataFrame:
     """One row per pair of layers: first, second (module paths), i, j (from 1), cka.
 
     Args:
-        found: `lens.similarity.Similarity`, or None.
+        found: `runs.learned.Similarity`, or None.
     """
     columns = ["first", "second", "i", "j", "cka"]
     if found is None:
@@ -102,7 +102,7 @@ def readouts_info(runs: Sequence[Run], found: Mapping[str, Any]) -> pd.DataFrame
 
     Args:
         runs: any number.
-        found: their `lens.readout.Readouts` by id; runs without any have no rows.
+        found: their `runs.learned.Readouts` by id; runs without any have no rows.
     """
     parts = []
     for run, style in zip(runs, theme.run_styles(runs), strict=True):

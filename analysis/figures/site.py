@@ -50,9 +50,9 @@ class Learned:
     """What is known of nets from passes of images; by default nothing."""
 
     of_run: Callable[[Run, str], Any] = lambda run, lesson: None
-    """`lens.lesions.Lesions` for "lesions", `lens.readout.Readouts` for "readouts", or None."""
+    """`runs.learned.Lesions` for "lesions", `Readouts` for "readouts", or None."""
     of_pair: Callable[[Run, Run], Any] = lambda first, second: None
-    """Their `lens.similarity.Similarity`, or None."""
+    """Their `runs.learned.Similarity`, or None."""
 
 
 def publish(

@@ -10,65 +10,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from analysis.data import Images, Normalizer
-from analysis.lens import store
 from analysis.lens.laboratory import Laboratory, Lesion, can_swap, removable
-from analysis.lens.own_images import Origin, Progress, images_of
+from analysis.lens.own_images import Progress, images_of
 from analysis.nets import Net
-from analysis.runs import Run
+from analysis.runs import Run, store
+from analysis.runs.learned import DRAWS, PROBE, SWAPS, Lesions, Origin, lesions_entry
 from analysis.specs.plan import BlockInfo, blocks
-
-PROBE = 256
-"""Test images that a lesion is tried on, class-balanced."""
-DRAWS = 8
-"""Random choices of k blocks."""
-SWAPS = 30
-"""Pairs of blocks that are swapped at most, drawn at random."""
-
-
-@dataclass(frozen=True, eq=False)
-class Lesions:
-    """Errors in percent of the test images, of a net with and without its blocks."""
-
-    names: tuple[str, ...]
-    """All blocks in forward order."""
-    intact: float
-    """Without a lesion."""
-    single: np.ndarray
-    """float64 (blocks,): when this block alone is removed; NaN where it can't be."""
-    counts: np.ndarray
-    """int64 (K,): how many random blocks are removed at once."""
-    several: np.ndarray
-    """float64 (K, DRAWS): the error for each draw."""
-    swaps: np.ndarray
-    """int64 (S, 2): which two blocks are swapped, as indices of `names`."""
-    swapped: np.ndarray
-    """float64 (S,): the error then."""
-    n_images: int = 0
-    origin: Origin | None = None
-    """Of the images; None where they are nobody's data set."""
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """All fields, for a file."""
-        origin = self.origin.text() if self.origin else ""
-        fields = {**self.__dict__, "names": np.array(self.names), "origin": origin}
-        return {name: np.asarray(value) for name, value in fields.items()}
-
-    @classmethod
-    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> Lesions:
-        """What `arrays` gave."""
-        fields: dict[str, Any] = {
-            **arrays,
-            "names": tuple(str(name) for name in arrays["names"]),
-            "intact": float(arrays["intact"]), "n_images": int(arrays["n_images"]),
-            "origin": Origin.parse(str(arrays["origin"])),
-        }  # fmt: skip
-        return cls(**fields)
 
 
 def try_lesions(
@@ -222,15 +174,6 @@ def _random_swaps(infos: Sequence[BlockInfo]) -> list[tuple[int, int]]:
     return [pairs[i] for i in sorted(chosen)]
 
 
-def read_lesions(run: Run, whole: bool = False) -> Lesions | None:
-    """The run's lesions, where they were tried: on all test images, else (unless whole) a probe."""
-    for n in (None,) if whole else (None, PROBE):
-        found = store.read(run, _entry(n), _stamp(run, n))
-        if found:
-            return Lesions.from_arrays(found)
-    return None
-
-
 def make_lesions(
     run: Run,
     net: Net,
@@ -258,14 +201,5 @@ def make_lesions(
     wanted = images.subset(test=n)
     found = try_lesions(net, wanted.test, wanted.test_labels, normalizer, progress)
     made = replace(found, origin=origin)
-    store.write(run, _entry(n), _stamp(run, n), made.arrays())
+    store.write(run, *lesions_entry(run, n), made.arrays())
     return made
-
-
-def _entry(n: int | None) -> str:
-    return "lesions" if n else "lesions_all"
-
-
-def _stamp(run: Run, n: int | None) -> str:
-    info = run.config.images
-    return store.stamp_of(run, "lesions 1", n, DRAWS, SWAPS, info.fingerprint if info else "")

@@ -6,55 +6,17 @@ what was made of them says so.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from analysis.data import Images, load_images
 from analysis.data.placing import load_own_images
-from analysis.errors import DataError, SpecError
+from analysis.errors import DataError
 from analysis.runs import Run
+from analysis.runs.learned import Origin
 from analysis.specs import DataSpec
 
 Progress = Callable[[int, int], None]
 """Called with the images done and their total."""
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where the images of a pass came from."""
-
-    data: DataSpec
-    fingerprint: str
-    """Of the images, not of their place."""
-
-    @property
-    def data_here(self) -> DataSpec:
-        """`data` with its folder on this machine, where somebody named another than it had."""
-        return self.data.on_this_machine(self.fingerprint)
-
-    @property
-    def is_at_hand(self) -> bool:
-        """Whether they are on this machine, so that nothing would be downloaded."""
-        return self.data_here.is_at_hand
-
-    def is_own(self, run: Run) -> bool:
-        """Whether they are what the run was trained on, wherever they lie."""
-        info = run.config.images
-        return info is not None and info.fingerprint == self.fingerprint
-
-    def text(self) -> str:
-        """One line, for a file."""
-        return json.dumps({**self.data.to_dict(), "fingerprint": self.fingerprint})
-
-    @classmethod
-    def parse(cls, text: str) -> Origin | None:
-        """What `text` gave; None where nothing is known."""
-        try:
-            values = json.loads(text)
-            return cls(DataSpec.from_dict(values), str(values["fingerprint"]))
-        except (ValueError, KeyError, TypeError, SpecError):
-            return None
 
 
 def images_of(

@@ -19,18 +19,13 @@ import torch
 from torch import Tensor
 
 from analysis.data import Images, Normalizer
-from analysis.lens import store
 from analysis.lens.hooks import watching
-from analysis.lens.own_images import Origin, Progress, images_of
+from analysis.lens.own_images import Progress, images_of
 from analysis.nets import Net
 from analysis.responses.recorder import RECORD_BATCH
-from analysis.runs import Run
+from analysis.runs import Run, store
+from analysis.runs.learned import SHRINKAGE, TEST, TRAIN, Origin, Readouts, readouts_entry
 from analysis.specs.plan import BlockInfo, blocks, layers
-
-TRAIN, TEST = 3000, 1000
-"""Images that readouts are fitted on, and that their accuracy is counted on."""
-SHRINKAGE = 0.01
-"""Part of the mean variance in the scatter matrix, so that dead channels do no harm."""
 
 
 @dataclass(frozen=True)
@@ -54,41 +49,6 @@ def places(net: Net) -> list[Place]:
         last = info.stage == len(net.spec.blocks)
         found.append(Place(info.name, passed[info.name], info.c_out, last))
     return found
-
-
-@dataclass(frozen=True, eq=False)
-class Readouts:
-    """A linear readout at every place."""
-
-    names: tuple[str, ...]
-    weights: list[np.ndarray]
-    """By place, float32 (C, classes)."""
-    biases: np.ndarray
-    """float32 (places, classes)."""
-    accuracy: np.ndarray
-    """float64 (places,): percent of the test images that each readout gets right."""
-    origin: Origin | None = None
-    """Of the images; None where they are nobody's data set."""
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """All fields, for a file."""
-        return {
-            "names": np.array(self.names),
-            "weights": np.concatenate(self.weights),
-            "channels": np.array([len(weights) for weights in self.weights]),
-            "biases": self.biases,
-            "accuracy": self.accuracy,
-            "origin": np.array(self.origin.text() if self.origin else ""),
-        }
-
-    @classmethod
-    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> Readouts:
-        """What `arrays` gave."""
-        ends = np.cumsum(arrays["channels"])[:-1]
-        weights = np.split(arrays["weights"], ends)
-        names = tuple(str(name) for name in arrays["names"])
-        origin = Origin.parse(str(arrays["origin"]))
-        return cls(names, weights, arrays["biases"], arrays["accuracy"], origin)
 
 
 def fit_readouts(
@@ -248,18 +208,6 @@ def _readings(
         yield "readout", pooled @ weights + bias, float(readouts.accuracy[at])
 
 
-def _stamp(run: Run) -> str:
-    info = run.config.images
-    parts = "readouts 2", TRAIN, TEST, SHRINKAGE, info.fingerprint if info else ""
-    return store.stamp_of(run, *parts)
-
-
-def read_readouts(run: Run) -> Readouts | None:
-    """The run's readouts, where they were fitted; needs no images."""
-    found = store.read(run, "readouts", _stamp(run))
-    return Readouts.from_arrays(found) if found else None
-
-
 def make_readouts(
     run: Run,
     net: Net,
@@ -283,5 +231,5 @@ def make_readouts(
     images, origin = source or images_of(run)
     fitted = fit_readouts(net, images.subset(train=TRAIN, test=TEST), normalizer, progress)
     made = replace(fitted, origin=origin)
-    store.write(run, "readouts", _stamp(run), made.arrays())
+    store.write(run, *readouts_entry(run), made.arrays())
     return made

@@ -9,7 +9,7 @@ O(layers^2) and one batch: of an activation only its Gram matrix is kept.
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,48 +18,12 @@ from torch import Tensor
 
 from analysis.data import Images, Normalizer
 from analysis.errors import DataError
-from analysis.lens import store
 from analysis.lens.hooks import watching
-from analysis.lens.own_images import Origin, Progress, images_of
+from analysis.lens.own_images import Progress, images_of
 from analysis.nets import Net
-from analysis.runs import Run
+from analysis.runs import Run, store
+from analysis.runs.learned import BATCH, IMAGES, Origin, Similarity, similarity_entry
 from analysis.specs.plan import layers
-
-IMAGES = 512
-"""Test images, class-balanced."""
-BATCH = 64
-"""Images whose Gram matrices are compared; an estimate needs at least 4."""
-
-
-@dataclass(frozen=True, eq=False)
-class Similarity:
-    """CKA of each layer of one net with each of another, in forward order."""
-
-    first: tuple[str, ...]
-    """Layers of one net: where the activations were read, as module paths."""
-    second: tuple[str, ...]
-    """Layers of the other."""
-    values: np.ndarray
-    """float64 (first, second): 1 the same up to rotation and scale, 0 unrelated; estimates may be
-    slightly outside of that."""
-    n_images: int = 0
-    origin: Origin | None = None
-    """Of the images; None where they are nobody's data set."""
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """All fields, for a file."""
-        origin = self.origin.text() if self.origin else ""
-        return {
-            "first": np.array(self.first), "second": np.array(self.second), "values": self.values,
-            "n_images": np.array(self.n_images), "origin": np.array(origin),
-        }  # fmt: skip
-
-    @classmethod
-    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> Similarity:
-        """What `arrays` gave."""
-        names = [tuple(str(name) for name in arrays[key]) for key in ("first", "second")]
-        origin = Origin.parse(str(arrays["origin"]))
-        return cls(*names, arrays["values"], int(arrays["n_images"]), origin)
 
 
 class Kernels:
@@ -151,12 +115,6 @@ def _grams(net: Net, x: Tensor) -> Tensor:
     return torch.stack([kept[name] for name in names])
 
 
-def read_similarity(first: Run, second: Run) -> Similarity | None:
-    """What was kept of two runs, in this order."""
-    found = store.read(first, entry_of(second), _stamp(first, second))
-    return Similarity.from_arrays(found) if found else None
-
-
 def make_similarity(
     first: Run,
     second: Run,
@@ -186,17 +144,5 @@ def make_similarity(
     images, origin = source or images_of(first)
     made = similarity(*nets, images.subset(test=IMAGES).test, progress)
     made = replace(made, origin=origin)
-    store.write(first, entry_of(second), _stamp(first, second), made.arrays())
+    store.write(first, *similarity_entry(first, second), made.arrays())
     return made
-
-
-def entry_of(second: Run) -> str:
-    """What the comparison with another run is called where it is kept."""
-    return f"similarity_{second.id}"
-
-
-def _stamp(first: Run, second: Run) -> str:
-    info = first.config.images
-    other = store.stamp_of(second)
-    fingerprint = info.fingerprint if info else ""
-    return store.stamp_of(first, "similarity 1", IMAGES, BATCH, other, fingerprint)

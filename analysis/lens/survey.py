@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 from analysis.data import Images, Normalizer
-from analysis.lens import store
 from analysis.lens.activations import mapped_layers
 from analysis.lens.hooks import watching
-from analysis.lens.own_images import Origin, Progress, images_of, same_images
+from analysis.lens.own_images import Progress, images_of, same_images
 from analysis.nets import Net
 from analysis.responses.recorder import RECORD_BATCH
-from analysis.runs import Run
+from analysis.runs import Run, store
+from analysis.runs.learned import Origin
 from analysis.specs.plan import LayerInfo
 
 IMAGES = 2000

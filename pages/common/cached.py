@@ -21,10 +21,18 @@ from analysis.runs import (
     default_folder,
     load_run,
     reader,
+    store,
 )
 from analysis.runs.checks import read_table
 from analysis.runs.files import CONFIG, table_file
 from analysis.runs.known import KnownRuns
+from analysis.runs.learned import (
+    PROBE,
+    read_lesions,
+    read_readouts,
+    read_similarity,
+    similarity_name,
+)
 from analysis.runs.recordings import PROGRESS, RECORDING, recording_or_damaged, recording_paths
 from analysis.runs.stamps import Stamp, stamp
 from analysis.runs.tables import first_measurement
@@ -186,8 +194,6 @@ def _images(path: str, stamp: tuple[Stamp, str]) -> Images:
 
 def learned(run: Run, lesson: Lesson) -> Any:
     """A run's Survey or Readouts; None where they were not made yet."""
-    from analysis.lens import store
-
     names = ("lesions_all", "lesions") if lesson == "lesions" else (lesson,)
     stamps = tuple(stamp(place) for name in names for place in store.places(run, name))
     if not any(time for time, *_ in stamps):
@@ -197,21 +203,18 @@ def learned(run: Run, lesson: Lesson) -> Any:
 
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _learned(path: str, lesson: Lesson, weights: Stamp, stamps: tuple[Stamp, ...]) -> Any:
-    from analysis.lens.lesions import read_lesions
-    from analysis.lens.readout import read_readouts
-    from analysis.lens.survey import read_survey
+    run = load_run(Path(path))
+    if lesson == "survey":
+        from analysis.lens.survey import read_survey
 
-    read = {"survey": read_survey, "readouts": read_readouts, "lesions": read_lesions}
-    return read[lesson](load_run(Path(path)))
+        return read_survey(run)
+    return read_readouts(run) if lesson == "readouts" else read_lesions(run)
 
 
 def similarity_of(first: Run, second: Run) -> Any:
-    """The `lens.similarity.Similarity` of two runs; None where nobody has compared them."""
-    from analysis.lens import store
-    from analysis.lens.similarity import entry_of
-
+    """The `runs.learned.Similarity` of two runs; None where nobody has compared them."""
     stamps = [stamp(run.weights_path) for run in (first, second)]
-    kept = [stamp(place) for place in store.places(first, entry_of(second))]
+    kept = [stamp(place) for place in store.places(first, similarity_name(second))]
     if not any(time for time, *_ in kept):
         return None
     return _similarity(str(first.path), str(second.path), (*stamps, *kept))
@@ -219,8 +222,6 @@ def similarity_of(first: Run, second: Run) -> Any:
 
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _similarity(first: str, second: str, stamps: tuple[Stamp, ...]) -> Any:
-    from analysis.lens.similarity import read_similarity
-
     return read_similarity(load_run(Path(first)), load_run(Path(second)))
 
 
@@ -236,7 +237,6 @@ def laboratory_of(run: Run) -> Any:
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _laboratory(path: str, stamp: Stamp, _run: Run) -> Any:
     from analysis.lens.laboratory import Laboratory
-    from analysis.lens.lesions import PROBE
 
     net, normalizer = net_of(_run)
     images = images_of(_run).subset(test=PROBE)

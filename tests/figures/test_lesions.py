@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from analysis.figures import lesions
-from analysis.lens.lesions import Lesions
 from analysis.runs import load_run
+from analysis.runs.learned import Lesions
 from tests.probed import write_probed
 
 

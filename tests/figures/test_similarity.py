@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from analysis.figures import similarity
-from analysis.lens.similarity import Similarity
 from analysis.runs import load_run
+from analysis.runs.learned import Similarity
 from tests.tiny import write_run
 
 FIRST = ("stem.relu", "stage1.block1.relu1", "stage1.block1.relu2")

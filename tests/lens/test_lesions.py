@@ -11,6 +11,7 @@ from analysis.construct.construction import deepen, inserted_blocks
 from analysis.data import Normalizer
 from analysis.lens import laboratory, lesions
 from analysis.lens.laboratory import Laboratory, Lesion
+from analysis.runs import learned
 from analysis.specs.plan import blocks
 from tests.lens.nets import NAMES, image, net
 
@@ -141,13 +142,13 @@ def test_lesions_are_kept_with_the_run(tiny_trained, monkeypatch):
     monkeypatch.setattr(lesions, "DRAWS", 2)
     images, origin = images_of(tiny_trained)
     source = images.subset(test=12), origin
-    assert lesions.read_lesions(tiny_trained) is None
+    assert learned.read_lesions(tiny_trained) is None
     loaded = load_net(tiny_trained)
     made = lesions.make_lesions(tiny_trained, *loaded, source=source)
-    kept = lesions.read_lesions(tiny_trained)
+    kept = learned.read_lesions(tiny_trained)
     assert kept.origin.is_own(tiny_trained)
     assert kept.names == made.names
     np.testing.assert_array_equal(kept.single, made.single)
     source = images.subset(test=14), origin
     lesions.make_lesions(tiny_trained, *loaded, source=source, whole=True)
-    assert lesions.read_lesions(tiny_trained).n_images == 14
+    assert learned.read_lesions(tiny_trained).n_images == 14

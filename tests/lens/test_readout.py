@@ -8,8 +8,10 @@ import torch
 
 from analysis.data import Images, Normalizer
 from analysis.lens import readout
-from analysis.lens.readout import Readouts, fit_readouts, forming, places
+from analysis.lens.readout import fit_readouts, forming, places
 from analysis.lens.receptive import receptive_fields
+from analysis.runs import learned
+from analysis.runs.learned import Readouts
 from analysis.specs import NetSpec
 from tests.lens.nets import net
 
@@ -92,9 +94,9 @@ def test_kept_with_the_run(tiny_trained):
     """Fitted once, then read from the run."""
     from analysis.weights import load_net
 
-    assert readout.read_readouts(tiny_trained) is None
+    assert learned.read_readouts(tiny_trained) is None
     fitted = readout.make_readouts(tiny_trained, *load_net(tiny_trained))
-    again = readout.read_readouts(tiny_trained)
+    again = learned.read_readouts(tiny_trained)
 
     assert again is not None
     assert again.accuracy.tolist() == fitted.accuracy.tolist()

@@ -8,7 +8,9 @@ import torch
 
 from analysis.data import Normalizer
 from analysis.lens import similarity
-from analysis.lens.similarity import BATCH, Kernels, unbiased_hsic
+from analysis.lens.similarity import Kernels, unbiased_hsic
+from analysis.runs import learned
+from analysis.runs.learned import BATCH
 from tests.lens.nets import net
 
 NORMALIZER = Normalizer(torch.full((3, 1, 1), 0.5))
@@ -97,10 +99,10 @@ def test_it_is_kept_with_the_first_run(tiny_trained):
     """And not for other pairs."""
     from analysis.weights import load_net
 
-    assert similarity.read_similarity(tiny_trained, tiny_trained) is None
+    assert learned.read_similarity(tiny_trained, tiny_trained) is None
     loaded = load_net(tiny_trained)
     made = similarity.make_similarity(tiny_trained, tiny_trained, (loaded, loaded))
-    kept = similarity.read_similarity(tiny_trained, tiny_trained)
+    kept = learned.read_similarity(tiny_trained, tiny_trained)
     np.testing.assert_array_equal(kept.values, made.values)
     assert (kept.first, kept.n_images) == (made.first, made.n_images)
     assert kept.origin.is_own(tiny_trained)

@@ -14,10 +14,10 @@ from PIL import Image
 
 from analysis.data import load_images
 from analysis.errors import DataError, RunError
-from analysis.lens import store
-from analysis.lens.own_images import Origin, images_of, same_images
-from analysis.lens.readout import read_readouts
+from analysis.lens.own_images import images_of, same_images
 from analysis.lens.survey import read_survey, surveyed_images
+from analysis.runs import store
+from analysis.runs.learned import Origin, read_readouts
 from analysis.specs import DataSpec
 
 pytestmark = pytest.mark.slow

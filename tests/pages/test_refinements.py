@@ -150,7 +150,8 @@ def test_the_laboratory_answers_for_a_trained_net(page: AppTest, trained: Path):
 
 def test_taking_blocks_away_is_asked_for(page: AppTest, trained: Path, monkeypatch):
     """Nothing is computed at opening; the button does it, and the result is kept and drawn."""
-    monkeypatch.setattr("analysis.lens.lesions.PROBE", 16)
+    for module in ("lens.lesions", "runs.learned"):
+        monkeypatch.setattr(f"analysis.{module}.PROBE", 16)
     monkeypatch.setattr("analysis.lens.lesions.DRAWS", 2)
     page.run()
     assert charts(page)["One block removed"]["data"] == []

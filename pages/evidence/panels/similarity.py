@@ -10,6 +10,7 @@ from analysis.commands import command, name_of
 from analysis.errors import LensError
 from analysis.figures import conditions, readings, run_styles, similarity
 from analysis.runs import Run
+from analysis.runs.learned import IMAGES
 from analysis.text import _
 from pages.common import cached, classroom, messages, places, show, state
 
@@ -18,7 +19,8 @@ def compare(runs: Sequence[Run], highlight: str | None) -> None:
     """The heat map of two of the runs beside the readouts of all."""
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        _layers(runs)
+        if runs:
+            _layers(runs)
     with right:
         known = {run.id: found for run in runs if (found := cached.learned(run, "readouts"))}
         info = similarity.readouts_info(runs, known)
@@ -31,10 +33,14 @@ def compare(runs: Sequence[Run], highlight: str | None) -> None:
 def _layers(runs: Sequence[Run]) -> None:
     drawn = st.container()
     labels = {style.run: style.label for style in run_styles(runs)}
+    pair = _first_pair(runs)
     with state.row():
-        first = state.choose("refinements_first", _("Layers of"), labels)
-        last = dict(reversed(labels.items()))
-        second = state.choose("refinements_second", _("and of"), last)
+        first, second = (
+            state.choose(f"refinements_{key}", words, {run.id: labels[run.id], **labels})
+            for run, key, words in zip(
+                pair, ("first", "second"), (_("Layers of"), _("and of")), strict=True
+            )
+        )
     a, b = (next(run for run in runs if run.id == chosen) for chosen in (first, second))
     found = cached.similarity_of(a, b)
     info = similarity.similarity_info(found)
@@ -49,10 +55,15 @@ def _layers(runs: Sequence[Run]) -> None:
         _offer(a, b)
 
 
+def _first_pair(runs: Sequence[Run]) -> tuple[Run, Run]:
+    """The shallowest and the deepest that were compared; the first and the last where none were."""
+    few = runs[:12]  # else there are many pairs to look for
+    pairs = ((a, b) for a in few for b in reversed(few) if a is not b)
+    return next((p for p in pairs if cached.similarity_of(*p)), (runs[0], runs[-1]))
+
+
 def _offer(first: Run, second: Run) -> None:
     """A button where the first run's images are on this machine, else the command."""
-    from analysis.lens.similarity import IMAGES, make_similarity
-
     if not first.has_images:
         st.caption(_("The images of {run} are not on this machine.").format(run=first.net))
         places.ask([first], "similarity")
@@ -62,6 +73,8 @@ def _offer(first: Run, second: Run) -> None:
     label = _("Compare their layers")
     words = _("One pass of {n} test images through both nets, once per pair.")
     if st.button(label, key="refinements_make", help=words.format(n=IMAGES)):
+        from analysis.lens.similarity import make_similarity
+
         try:
             with st.spinner(words.format(n=IMAGES)):
                 make_similarity(first, second, (cached.net_of(first), cached.net_of(second)))

@@ -18,7 +18,8 @@ from pages.lens.panels.chooser import Subject
 
 def show_panel(runs: Sequence[Run], subject: Subject, probes: dict[str, Any]) -> None:
     """The chart of one class's probability against depth."""
-    from analysis.lens.readout import TEST, TRAIN, forming
+    from analysis.lens.readout import forming
+    from analysis.runs.learned import TEST, TRAIN
 
     shown = pick_class(runs, probes, "image_forming_class")
     tables = {

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.data import cache_folder
 from analysis.errors import RunError
-from analysis.runs import Run
 from analysis.runs.files import replace, unreadable
+from analysis.runs.reader import Run
+from analysis.specs.datasets import cache_folder
 
 FOLDER = "lens"
 """In a run's directory, and in the cache folder."""

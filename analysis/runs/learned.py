@@ -1,0 +1,225 @@
+"""What the lens learned of a run in a pass over images, as it is kept and read again.
+
+Passes are in `lens/`; reading their results needs no torch, so that pages and the site open without
+it. `store` keeps the files.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from analysis.errors import SpecError
+from analysis.runs import store
+from analysis.runs.reader import Run
+from analysis.specs import DataSpec
+
+PROBE = 256
+"""Test images that a lesion is tried on, class-balanced."""
+DRAWS = 8
+"""Random choices of k blocks."""
+SWAPS = 30
+"""Pairs of blocks that are swapped at most, drawn at random."""
+TRAIN, TEST = 3000, 1000
+"""Images that readouts are fitted on, and that their accuracy is counted on."""
+SHRINKAGE = 0.01
+"""Part of the mean variance in the scatter matrix, so that dead channels do no harm."""
+IMAGES = 512
+"""Test images that two nets are compared on, class-balanced."""
+BATCH = 64
+"""Images whose Gram matrices are compared; an estimate needs at least 4."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the images of a pass came from."""
+
+    data: DataSpec
+    fingerprint: str
+    """Of the images, not of their place."""
+
+    @property
+    def data_here(self) -> DataSpec:
+        """`data` with its folder on this machine, where somebody named another than it had."""
+        return self.data.on_this_machine(self.fingerprint)
+
+    @property
+    def is_at_hand(self) -> bool:
+        """Whether they are on this machine, so that nothing would be downloaded."""
+        return self.data_here.is_at_hand
+
+    def is_own(self, run: Run) -> bool:
+        """Whether they are what the run was trained on, wherever they lie."""
+        info = run.config.images
+        return info is not None and info.fingerprint == self.fingerprint
+
+    def text(self) -> str:
+        """One line, for a file."""
+        return json.dumps({**self.data.to_dict(), "fingerprint": self.fingerprint})
+
+    @classmethod
+    def parse(cls, text: str) -> Origin | None:
+        """What `text` gave; None where nothing is known."""
+        try:
+            values = json.loads(text)
+            return cls(DataSpec.from_dict(values), str(values["fingerprint"]))
+        except (ValueError, KeyError, TypeError, SpecError):
+            return None
+
+
+@dataclass(frozen=True, eq=False)
+class Lesions:
+    """Errors in percent of the test images, of a net with and without its blocks."""
+
+    names: tuple[str, ...]
+    """All blocks in forward order."""
+    intact: float
+    """Without a lesion."""
+    single: np.ndarray
+    """float64 (blocks,): when this block alone is removed; NaN where it can't be."""
+    counts: np.ndarray
+    """int64 (K,): how many random blocks are removed at once."""
+    several: np.ndarray
+    """float64 (K, DRAWS): the error for each draw."""
+    swaps: np.ndarray
+    """int64 (S, 2): which two blocks are swapped, as indices of `names`."""
+    swapped: np.ndarray
+    """float64 (S,): the error then."""
+    n_images: int = 0
+    origin: Origin | None = None
+    """Of the images; None where they are nobody's data set."""
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All fields, for a file."""
+        origin = self.origin.text() if self.origin else ""
+        fields = {**self.__dict__, "names": np.array(self.names), "origin": origin}
+        return {name: np.asarray(value) for name, value in fields.items()}
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> Lesions:
+        """What `arrays` gave."""
+        fields: dict[str, Any] = {
+            **arrays,
+            "names": tuple(str(name) for name in arrays["names"]),
+            "intact": float(arrays["intact"]), "n_images": int(arrays["n_images"]),
+            "origin": Origin.parse(str(arrays["origin"])),
+        }  # fmt: skip
+        return cls(**fields)
+
+
+def read_lesions(run: Run, whole: bool = False) -> Lesions | None:
+    """The run's lesions, where they were tried: on all test images, else (unless whole) a probe."""
+    for n in (None,) if whole else (None, PROBE):
+        found = store.read(run, *lesions_entry(run, n))
+        if found:
+            return Lesions.from_arrays(found)
+    return None
+
+
+def lesions_entry(run: Run, n: int | None) -> tuple[str, str]:
+    """(name, stamp) in the store of lesions on n images; None: on all."""
+    stamp = store.stamp_of(run, "lesions 1", n, DRAWS, SWAPS, _fingerprint(run))
+    return "lesions" if n else "lesions_all", stamp
+
+
+@dataclass(frozen=True, eq=False)
+class Readouts:
+    """A linear readout at every place."""
+
+    names: tuple[str, ...]
+    weights: list[np.ndarray]
+    """By place, float32 (C, classes)."""
+    biases: np.ndarray
+    """float32 (places, classes)."""
+    accuracy: np.ndarray
+    """float64 (places,): percent of the test images that each readout gets right."""
+    origin: Origin | None = None
+    """Of the images; None where they are nobody's data set."""
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All fields, for a file."""
+        return {
+            "names": np.array(self.names),
+            "weights": np.concatenate(self.weights),
+            "channels": np.array([len(weights) for weights in self.weights]),
+            "biases": self.biases,
+            "accuracy": self.accuracy,
+            "origin": np.array(self.origin.text() if self.origin else ""),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> Readouts:
+        """What `arrays` gave."""
+        ends = np.cumsum(arrays["channels"])[:-1]
+        weights = np.split(arrays["weights"], ends)
+        names = tuple(str(name) for name in arrays["names"])
+        origin = Origin.parse(str(arrays["origin"]))
+        return cls(names, weights, arrays["biases"], arrays["accuracy"], origin)
+
+
+def read_readouts(run: Run) -> Readouts | None:
+    """The run's readouts, where they were fitted; needs no images."""
+    found = store.read(run, *readouts_entry(run))
+    return Readouts.from_arrays(found) if found else None
+
+
+def readouts_entry(run: Run) -> tuple[str, str]:
+    """(name, stamp) in the store."""
+    parts = "readouts 2", TRAIN, TEST, SHRINKAGE, _fingerprint(run)
+    return "readouts", store.stamp_of(run, *parts)
+
+
+@dataclass(frozen=True, eq=False)
+class Similarity:
+    """CKA of each layer of one net with each of another, in forward order."""
+
+    first: tuple[str, ...]
+    """Layers of one net: where the activations were read, as module paths."""
+    second: tuple[str, ...]
+    """Layers of the other."""
+    values: np.ndarray
+    """float64 (first, second): 1 the same up to rotation and scale, 0 unrelated; estimates may be
+    slightly outside of that."""
+    n_images: int = 0
+    origin: Origin | None = None
+    """Of the images; None where they are nobody's data set."""
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All fields, for a file."""
+        origin = self.origin.text() if self.origin else ""
+        return {
+            "first": np.array(self.first), "second": np.array(self.second), "values": self.values,
+            "n_images": np.array(self.n_images), "origin": np.array(origin),
+        }  # fmt: skip
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> Similarity:
+        """What `arrays` gave."""
+        names = [tuple(str(name) for name in arrays[key]) for key in ("first", "second")]
+        origin = Origin.parse(str(arrays["origin"]))
+        return cls(*names, arrays["values"], int(arrays["n_images"]), origin)
+
+
+def read_similarity(first: Run, second: Run) -> Similarity | None:
+    """What was kept of two runs, in this order."""
+    found = store.read(first, *similarity_entry(first, second))
+    return Similarity.from_arrays(found) if found else None
+
+
+def similarity_entry(first: Run, second: Run) -> tuple[str, str]:
+    """(name, stamp) in the first run's store."""
+    other = store.stamp_of(second)
+    stamp = store.stamp_of(first, "similarity 1", IMAGES, BATCH, other, _fingerprint(first))
+    return similarity_name(second), stamp
+
+
+def similarity_name(second: Run) -> str:
+    """What the comparison with another run is called where it is kept."""
+    return f"similarity_{second.id}"
+
+
+def _fingerprint(run: Run) -> str:
+    return run.config.images.fingerprint if run.config.images else ""
