@@ -6,13 +6,15 @@ written to. Imports no torch: what needs it is imported when it is asked for.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
+from analysis import text
 from analysis.runs import (
     Comparable,
     DamagedRun,
@@ -24,8 +26,9 @@ from analysis.runs import (
     store,
 )
 from analysis.runs.checks import read_table
-from analysis.runs.files import CONFIG, table_file
+from analysis.runs.files import CONFIG, STATUS, table_file
 from analysis.runs.known import KnownRuns
+from analysis.runs.labels import LABELS
 from analysis.runs.learned import (
     PROBE,
     read_lesions,
@@ -34,7 +37,7 @@ from analysis.runs.learned import (
     similarity_name,
 )
 from analysis.runs.recordings import PROGRESS, RECORDING, recording_or_damaged, recording_paths
-from analysis.runs.stamps import Stamp, stamp
+from analysis.runs.stamps import LOADED, Stamp, stamp, stamps
 from analysis.runs.tables import first_measurement
 from pages.common import classroom
 
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
     from analysis.nets import Net
     from analysis.pictures.uploads import Picture
 
+Made = TypeVar("Made")
 Lesson = Literal["survey", "readouts", "lesions"]
 """What a pass over a data set teaches of a run."""
 
@@ -85,6 +89,42 @@ class CachedRecording(_CachedTables, SavedRecording):
 
 _KNOWN = KnownRuns(CachedRun)
 """Of all sessions."""
+
+
+_TOLD = (*LOADED, STATUS, LABELS, RECORDING, PROGRESS)
+"""The files of a run or recording that a figure may be drawn from."""
+
+
+def made(
+    build: Callable[..., Made],
+    runs: Sequence[Comparable],
+    *choices: Hashable,
+    others: Hashable = (),
+) -> Made:
+    """What `build(runs, *choices)` returns: kept until a file of a run changes, for all sessions.
+
+    So a figure that another choice on the page leaves as it is is not drawn again.
+
+    Args:
+        build: a function of a module; it depends on nothing else but `others`.
+        runs: what it reads.
+        choices: its further arguments.
+        others: stamps of other files that it reads.
+    """
+    files = tuple((str(run.path), stamps(run.path, _TOLD)) for run in runs)
+    key = (
+        f"{build.__module__}.{getattr(build, '__name__', build)}",
+        text.current(),
+        st.context.theme.type,
+        files,
+        others,
+    )
+    return _made(key, choices, build, runs)
+
+
+@st.cache_resource(max_entries=128, show_spinner=False)
+def _made(key: Hashable, choices: tuple, _build: Callable, _runs: Sequence[Comparable]) -> Any:
+    return _build(_runs, *choices)
 
 
 def list_runs() -> tuple[list[Run], list[DamagedRun]]:
@@ -194,11 +234,16 @@ def _images(path: str, stamp: tuple[Stamp, str]) -> Images:
 
 def learned(run: Run, lesson: Lesson) -> Any:
     """A run's Survey or Readouts; None where they were not made yet."""
-    names = ("lesions_all", "lesions") if lesson == "lesions" else (lesson,)
-    stamps = tuple(stamp(place) for name in names for place in store.places(run, name))
-    if not any(time for time, *_ in stamps):
+    kept = learned_stamps(run, lesson)
+    if not any(time for time, *_ in kept):
         return None
-    return _learned(str(run.path), lesson, stamp(run.weights_path), stamps)
+    return _learned(str(run.path), lesson, stamp(run.weights_path), kept)
+
+
+def learned_stamps(run: Run, lesson: Lesson) -> tuple[Stamp, ...]:
+    """Of the files that `learned` reads, weights apart."""
+    names = ("lesions_all", "lesions") if lesson == "lesions" else (lesson,)
+    return tuple(stamp(place) for name in names for place in store.places(run, name))
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
@@ -213,11 +258,16 @@ def _learned(path: str, lesson: Lesson, weights: Stamp, stamps: tuple[Stamp, ...
 
 def similarity_of(first: Run, second: Run) -> Any:
     """The `runs.learned.Similarity` of two runs; None where nobody has compared them."""
-    stamps = [stamp(run.weights_path) for run in (first, second)]
-    kept = [stamp(place) for place in store.places(first, similarity_name(second))]
-    if not any(time for time, *_ in kept):
+    kept = similarity_stamps(first, second)
+    if not any(time for time, *_ in kept[2:]):
         return None
-    return _similarity(str(first.path), str(second.path), (*stamps, *kept))
+    return _similarity(str(first.path), str(second.path), kept)
+
+
+def similarity_stamps(first: Run, second: Run) -> tuple[Stamp, ...]:
+    """Of the files that `similarity_of` reads: the weights of both first."""
+    weights = [run.weights_path for run in (first, second)]
+    return tuple(map(stamp, [*weights, *store.places(first, similarity_name(second))]))
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)

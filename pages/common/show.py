@@ -35,6 +35,12 @@ _link = st.components.v2.component(
     js=(_FILES / "link.js").read_text(encoding="utf-8"),
 )
 
+_drawn = st.components.v2.component(
+    "residual_lens_drawn",
+    html="<span hidden></span>",
+    js=(_FILES / "drawn.js").read_text(encoding="utf-8"),
+)
+
 WIDTH = 900
 """Of a downloaded picture, in CSS pixels; PNG has twice as many real ones."""
 
@@ -97,6 +103,23 @@ def chart(drawn: go.Figure, key: str, **options: Any) -> Any:
     return st.plotly_chart(
         drawn.update_layout(template=theme.TEMPLATES[mode()]), key=key, theme=None, **options
     )
+
+
+def is_drawn(key: str) -> bool:
+    """Whether the browser has drawn a figure; until then the page ends, and runs again after it.
+
+    So the first figure does not wait for those below it. True where no browser is asked.
+    """
+    name = f"{key}_drawn"
+    known = not st.context.headers or bool(st.session_state.get(name, {}).get("drawn"))
+    _drawn(
+        key=name,
+        data={"chart": key, "drawn": known},
+        default={"drawn": known},
+        on_drawn_change=lambda: None,
+        height="content",
+    )
+    return known
 
 
 def copy_link(key: str) -> None:

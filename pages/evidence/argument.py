@@ -54,6 +54,8 @@ everything, damaged = cached.list_runs()
 st.markdown(readings.opening("argument"))
 group = pick_group(everything)
 depth_figure(group)
+if group and not show.is_drawn("argument_depth"):
+    st.stop()
 st.header(_("The claims"))
 show_claims(group, everything)
 messages.name_caveats(group)

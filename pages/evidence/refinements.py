@@ -8,7 +8,7 @@ from analysis.evidence.presets import default_depths
 from analysis.figures import readings
 from analysis.runs import Run
 from analysis.text import _
-from pages.common import cached, messages, pickers, state
+from pages.common import cached, messages, pickers, show, state
 from pages.evidence.panels import lesions, refinement, similarity
 
 st.title(_("Small refinements"))
@@ -30,6 +30,8 @@ if not picked:
     messages.list_damaged(damaged)
     st.stop()
 refinement.by_block(picked, highlight)
+if not show.is_drawn("refinements_blocks"):
+    st.stop()
 st.header(_("The deeper, the smaller"))
 trained = [run for run in picked if isinstance(run, Run)]
 if trained:

@@ -2,9 +2,10 @@
 
     python tests/benchmarks/bench_refinements.py [--browser] [--threads 2]
 
-Prints the work on the server for the first page of a fresh process, for the whole page again, and
-for a change of each control; then one lesion of resnet-56 on 256 images, from the first block on
-and from the first block of each later stage on. With `--browser` also the time from the page
+Prints the work on the server for the first page of a fresh process, for the whole page again (as
+after another choice of runs), and for a change of each control of a figure, which runs its part of
+the page alone; then one lesion of resnet-56 on 256 images, from the first block on and from the
+first block of each later stage on. With `--browser` also the time from the page
 request to the first figure in Chromium. Wanted: 3 s for the first figure on a warm server, 200 ms
 for a widget, 0.5 s for a lesion.
 """
@@ -29,6 +30,13 @@ from tests.benchmarks.bench_compare import (  # noqa: E402
 )
 
 PAGE = "pages/evidence/refinements.py"
+PART = """
+from analysis.evidence.presets import default_depths
+from pages.common import cached
+from pages.evidence.panels import refinement
+refinement.{part}(default_depths(cached.list_runs()[0]){rest})
+"""
+"""What a change of a control in it runs: one fragment of the page, over the page's first runs."""
 
 
 def main() -> None:
@@ -54,19 +62,25 @@ def time_server() -> None:
     report("first page of the process", once(page.run))
     assert not page.exception, page.exception
     report("whole page again", median(page.run))
-    slider = page.select_slider(key="refinements_moment")
-    places = iter(list(slider.options)[:7] * 2)
+    first = AppTest.from_string(PART.format(part="by_block", rest=", None"), default_timeout=120)
+    first.run()
+    places = iter(list(first.select_slider(key="refinements_moment").options)[:7] * 2)
 
     def move() -> None:
-        page.select_slider(key="refinements_moment").set_value(next(places))
-        page.run()
+        first.select_slider(key="refinements_moment").set_value(next(places))
+        first.run()
+
+    course = AppTest.from_string(PART.format(part="over_training", rest=""), default_timeout=120)
+    course.run()
 
     def measure() -> None:
-        flip(page, "refinements_measure", ["ratio", "std", "zeros", "grad_norm"])
-        page.run()
+        flip(course, "refinements_measure", ["ratio", "std", "zeros", "grad_norm"])
+        course.run()
 
-    report("whole page after a change of the moment of training", median(move))
-    report("whole page after a change of the measure", median(measure))
+    report("a change of the moment of training", median(move))
+    report("a change of the measure of the heat map", median(measure))
+    for part in (first, course):
+        assert not part.exception, part.exception
 
 
 def time_lesions(threads: int) -> None:

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from analysis.errors import LensError
-from analysis.figures import conditions, lesions, readings, run_styles
+from analysis.figures import conditions, lesions, readings, run_styles, theme
 from analysis.runs import Run
 from analysis.text import _
 from pages.common import cached, classroom, errands, messages, places, show, state
@@ -21,27 +23,41 @@ from pages.lens.panels.layers import pick_run
 def kept(runs: Sequence[Run], highlight: str | None) -> None:
     """Errors without each block and without several, as they were found; an offer to find them."""
     found = {run.id: known for run in runs if (known := cached.learned(run, "lesions"))}
-    single = lesions.single_info(runs, found)
-    several = lesions.several_info(runs, found)
-    if len(single):
-        lines = [*lesions.single_words(single), lesions.swap_words(several)]
-        st.markdown("\n".join(f"- {messages.literal(line)}" for line in lines if line))
-    shown_of = conditions(runs)
-    left, right = st.columns([3, 2], gap="medium")
-    with left:
-        reading = readings.reading("refinements_lesions")
-        figure = lesions.plot_single(single, highlight)
-        show.figure(figure, single, "refinements_lesions", reading, conditions=shown_of)
-    with right:
-        reading = readings.reading("refinements_several")
-        figure = lesions.plot_several(several, highlight)
-        show.figure(figure, several, "refinements_several", reading, conditions=shown_of)
+    stamps = tuple(cached.learned_stamps(run, "lesions") for run in runs)
+    single, several, said = cached.made(_tables, runs, others=stamps)
+    figures = cached.made(_figures, runs, highlight, others=stamps)
+    if said:
+        st.markdown(said)
+    columns = st.columns([3, 2], gap="medium")
+    for place, info, (key, figure) in zip(columns, (single, several), figures.items(), strict=True):
+        with place:
+            show.figure(figure, info, key, readings.reading(key))
     nets.name_other_images(runs, "lesions")
     nets.offer_to_learn(
         runs, "lesions", _("Take the blocks away"),
         _("A few dozen passes of 256 test images through each net, once per run."),
     )  # fmt: skip
     _offer_all(runs, found)
+
+
+def _tables(runs: Sequence[Run]) -> tuple[pd.DataFrame, pd.DataFrame, str]:
+    """(one block removed, several, what to see)."""
+    found = {run.id: known for run in runs if (known := cached.learned(run, "lesions"))}
+    single = lesions.single_info(runs, found)
+    several = lesions.several_info(runs, found)
+    lines = [*lesions.single_words(single), lesions.swap_words(several)] if len(single) else []
+    return single, several, "\n".join(f"- {messages.literal(line)}" for line in lines if line)
+
+
+def _figures(runs: Sequence[Run], highlight: str | None) -> dict[str, go.Figure]:
+    """Of the same, by their keys."""
+    stamps = tuple(cached.learned_stamps(run, "lesions") for run in runs)
+    single, several, _said = cached.made(_tables, runs, others=stamps)
+    shown_of = conditions(runs)
+    return {
+        "refinements_lesions": theme.sign(lesions.plot_single(single, highlight), shown_of),
+        "refinements_several": theme.sign(lesions.plot_several(several, highlight), shown_of),
+    }
 
 
 def _offer_all(runs: Sequence[Run], found: Mapping[str, Any]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from analysis.evidence import claims, presets, refining
@@ -16,10 +18,11 @@ from analysis.figures import (
     refinement_training,
     responses_info,
     sentences,
+    theme,
 )
 from analysis.runs import Comparable, Run
 from analysis.text import _
-from pages.common import messages, pickers, show, state
+from pages.common import cached, messages, pickers, show, state
 from pages.evidence.panels.claims import show_card
 
 
@@ -27,24 +30,16 @@ from pages.evidence.panels.claims import show_card
 def by_block(runs: Sequence[Comparable], highlight: str | None) -> None:
     """The ratio along each net and sorted; a slider moves both through training."""
     drawn = st.container()
-    moment = _pick_moment(runs)
-    info = refinement.refinement_info(runs, moment)
-    shown_of = conditions(runs)
+    info, along, ranked, said, reading = cached.made(_by_block, runs, _pick_moment(runs), highlight)
     with drawn:
-        if len(info):
-            st.markdown(f"**{messages.literal(refinement.median_words(info))}**")
+        if said:
+            st.markdown(said)
         wide, narrow = st.columns([3, 2], gap="medium")
         with wide:
-            figure = refinement.plot_by_block(info, "ratio", highlight)
-            reading = messages.literal(
-                refinement.trained_words(info) or _("Lower is a smaller refinement.")
-            )
-            show.figure(figure, info, "refinements_blocks", reading, conditions=shown_of)
+            show.figure(along, info, "refinements_blocks", reading)
         with narrow:
             reading = readings.reading("refinements_sorted")
-            ranked = info.sort_values(["run", "rank"])
-            figure = refinement.plot_sorted(info, highlight)
-            show.figure(figure, ranked, "refinements_sorted", reading, conditions=shown_of)
+            show.figure(ranked, info.sort_values(["run", "rank"]), "refinements_sorted", reading)
     bare = refinement.without_probe(runs)
     if bare:
         words = _(
@@ -53,6 +48,19 @@ def by_block(runs: Sequence[Comparable], highlight: str | None) -> None:
             "known."
         )
         st.caption(words.format(nets=", ".join(map(messages.literal, bare))))
+
+
+def _by_block(
+    runs: Sequence[Comparable], moment: refining.Moment | None, highlight: str | None
+) -> tuple[pd.DataFrame, go.Figure, go.Figure, str, str]:
+    """(the numbers, along the net, sorted, what to see, how to read it)."""
+    info = cached.made(refinement.refinement_info, runs, moment)
+    shown_of = conditions(runs)
+    along = theme.sign(refinement.plot_by_block(info, "ratio", highlight), shown_of)
+    ranked = theme.sign(refinement.plot_sorted(info, highlight), shown_of)
+    said = f"**{messages.literal(refinement.median_words(info))}**" if len(info) else ""
+    reading = refinement.trained_words(info) or _("Lower is a smaller refinement.")
+    return info, along, ranked, said, messages.literal(reading)
 
 
 def _pick_moment(runs: Sequence[Comparable]) -> refining.Moment | None:
@@ -71,20 +79,28 @@ def _pick_moment(runs: Sequence[Comparable]) -> refining.Moment | None:
 
 def directions(runs: Sequence[Comparable], highlight: str | None) -> None:
     """cos(x, x + F) by block and the drift since the stage began."""
-    info = refinement.refinement_info(runs)
-    if info.empty:
+    info, figures, said = cached.made(_directions, runs, highlight)
+    if not said:
         return
-    st.markdown(f"**{messages.literal(refinement.direction_words(info))}**")
-    shown_of = conditions(runs)
-    left, right = st.columns(2, gap="medium")
-    with left:
-        reading = readings.reading("refinements_cosine")
-        figure = refinement.plot_by_block(info, "cosine", highlight)
-        show.figure(figure, info, "refinements_cosine", reading, conditions=shown_of)
-    with right:
-        reading = readings.reading("refinements_drift")
-        figure = refinement.plot_by_block(info, "drift", highlight)
-        show.figure(figure, info, "refinements_drift", reading, conditions=shown_of)
+    st.markdown(said)
+    for place, (measure, figure) in zip(st.columns(2, gap="medium"), figures.items(), strict=True):
+        key = f"refinements_{measure}"
+        with place:
+            show.figure(figure, info, key, readings.reading(key))
+
+
+def _directions(
+    runs: Sequence[Comparable], highlight: str | None
+) -> tuple[pd.DataFrame, dict[str, go.Figure], str]:
+    """(the numbers, figures of cosine and drift, what to see)."""
+    info = cached.made(refinement.refinement_info, runs, None)
+    if info.empty:
+        return info, {}, ""
+    figures = {
+        measure: theme.sign(refinement.plot_by_block(info, measure, highlight), conditions(runs))
+        for measure in ("cosine", "drift")
+    }
+    return info, figures, f"**{messages.literal(refinement.direction_words(info))}**"
 
 
 @st.fragment
@@ -92,13 +108,24 @@ def over_training(runs: Sequence[Comparable]) -> None:
     """A heat map along the net and over training, nets side by side."""
     drawn = st.container()
     measure = state.choose("refinements_measure", _("Measure"), refinement_training.measures())
-    info = refinement_training.training_info(runs, measure)
+    info, figure, said = cached.made(_over_training, runs, measure)
     with drawn:
-        if len(info):
-            st.markdown(f"**{messages.literal(refinement_training.course_words(info))}**")
-        reading = readings.reading("refinements_training")
-        figure = refinement_training.plot_training(info, measure)
-        show.figure(figure, info, "refinements_training", reading, conditions=conditions(runs))
+        if said:
+            st.markdown(said)
+        show.figure(figure, info, "refinements_training", readings.reading("refinements_training"))
+
+
+def _over_training(
+    runs: Sequence[Comparable], measure: refinement_training.Measure
+) -> tuple[pd.DataFrame, go.Figure, str]:
+    """(the numbers, the heat maps, what to see)."""
+    info = refinement_training.training_info(runs, measure)
+    said = f"**{messages.literal(refinement_training.course_words(info))}**" if len(info) else ""
+    return (
+        info,
+        theme.sign(refinement_training.plot_training(info, measure), conditions(runs)),
+        said,
+    )
 
 
 def by_decay(everything: Sequence[Run]) -> None:
@@ -108,34 +135,33 @@ def by_decay(everything: Sequence[Run]) -> None:
         return
     st.header(_("What weight decay does"))
     st.markdown(f"**{sentences.of_decay(runs)}**")
+    figures = cached.made(_by_decay, runs)
+    for place, (key, (figure, info)) in zip(
+        st.columns(2, gap="medium"), figures.items(), strict=True
+    ):
+        with place:
+            show.figure(figure, info, key, readings.reading(key))
+
+
+def _by_decay(runs: Sequence[Comparable]) -> dict[str, tuple[go.Figure, pd.DataFrame]]:
+    """(a figure, its numbers) by its key."""
+    responses, ratios = responses_info(runs), refinement.refinement_info(runs)
     shown_of = conditions(runs)
-    left, right = st.columns(2, gap="medium")
-    with left:
-        reading = readings.reading("refinements_decay")
-        info = responses_info(runs)
-        figure = plot_responses(info)
-        show.figure(figure, info, "refinements_decay", reading, conditions=shown_of)
-    with right:
-        reading = readings.reading("refinements_decay_ratio")
-        info = refinement.refinement_info(runs)
-        figure = refinement.plot_by_block(info, "ratio", None)
-        show.figure(figure, info, "refinements_decay_ratio", reading, conditions=shown_of)
+    return {
+        "refinements_decay": (theme.sign(plot_responses(responses), shown_of), responses),
+        "refinements_decay_ratio": (
+            theme.sign(refinement.plot_by_block(ratios, "ratio", None), shown_of), ratios,
+        ),
+    }  # fmt: skip
 
 
 def by_depth(runs: Sequence[Run], everything: Sequence[Run]) -> None:
     """Ratio and response against depth over all runs like the first one, with the verdict."""
     group = claims.groups(everything).get(runs[0].comparison_key, [])
-    info = refinement_depth.by_depth_info(group)
-    shown_of = conditions(group)
-    left, right = st.columns(2, gap="medium")
-    with left:
-        reading = readings.reading("refinements_depth")
-        figure = refinement_depth.plot_by_depth(info, "ratio")
-        show.figure(figure, info, "refinements_depth", reading, conditions=shown_of)
-    with right:
-        reading = readings.reading("refinements_responses")
-        figure = refinement_depth.plot_by_depth(info, "response")
-        show.figure(figure, info, "refinements_responses", reading, conditions=shown_of)
+    info, figures = cached.made(_by_depth, group)
+    for place, (key, figure) in zip(st.columns(2, gap="medium"), figures.items(), strict=True):
+        with place:
+            show.figure(figure, info, key, readings.reading(key))
     names = pickers.run_names(everything)
     judged = {claim.id: (claim, verdict) for claim, verdict in claims.evaluate(group)}
     shown = ("smaller-refinements", "small-responses")
@@ -143,3 +169,15 @@ def by_depth(runs: Sequence[Run], everything: Sequence[Run]) -> None:
         claim, verdict = judged[wanted]
         with place, st.container(border=True, height="stretch"):
             show_card(claim, verdict, [names[run] for run in verdict.runs if run in names])
+
+
+def _by_depth(group: Sequence[Run]) -> tuple[pd.DataFrame, dict[str, go.Figure]]:
+    """(the numbers, figures by their keys)."""
+    info = refinement_depth.by_depth_info(group)
+    shown_of = conditions(group)
+    return info, {
+        "refinements_depth": theme.sign(refinement_depth.plot_by_depth(info, "ratio"), shown_of),
+        "refinements_responses": theme.sign(
+            refinement_depth.plot_by_depth(info, "response"), shown_of
+        ),
+    }

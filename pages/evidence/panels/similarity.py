@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from analysis.commands import command, name_of
 from analysis.errors import LensError
-from analysis.figures import conditions, readings, run_styles, similarity
+from analysis.figures import conditions, readings, run_styles, similarity, theme
 from analysis.runs import Run
 from analysis.runs.learned import IMAGES
 from analysis.text import _
@@ -22,11 +24,15 @@ def compare(runs: Sequence[Run], highlight: str | None) -> None:
         if runs:
             _layers(runs)
     with right:
-        known = {run.id: found for run in runs if (found := cached.learned(run, "readouts"))}
-        info = similarity.readouts_info(runs, known)
-        reading = readings.reading("refinements_readouts")
-        figure = similarity.plot_readouts(info, highlight)
-        show.figure(figure, info, "refinements_readouts", reading, conditions=conditions(runs))
+        stamps = tuple(cached.learned_stamps(run, "readouts") for run in runs)
+        info, figure = cached.made(_readouts, runs, highlight, others=stamps)
+        show.figure(figure, info, "refinements_readouts", readings.reading("refinements_readouts"))
+
+
+def _readouts(runs: Sequence[Run], highlight: str | None) -> tuple[pd.DataFrame, go.Figure]:
+    known = {run.id: found for run in runs if (found := cached.learned(run, "readouts"))}
+    info = similarity.readouts_info(runs, known)
+    return info, theme.sign(similarity.plot_readouts(info, highlight), conditions(runs))
 
 
 @st.fragment
@@ -43,16 +49,27 @@ def _layers(runs: Sequence[Run]) -> None:
         )
     a, b = (next(run for run in runs if run.id == chosen) for chosen in (first, second))
     found = cached.similarity_of(a, b)
-    info = similarity.similarity_info(found)
+    names = labels[first], labels[second]
+    info, figure, said = cached.made(
+        _similar, [a, b], *names, others=cached.similarity_stamps(a, b)
+    )
     with drawn:
-        names = labels[first], labels[second]
-        if found is not None:
-            st.markdown(f"**{messages.literal(similarity.similarity_words(info, *names))}**")
+        if said:
+            st.markdown(said)
         reading = readings.reading("refinements_similarity")
-        figure = similarity.plot_similarity(info, *names)
-        show.figure(figure, info, "refinements_similarity", reading, conditions=conditions([a, b]))
+        show.figure(figure, info, "refinements_similarity", reading)
     if found is None and not classroom.is_on():
         _offer(a, b)
+
+
+def _similar(pair: Sequence[Run], first: str, second: str) -> tuple[pd.DataFrame, go.Figure, str]:
+    """(the numbers, the heat map, what to see) of two runs and what figures call them."""
+    found = cached.similarity_of(*pair)
+    info = similarity.similarity_info(found)
+    words = similarity.similarity_words(info, first, second) if found is not None else ""
+    said = f"**{messages.literal(words)}**" if words else ""
+    figure = similarity.plot_similarity(info, first, second)
+    return info, theme.sign(figure, conditions(pair)), said
 
 
 def _first_pair(runs: Sequence[Run]) -> tuple[Run, Run]:
