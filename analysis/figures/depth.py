@@ -124,19 +124,14 @@ def plot_depth(info: pd.DataFrame) -> go.Figure:
         if len(rows) == 1:  # short: names take room from the lines on a phone
             name = rows["net"].iloc[0]
             # Of nets that lie together a name may stand beside another's point.
-            mark = f'<span style="color:{theme.kind_colour(rows["kind"].iloc[0])}">●</span> '
+            mark = labels.dot(rows["kind"].iloc[0])
         traces += _traces(rows, name)
         if rows["measure"].iloc[0] == "train":
             last = rows.iloc[-1]
             style = theme.RunStyle(last["net"], last["net"], last["kind"], name, 0)
-            ends.append(End(style, last["depth"], last["error"], mark + name))
+            ends.append(End(style, last["depth"], last["error"], name, mark))
     axes = {
-        "xaxis": {
-            "title": {"text": _("Depth (weighted layers)")},
-            "tickvals": _ticks(info["depth"]),
-            "tickangle": 0,
-            "range": labels.span(info["depth"]),
-        },
+        "xaxis": labels.depth_axis(info["depth"]),
         "yaxis": {"title": {"text": _("Error (%)")}, **axis.layout()},
     }
     layout = theme.layout(
@@ -144,25 +139,8 @@ def plot_depth(info: pd.DataFrame) -> go.Figure:
     )
     layout["margin"]["r"] = labels.room([end.style.label for end in ends])
     pixels = HEIGHT - layout["margin"]["t"] - layout["margin"]["b"]
-    layout["annotations"] = [
-        {**note, "text": end.text}
-        for note, end in zip(
-            labels.end_labels(ends, axis, pixels),
-            sorted(ends, key=lambda end: (axis.share(end.y), -end.style.place[1])),
-            strict=True,
-        )
-    ]
+    layout["annotations"] = labels.end_labels(ends, axis, pixels)
     return go.Figure({"data": traces, "layout": layout})
-
-
-def _ticks(depths: pd.Series) -> list[int]:
-    """The depths that have room for a number; of two that lie together the one of more nets."""
-    kept: list[int] = []
-    least = 0.045 * (depths.max() - depths.min())
-    for depth in depths.value_counts().index:
-        if all(abs(depth - other) >= least for other in kept):
-            kept.append(int(depth))
-    return sorted(kept)
 
 
 HEIGHT = 380

@@ -11,7 +11,11 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
-from analysis.figures.theme import RunStyle
+import pandas as pd
+
+from analysis.figures.theme import RunStyle, kind_colour
+from analysis.specs import Kind
+from analysis.text import _
 
 MOST = 12
 """Lines of a panel that are named at their ends; more are named by a legend."""
@@ -34,6 +38,8 @@ class End(NamedTuple):
     x: float
     y: float
     text: str
+    mark: str | None = None
+    """Before the name, as plotly's text; None: the style's marker."""
 
 
 class Axis(NamedTuple):
@@ -73,6 +79,22 @@ def span(values: Sequence[float]) -> list[float]:
     return [low - room, high + room]
 
 
+def depth_axis(depths: pd.Series) -> dict[str, Any]:
+    """A horizontal axis of depths; of two numbers that lie together that of more nets stands."""
+    kept: list[int] = []
+    least = 0.045 * (depths.max() - depths.min())
+    for depth in depths.value_counts().index:
+        if all(abs(depth - other) >= least for other in kept):
+            kept.append(int(depth))
+    title = {"text": _("Depth (weighted layers)")}
+    return {
+        "title": title,
+        "tickvals": sorted(kept),
+        "tickangle": 0,
+        "range": span(depths.tolist()),
+    }
+
+
 def fit(names: Sequence[str]) -> bool:
     """Whether these lines of one panel can be named at their ends."""
     return len(names) <= MOST and max(map(_letters, names), default=0) <= LONGEST
@@ -105,7 +127,7 @@ def end_labels(
     heights = spread([axis.share(end.y) for end in ends], LINE / pixels)
     return [
         {
-            "text": f"{glyph(end.style)} {end.text}",
+            "text": f"{glyph(end.style) if end.mark is None else end.mark} {end.text}".strip(),
             "x": end.x, "y": height,
             "xref": f"x{place}", "yref": f"y{place} domain",
             "xanchor": "left", "yanchor": "middle", "xshift": 5, "showarrow": False,
@@ -114,6 +136,11 @@ def end_labels(
         }
         for end, height in zip(ends, heights, strict=True)
     ]  # fmt: skip
+
+
+def dot(kind: Kind) -> str:
+    """The point of a kind of net as a coloured letter."""
+    return f'<span style="color:{kind_colour(kind)}">●</span>'
 
 
 def glyph(style: RunStyle) -> str:

@@ -11,12 +11,14 @@ import plotly.graph_objects as go
 
 from analysis.evidence.claims import groups, mean_response
 from analysis.evidence.refining import median_ratio
-from analysis.figures import theme
+from analysis.figures import labels, theme
 from analysis.figures.refinement import TICKS
 from analysis.runs import Run
 from analysis.text import _
 
 Measure = Literal["ratio", "response"]
+HEIGHT = 340
+"""Pixels."""
 
 COLUMNS = (
     "kind", "family", "width", "shortcut", "depth", "net", "measure", "value", "low", "high",
@@ -64,36 +66,48 @@ def plot_by_depth(info: pd.DataFrame, measure: Measure) -> go.Figure:
     if rows.empty:
         reason = _("No finished run of this data set and recipe has it.")
         return theme.empty_figure(reason, titles[measure])
-    sets = list(rows.groupby(["kind", "family", "width", "shortcut"]))
-    traces = [_trace(nets) for _names, nets in sets]
+    sets = [nets.sort_values("depth") for _names, nets in
+            rows.groupby(["kind", "family", "width", "shortcut"])]  # fmt: skip
     words = _("rms(F) / rms(x)") if measure == "ratio" else _("Mean response (std)")
+    scale, ticks = _scale(rows)
     axes = {
-        "xaxis": {
-            "title": {"text": _("Depth (weighted layers)")}, "tickvals": sorted(set(rows["depth"])),
-        },
-        "yaxis": {"title": {"text": words}, **_scale(rows)},
-    }  # fmt: skip
+        "xaxis": labels.depth_axis(rows["depth"]),
+        "yaxis": {"title": {"text": words}, **scale.layout(), **ticks},
+    }
+    subtitle = _("Mean over seeds; bars: range over seeds.")
     layout = theme.layout(
-        titles[measure], _("Mean over seeds; bars: range over seeds."),
-        [trace["name"] for trace in traces], 320, hovermode="closest", **axes,
-    )  # fmt: skip
-    return go.Figure({"data": traces, "layout": layout})
+        titles[measure], subtitle, [], HEIGHT, hovermode="closest", showlegend=False, **axes
+    )
+    ends = [_end(nets) for nets in sets]
+    layout["margin"]["r"] = labels.room([end.text for end in ends])
+    pixels = HEIGHT - layout["margin"]["t"] - layout["margin"]["b"]
+    layout["annotations"] = labels.end_labels(ends, scale, pixels)
+    return go.Figure({"data": [_trace(nets) for nets in sets], "layout": layout})
 
 
-def _scale(rows: pd.DataFrame) -> dict[str, Any]:
-    """From 0 where the values are of one size, else logarithmic."""
+def _scale(rows: pd.DataFrame) -> tuple[labels.Axis, dict[str, Any]]:
+    """From 0 where the values are of one size, else logarithmic; and what its marks are."""
+    values = [*rows["low"], *rows["high"]]
     if rows["high"].max() <= 5 * rows["value"].median():
-        return {"rangemode": "tozero"}
-    return {"type": "log", "tickvals": TICKS}
+        return labels.axis_of(values, "linear"), {}
+    return labels.axis_of(values, "log"), {"tickvals": TICKS}
+
+
+def _end(rows: pd.DataFrame) -> labels.End:
+    """Its deepest net: called by its kind where there are several, else by its name."""
+    last = rows.iloc[-1]
+    name = theme.kind_title(last["kind"]) if len(rows) > 1 else last["net"]
+    style = theme.RunStyle(last["net"], last["net"], last["kind"], name, 0)
+    mark = "" if len(rows) > 1 else labels.dot(last["kind"])
+    return labels.End(style, last["depth"], last["value"], name, mark)
 
 
 def _trace(rows: pd.DataFrame) -> dict[str, Any]:
-    rows = rows.sort_values("depth")
     first, last = rows.iloc[0], rows.iloc[-1]
     name = first["net"]
     if len(rows) > 1:
         name = _("{first} to {last}").format(first=name, last=last["net"])
-    colour = theme.net_colour(rows["net"].iloc[-1])
+    colour = theme.kind_colour(first["kind"])
     spread = {
         "type": "data", "symmetric": False, "visible": bool((rows["seeds"] > 1).any()),
         "array": rows["high"] - rows["value"], "arrayminus": rows["value"] - rows["low"],
@@ -101,8 +115,8 @@ def _trace(rows: pd.DataFrame) -> dict[str, Any]:
     return {
         "type": "scatter", "mode": "lines+markers", "name": name, "x": rows["depth"],
         "y": rows["value"], "error_y": spread, "line": {"color": colour, "width": 2.5},
-        "marker": {"size": 9, "symbol": theme.kind_symbol(first["kind"])},
-        "customdata": rows[["net", "seeds"]], "showlegend": True,
+        "marker": {"size": 9, "symbol": "circle"},
+        "customdata": rows[["net", "seeds"]], 
         "hovertemplate": "%{customdata[0]}: <b>%{y:.3f}</b>"
         + _(" ({n} seeds)").format(n="%{customdata[1]}") + "<extra></extra>",
     }  # fmt: skip
