@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -54,16 +55,16 @@ def list_command(
         return
     print("Run, state, epochs, training error (running), test error:" if found else
           "No run is like this.")  # fmt: skip
-    _print_lines({run.path: _told(run)[0] for run in found})
+    _print_lines({str(run.path): _told(run)[0] for run in found})
 
 
 def _print_all(places: list[Path], runs: Path | None) -> None:
     """A line for each run, as it was told last where its files have not changed since."""
-    from analysis.runs import list_recordings, load_or_damaged, run_paths
+    from analysis.runs import list_recordings, load_or_damaged
     from analysis.runs.index import remembered_lines
 
-    lines = remembered_lines(run_paths(places), "list", lambda p: _told(load_or_damaged(p)))
-    lines |= {found.path: _told(found)[0] for found in list_recordings(places)}
+    lines = remembered_lines(places, "list", lambda p: _told(load_or_damaged(p)))
+    lines |= {str(found.path): _told(found)[0] for found in list_recordings(places)}
     if lines:
         print("Run, state, epochs, training error (running), test error:")
     else:
@@ -72,11 +73,11 @@ def _print_all(places: list[Path], runs: Path | None) -> None:
     _print_lines(lines)
 
 
-def _print_lines(lines: dict[Path, str]) -> None:
-    names = {path: one_line(path.name) for path in lines}
+def _print_lines(lines: dict[str, str]) -> None:
+    """What is told of each run by its path; printed at once, since there may be thousands."""
+    names = {path: one_line(path.rpartition(os.sep)[2]) for path in lines}
     width = max(map(len, names.values()), default=0)
-    for path, about in lines.items():
-        print(f"{names[path]:{width}}  {about}")
+    print("\n".join(f"{names[path]:{width}}  {about}" for path, about in lines.items()))
 
 
 def _told(run: Run | DamagedRun | SavedRecording) -> tuple[str, bool]:

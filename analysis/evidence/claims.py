@@ -31,7 +31,7 @@ from analysis.evidence.verdicts import (
     pairs,
 )
 from analysis.runs import Run
-from analysis.runs.index import remembered
+from analysis.runs.index import one_look, remembered
 from analysis.specs import NetSpec, plan
 from analysis.text import _
 
@@ -60,7 +60,8 @@ def evaluate(runs: Sequence[Run]) -> list[tuple[Claim, Verdict]]:
     nets: Nets = {}
     for run in next(iter(groups(runs).values()), []):
         nets.setdefault(run.config.net, []).append(run)
-    return [(claim, claim.verdict(nets)) for claim in CLAIMS]
+    with one_look():
+        return [(claim, claim.verdict(nets)) for claim in CLAIMS]
 
 
 def state_words() -> dict[State, str]:

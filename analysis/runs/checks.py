@@ -11,15 +11,16 @@ import os
 from functools import lru_cache
 from io import StringIO
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from analysis.errors import RunDamaged
 from analysis.runs import files, tables
 from analysis.runs.format import RunConfig, RunStatus
 from analysis.runs.provenance import Constructed
 from analysis.specs import NetSpec, plan
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _TAIL = 4096
 """Bytes at the end of a table in which its last row is."""
@@ -31,6 +32,8 @@ def read_table(path: Path, table: str) -> pd.DataFrame:
     Raises:
         RunDamaged: the file is not such a table.
     """
+    import pandas as pd
+
     if not os.path.lexists(path):
         return tables.empty(table)
     text = files.read_text(path)

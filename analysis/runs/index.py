@@ -11,24 +11,30 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import sqlite3
 import threading
 import zlib
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from analysis import __version__
-from analysis.runs import files, stamps
+from analysis.errors import LensError
+from analysis.runs import files, reader, stamps
 from analysis.runs.labels import LABELS
-from analysis.runs.reader import BUNDLED, Run
+from analysis.runs.reader import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FILE = ".index.sqlite"
-_VERSION = zlib.crc32(f"1 {__version__}".encode()) & 0x7FFFFFFF
+_VERSION = zlib.crc32(f"2 {__version__}".encode()) & 0x7FFFFFFF
 """Of what is kept: raise the number in front where a question's answer becomes another."""
 _WAIT = 1.0
 """Seconds."""
+_BUNDLED = reader.real_path(str(reader.BUNDLED))
 _TOLD = (*stamps.LOADED, files.STATUS, LABELS)
 
 
@@ -38,64 +44,120 @@ def remembered(of: Callable[[Run], Any]) -> Callable[[Run], Any]:
     What it raises is not kept. The value is shared by all who ask in this process.
     """
     question = f"{of.__module__}.{getattr(of, '__qualname__', of)}"
+    _questions[question] = of
     told: dict[str, tuple[stamps.Stamp, Any]] = {}
 
     @functools.wraps(of)
     def answer(run: Run) -> Any:
+        if isinstance(run, _Once):
+            return run.ask(question)
         path = str(run.path)
-        stamp = stamps.stamps(path)
+        stamp = _looked_at(path)
         before = told.get(path)
         if before is None or before[0] != stamp:
-            before = told[path] = stamp, _answer(run, question, _words(stamp), of)
+            before = told[path] = stamp, _answer(run, question, _words(stamp))
         return before[1]
 
     return answer
 
 
-def _answer(run: Run, question: str, stamp: str, of: Callable[[Run], Any]) -> Any:
+_questions: dict[str, Callable[[Run], Any]] = {}
+"""All that are remembered: whoever reads a run's tables for one answers the others as well."""
+
+
+def _answer(run: Run, question: str, stamp: str) -> Any:
     """From the index beside the run, else computed and kept there."""
     index = _index(run.path.parent)
     if index is None:
-        return of(run)
+        return _questions[question](run)
     known = index.get(run.id, question, stamp)
     if known is not None:
         return json.loads(known)
-    value = of(run)
-    index.put(run.id, question, stamp, json.dumps(value))
+    once = _Once(run.path, run.config, run.status)
+    value = once.ask(question)
+    found = [(run.id, question, stamp, json.dumps(value))]
+    for other in _questions:
+        if other != question and index.get(run.id, other, stamp) is None:
+            with suppress(LensError):
+                found.append((run.id, other, stamp, json.dumps(once.ask(other))))
+    index.put_all(found)
     return value
 
 
+class _Once(Run):
+    """A run each table of which is read once, and of which each question is asked once."""
+
+    @functools.cached_property
+    def _read(self) -> dict[str, pd.DataFrame]:
+        return {}
+
+    @functools.cached_property
+    def _asked(self) -> dict[str, Any]:
+        return {}
+
+    def ask(self, question: str) -> Any:
+        """The answer to a question that is remembered; one may ask another."""
+        if question not in self._asked:
+            self._asked[question] = _questions[question](self)
+        return self._asked[question]
+
+    def table(self, table: str) -> pd.DataFrame:
+        """As of the run."""
+        if table not in self._read:
+            self._read[table] = super().table(table)
+        return self._read[table]
+
+
+@contextmanager
+def one_look() -> Generator[None]:
+    """Within it a run's files are looked at once, whatever is asked of it and how often."""
+    before = _here.__dict__.get("looked")
+    _here.looked = {} if before is None else before
+    try:
+        yield
+    finally:
+        _here.looked = before
+
+
+def _looked_at(path: str) -> stamps.Stamp:
+    looked: dict[str, stamps.Stamp] | None = _here.__dict__.get("looked")
+    if looked is None:
+        return stamps.stamps(path)
+    if path not in looked:
+        looked[path] = stamps.stamps(path)
+    return looked[path]
+
+
 def remembered_lines(
-    paths: Iterable[Path], question: str, of: Callable[[Path], tuple[str, bool]]
-) -> dict[Path, str]:
-    """A line of text about each run of some folders, such as `list` prints: read all at once.
+    folders: Iterable[Path], question: str, of: Callable[[Path], tuple[str, bool]]
+) -> dict[str, str]:
+    """A line of text about each run in folders, such as `list` prints, by the run's path.
 
     Args:
-        paths: the runs' directories.
+        folders: of runs.
         question: names what is told.
         of: (line, whether it may be kept) of what the stamped files of a run hold, its status and
             labels among them.
     """
-    by_folder: dict[Path, list[Path]] = {}
-    for path in paths:
-        by_folder.setdefault(path.parent, []).append(path)
-    lines: dict[Path, str] = {}
-    for folder, inside in by_folder.items():
+    lines: dict[str, tuple[str, str]] = {}
+    for folder in folders:
         index = _index(folder)
         known = index.get_all(question) if index else {}
         new = []
-        for path in inside:
+        for path in reader.entries(folder):
+            name = path.rpartition(os.sep)[2]
             stamp = _words(stamps.stamps(path, _TOLD))
-            before = known.get(path.name)
+            before = known.get(name)
             if before is not None and before[0] == stamp:
-                lines[path] = before[1]
-                continue
-            lines[path], kept = of(path)
-            if kept:
-                new.append((path.name, question, stamp, lines[path]))
+                lines[reader.real_path(path)] = path, before[1]
+            elif reader.is_run(path, folder):
+                line, kept = of(Path(path))
+                lines[reader.real_path(path)] = path, line
+                if kept:
+                    new.append((name, question, stamp, line))
         if index and new:
             index.put_all(new)
-    return lines
+    return dict(lines.values())
 
 
 def _words(stamp: stamps.Stamp) -> str:
@@ -109,18 +171,15 @@ class _Index:
     def __init__(self, folder: Path) -> None:
         self._file = folder / FILE
         self._connection = self._open()
+        self._known: dict[str, dict[str, tuple[str, str]]] = {}
+        """(stamp, value) by question and run, as they were when the question was first asked."""
 
     def get(self, run: str, question: str, stamp: str) -> str | None:
         """A value as JSON; None where it is not known, or no longer."""
-        rows = self._do(
-            "SELECT value FROM answers WHERE run = ? AND question = ? AND stamp = ?",
-            (run, question, stamp),
-        )
-        return rows[0][0] if rows else None
-
-    def put(self, run: str, question: str, stamp: str, value: str) -> None:
-        """Keep a value."""
-        self._do("REPLACE INTO answers VALUES (?, ?, ?, ?)", (run, question, stamp, value))
+        if question not in self._known:
+            self._known[question] = self.get_all(question)
+        kept, value = self._known[question].get(run, ("", ""))
+        return value if kept == stamp else None
 
     def get_all(self, question: str) -> dict[str, tuple[str, str]]:
         """(stamp, value) of each run, by its id."""
@@ -129,6 +188,9 @@ class _Index:
 
     def put_all(self, rows: Sequence[tuple[str, str, str, str]]) -> None:
         """Keep (run, question, stamp, value) of many runs: all or nothing."""
+        for run, question, stamp, value in rows:
+            if question in self._known:
+                self._known[question][run] = stamp, value
         self._do("BEGIN IMMEDIATE")
         for row in rows:
             self._do("REPLACE INTO answers VALUES (?, ?, ?, ?)", row)
@@ -185,7 +247,7 @@ _here = threading.local()
 def _index(folder: Path) -> _Index | None:
     """This thread's index of a folder; None for the runs that came along."""
     known: dict[Path, tuple[int, _Index]] = _here.__dict__.setdefault("known", {})
-    if folder.resolve() == BUNDLED.resolve():
+    if reader.real_path(str(folder)) == _BUNDLED:
         return None
     file = folder / FILE
     before = known.get(folder)

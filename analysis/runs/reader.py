@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from analysis.errors import RunDamaged, RunError
 from analysis.escape import visible
@@ -28,6 +27,9 @@ from analysis.runs.stamps import TABLES, Stamp, stamps
 from analysis.runs.words import as_html, percent
 from analysis.specs import Kind, Recipe, plan, visible_in_files
 from analysis.text import Message
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 BUNDLED = Path(__file__).resolve().parents[2] / "checkpoints"
 """The runs that come with Residual Lens; read-only."""

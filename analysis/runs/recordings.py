@@ -17,9 +17,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, Literal, TypeVar
-
-import pandas as pd
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 
 from analysis.errors import RunDamaged, RunError
 from analysis.runs import files, reader, tables
@@ -31,6 +29,9 @@ from analysis.runs.liveness import is_locked
 from analysis.runs.reader import DamagedRun, Run
 from analysis.runs.stamps import TABLES, Stamp, stamps
 from analysis.runs.words import as_html, percent
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 RECORDING = "recording.json"
 PROGRESS = "progress.json"

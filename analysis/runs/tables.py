@@ -17,14 +17,15 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Literal
-
-import pandas as pd
+from typing import TYPE_CHECKING, Literal
 
 from analysis.errors import RunDamaged
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 Dtype = Literal["int64", "float64", "str"]
-Patch = Callable[[pd.DataFrame], pd.DataFrame]
+Patch = Callable[["pd.DataFrame"], "pd.DataFrame"]
 """Turns the rows of a version into those of the next; changes no frame in place."""
 
 COUNT = 10**12
@@ -227,6 +228,8 @@ def empty(table: str) -> pd.DataFrame:
 
 @cache
 def _empty(table: str) -> pd.DataFrame:
+    import pandas as pd
+
     return conform(pd.DataFrame(columns=names(table)), table)
 
 
@@ -242,6 +245,8 @@ def first_measurement(frame: pd.DataFrame) -> pd.DataFrame:
     Args:
         frame: `responses` or `refinement`; rows of source `closed_form` all stay.
     """
+    import pandas as pd
+
     found = measurements(frame)
     beside = found[found.duplicated("epoch")]
     if beside.empty:
@@ -268,6 +273,8 @@ def conform(frame: pd.DataFrame, table: str, where: str = "") -> pd.DataFrame:
         RunDamaged: a column of the frame's own version is missing, or a value is not of its
             column's type and range.
     """
+    import pandas as pd
+
     where, schema, version = where or table, SCHEMAS[table], version_of(frame, table)
     for older in range(version, schema.version):
         frame = schema.patches.get(older, lambda same: same)(frame)
@@ -284,18 +291,23 @@ def conform(frame: pd.DataFrame, table: str, where: str = "") -> pd.DataFrame:
 
 def _typed(frame: pd.DataFrame, column: Column, where: str) -> pd.Series:
     """A column with its dtype, every value in its range. Raises RunDamaged."""
+    import pandas as pd
+
     if column.name not in frame.columns:
         return pd.Series(column.filler, index=frame.index, dtype=column.dtype)
     found = frame[column.name]
     if column.dtype == "str":
         typed = found.astype(object).where(found.notna(), column.filler).astype("str")
-        wrong = typed.isna() | (~typed.isin(column.values) if column.values else False)
+        known = ~typed.isin(column.values) if column.values else False
+        wrong = (typed.isna() | known).to_numpy()
     else:
         typed = _numbers(found)
-        wrong = ~typed.between(*column.range)
-        wrong = wrong | (typed % 1 != 0) if column.dtype == "int64" else wrong & found.notna()
+        values, (low, high) = typed.to_numpy(), column.range  # three times as fast as the Series
+        wrong = ~((values >= low) & (values <= high))
+        given = found.notna().to_numpy()
+        wrong = wrong | (values % 1 != 0) if column.dtype == "int64" else wrong & given
     if wrong.any():
-        row = int(wrong.to_numpy().argmax())
+        row = int(wrong.argmax())
         raise RunDamaged(
             "{table}: {column} is {value} in row {row}", table=where, column=column.name,
             value=_short(found.iloc[row]), row=row + 1,
@@ -305,6 +317,8 @@ def _typed(frame: pd.DataFrame, column: Column, where: str) -> pd.Series:
 
 def _numbers(found: pd.Series) -> pd.Series:
     """Its values as numbers; NaN for what is none."""
+    import pandas as pd
+
     if found.dtype.kind in "iuf":
         return found
     if found.dtype.kind == "b":

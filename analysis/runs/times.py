@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from analysis.errors import RunDamaged, SpecError
 from analysis.runs.files import disk_error, write_whole
 from analysis.specs.costs import spec_of
 from analysis.text import Message
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TIME_COLUMNS = (
     "net", "image_size", "mode", "batch", "median_ms", "low_ms", "high_ms", "images_per_second",
@@ -26,6 +28,8 @@ def read_times(path: Path) -> pd.DataFrame:
     Raises:
         RunDamaged: not such a table; the message says what is wrong and what to do.
     """
+    import pandas as pd
+
     try:
         table = pd.read_csv(path)
         problem = _problem_of_times(table)
@@ -42,6 +46,8 @@ def read_times(path: Path) -> pd.DataFrame:
 
 def _problem_of_times(table: pd.DataFrame) -> Message:
     """What is wrong with a table of times; empty: nothing."""
+    import pandas as pd
+
     missing = [name for name in TIME_COLUMNS if name not in table.columns]
     if missing:
         return Message("it has no column {names}", names=", ".join(missing))

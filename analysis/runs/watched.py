@@ -10,9 +10,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from analysis.runs import files, tables
 from analysis.runs.format import RunStatus
@@ -23,6 +21,9 @@ from analysis.runs.recordings import (
     make_folder,
     write_info,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class RecordingWriter:
@@ -51,6 +52,8 @@ class RecordingWriter:
         files.write_whole(path, lambda temporary: table.to_csv(temporary, index=False))
 
     def _history(self, epochs: list[int]) -> pd.DataFrame:
+        import pandas as pd
+
         rows = [{"epoch": epoch, **self._epochs[epoch]} for epoch in epochs]
         return pd.DataFrame(rows).reindex(columns=tables.names("history"))
 

@@ -10,9 +10,7 @@ import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from analysis import __version__
 from analysis.errors import RunError
@@ -21,6 +19,9 @@ from analysis.runs.checks import read_table
 from analysis.runs.format import RunConfig, RunStatus, new_run_id, now
 from analysis.runs.liveness import Hold, hold
 from analysis.runs.reader import Run, load_run
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class RunWriter:
@@ -55,6 +56,8 @@ class RunWriter:
             RunError: no space, no permission.
             RunDamaged: the rows are not of that table.
         """
+        import pandas as pd
+
         frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(rows)
         frame = self._told(tables.conform(frame.reindex(columns=tables.names(table)), table))
         path = self.path / files.table_file(table)
