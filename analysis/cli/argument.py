@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from analysis.evidence.verdicts import Claim, Verdict
-    from analysis.runs import Run
+    from analysis.runs import DamagedRun, Run
     from analysis.specs import NetSpec
 
 
@@ -229,22 +229,28 @@ def claims(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array, for programs.")] = False,
 ) -> None:
     """Judge the paper's claims over runs, those of each data set and recipe by themselves."""
-    from analysis.evidence.claims import evaluate, groups
-    from analysis.runs import DamagedRun, find_run, list_runs, only_readable
+    from analysis.runs.index import one_look
 
-    if run:
-        found, damaged = only_readable([find_run(name, folders(runs)) for name in run])
-    else:
-        listed = list_runs(folders(runs))
-        found, damaged = only_readable([r for r in listed if not isinstance(r, DamagedRun)])
-        damaged = [*(r for r in listed if isinstance(r, DamagedRun)), *damaged]
+    with one_look():
+        judged, damaged = _judge(run, folders(runs))
     for left_out in damaged:
         print(f"{left_out.id} is left out: {left_out.reason}", file=sys.stderr)
-    judged = [(own, evaluate(own)) for own in groups(found).values() or [[]]]
     if as_json:
         terminal.print_json([_row(own, *one, runs) for own, each in judged for one in each])
         return
     _print_verdicts(judged, runs)
+
+
+def _judge(names: Sequence[str] | None, places: list[Path]) -> tuple[list, list[DamagedRun]]:
+    """((the runs of a group, its claims with their verdicts) for each, damaged runs)."""
+    from analysis.evidence.claims import evaluate, groups
+    from analysis.runs import DamagedRun, find_run, list_runs, only_readable
+
+    named = [find_run(name, places) for name in names] if names else list_runs(places)
+    torn = [run for run in named if isinstance(run, DamagedRun)]
+    found, damaged = only_readable([run for run in named if not isinstance(run, DamagedRun)])
+    judged = [(own, evaluate(own)) for own in groups(found).values() or [[]]]
+    return judged, [*torn, *damaged]
 
 
 def _row(own: Sequence[Run], claim: Claim, verdict: Verdict, folder: Path | None) -> dict[str, Any]:

@@ -110,7 +110,7 @@ class _Once(Run):
 
 @contextmanager
 def one_look() -> Generator[None]:
-    """Within it a run's files are looked at once, whatever is asked of it and how often."""
+    """Within it files of runs are looked at once, whatever is asked of them and how often."""
     before = _here.__dict__.get("looked")
     _here.looked = {} if before is None else before
     try:
@@ -120,7 +120,7 @@ def one_look() -> Generator[None]:
 
 
 def _looked_at(path: str) -> stamps.Stamp:
-    looked: dict[str, stamps.Stamp] | None = _here.__dict__.get("looked")
+    looked: dict[str | Path, Any] | None = _here.__dict__.get("looked")
     if looked is None:
         return stamps.stamps(path)
     if path not in looked:
@@ -160,6 +160,7 @@ def remembered_lines(
     return dict(lines.values())
 
 
+@functools.lru_cache(1 << 14)  # asked again for each question about each of thousands of runs
 def _words(stamp: stamps.Stamp) -> str:
     """As the index holds it."""
     return " ".join([f"{part:x}" for part in stamp])
@@ -246,6 +247,15 @@ _here = threading.local()
 
 def _index(folder: Path) -> _Index | None:
     """This thread's index of a folder; None for the runs that came along."""
+    looked: dict[str | Path, Any] | None = _here.__dict__.get("looked")
+    if looked is None:
+        return _opened(folder)
+    if folder not in looked:
+        looked[folder] = _opened(folder)
+    return looked[folder]
+
+
+def _opened(folder: Path) -> _Index | None:
     known: dict[Path, tuple[int, _Index]] = _here.__dict__.setdefault("known", {})
     if reader.real_path(str(folder)) == _BUNDLED:
         return None
