@@ -16,6 +16,7 @@ import pandas as pd
 from analysis.errors import LensError, SpecError
 from analysis.evidence.claims import mean_response, test_error, train_error
 from analysis.runs import Run
+from analysis.runs.index import remembered
 from analysis.runs.labels import labels_of
 from analysis.runs.provenance import Constructed, Continued, Imported, Scratch
 from analysis.specs import Recipe
@@ -37,10 +38,16 @@ def catalog(runs: Sequence[Run]) -> pd.DataFrame:
     differs from its preset spelled out, created is the date, origin says where its weights began,
     tags are joined by spaces. mean_refinement is over blocks; NaN for plain nets.
     """
-    return pd.DataFrame([_row(run) for run in runs], columns=list(COLUMNS))
+    return of_rows([row(run) for run in runs])
 
 
-def _row(run: Run) -> dict[str, Any]:
+def of_rows(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """The table of some rows."""
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def row(run: Run) -> dict[str, Any]:
+    """A run's row, by column."""
     labels, net = labels_of(run), run.config.net
     return {
         "run": run.id, "name": labels.name, "net": run.net, "kind": net.kind, "depth": net.depth,
@@ -60,6 +67,7 @@ def _or_nan(of: Callable[[], float]) -> float:
         return float("nan")
 
 
+@remembered
 def _mean_refinement(run: Run) -> float:
     rows = run.refinement()
     return float(rows.loc[rows["epoch"] == rows["epoch"].max(), "ratio"].mean())

@@ -160,9 +160,9 @@ def conditions(runs: Sequence[Comparable]) -> str:
     data = ", ".join(titles) or _("unknown data")
     recipes = ", ".join(dict.fromkeys(for_plotly(run.recipe) for run in runs))
     lines = [_("{data}; recipe {recipe}.").format(data=data, recipe=recipes)]
-    labels = {style.run: for_plotly(style.label) for style in theme.run_styles(runs)}
     reasons = {run: reason for run, reason in comparability(runs).items() if reason}
     if reasons:
+        labels = {style.run: for_plotly(style.label) for style in theme.run_styles(runs)}
         shown = [
             f"{labels[run]} ({for_plotly(reason)})" for run, reason in list(reasons.items())[:2]
         ]

@@ -15,6 +15,7 @@ import pandas as pd
 import streamlit as st
 
 from analysis import text
+from analysis.evidence import catalog
 from analysis.runs import (
     Comparable,
     DamagedRun,
@@ -111,20 +112,30 @@ def made(
         choices: its further arguments.
         others: stamps of other files that it reads.
     """
-    files = tuple((str(run.path), stamps(run.path, _TOLD)) for run in runs)
     key = (
         f"{build.__module__}.{getattr(build, '__name__', build)}",
         text.current(),
         st.context.theme.type,
-        files,
+        tuple(map(_mark, runs)),
         others,
     )
-    return _made(key, choices, build, runs)
+    return _made(key, choices, build, runs)[0]
+
+
+def _mark(run: Comparable) -> Hashable:
+    """What is another as soon as a file of the run is.
+
+    A run's object is (see `KnownRuns`), unless it trains, and looking at all files of thousands of
+    runs takes a while.
+    """
+    if isinstance(run, Run) and run.status.state != "running":
+        return id(run)
+    return str(run.path), stamps(run.path, _TOLD)
 
 
 @st.cache_resource(max_entries=128, show_spinner=False)
 def _made(key: Hashable, choices: tuple, _build: Callable, _runs: Sequence[Comparable]) -> Any:
-    return _build(_runs, *choices)
+    return _build(_runs, *choices), _runs  # kept, so that no other object gets the id of a run
 
 
 def list_runs() -> tuple[list[Run], list[DamagedRun]]:
@@ -140,6 +151,21 @@ def list_comparable() -> tuple[list[Comparable], list[DamagedRun]]:
     recorded, torn = list_recordings()
     made = [run for run in runs if not run.is_construction or run.state == "finished"]
     return [*made, *recorded], [*damaged, *torn]
+
+
+def catalog_of(runs: Sequence[Run]) -> pd.DataFrame:
+    """`evidence.catalog.catalog`, whose rows are computed again of the runs that changed."""
+    rows = []
+    for run in runs:
+        before = _ROWS.get((str(run.path), text.current()))
+        if before is None or before[0] is not run:
+            before = _ROWS[str(run.path), text.current()] = run, catalog.row(run)
+        rows.append(before[1])
+    return catalog.of_rows(rows)
+
+
+_ROWS: dict[tuple[str, str], tuple[Run, dict[str, Any]]] = {}
+"""By path and language."""
 
 
 def list_recordings() -> tuple[list[SavedRecording], list[DamagedRun]]:

@@ -56,7 +56,7 @@ def list_damaged(damaged: Sequence[DamagedRun]) -> None:
 
 def only_readable(runs: Sequence[Entry]) -> list[Entry]:
     """The runs whose tables are whole; the others are named with what is wrong."""
-    readable, damaged = whole_ones(runs)
+    readable, damaged = cached.made(whole_ones, runs)
     for run in damaged:
         words = _("{run} is left out: {reason}")
         st.error(literal(words.format(run=run.id, reason=run.reason)))
@@ -108,14 +108,13 @@ def warn_not_comparable(runs: Sequence[Comparable]) -> None:
 
 def name_caveats(runs: Sequence[Comparable]) -> None:
     """What is known against a run's numbers, from the run itself and by measuring two ways."""
-    labels = shown_names(runs)
-    lines: dict[str, list[str]] = {}
-    for run in runs:
-        if isinstance(run, Run):
-            for caveat in caveats(run):
-                lines.setdefault(caveat, []).append(labels[run.id])
+    lines = cached.made(_caveats, runs)
     if lines:
-        said = [f"- **{', '.join(named)}**: {literal(caveat)}" for caveat, named in lines.items()]
+        labels = shown_names(runs)
+        said = [
+            f"- **{', '.join(labels[run_id] for run_id in ids)}**: {literal(caveat)}"
+            for caveat, ids in lines.items()
+        ]
         with st.expander(
             _("Caveats about these runs ({count})").format(count=len(said)),
             icon=":material/info:",
@@ -123,10 +122,20 @@ def name_caveats(runs: Sequence[Comparable]) -> None:
             st.markdown("\n".join(said))
 
 
+def _caveats(runs: Sequence[Comparable]) -> dict[str, list[str]]:
+    """The runs that each caveat is about."""
+    lines: dict[str, list[str]] = {}
+    for run in runs:
+        if isinstance(run, Run):
+            for caveat in caveats(run):
+                lines.setdefault(caveat, []).append(run.id)
+    return lines
+
+
 def name_unfinished(runs: Sequence[Comparable]) -> None:
     """Say of which runs the training is not complete."""
-    labels = shown_names(runs)
     words = _("{run}: {state} after {epoch} of {total} epochs")
+    labels = shown_names(runs)
     lines = [
         words.format(
             run=labels[run.id], state=state_word(run.state), epoch=run.status.epoch, total=total

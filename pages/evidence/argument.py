@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from analysis import figures
 from analysis.evidence import claims
 from analysis.evidence.continuation import constructions_under_way
-from analysis.figures import depth, readings, sentences
+from analysis.figures import depth, readings, sentences, theme
 from analysis.runs import Run
 from analysis.text import _
 from pages.common import cached, classroom, messages, show
@@ -37,16 +41,20 @@ def pick_group(runs: list[Run]) -> list[Run]:
 
 def depth_figure(runs: list[Run]) -> None:
     """Error against depth, the gap with its sign and spread, and what would complete it."""
-    info = depth.depth_info(runs)
-    reading = readings.reading("argument_depth")
-    said = sentences.of_depth(info)
-    figure = depth.plot_depth(info)
-    show.figure(figure, info, "argument_depth", reading, said, figures.conditions(runs))
+    info, figure, said = cached.made(_depth, runs)
+    show.figure(figure, info, "argument_depth", readings.reading("argument_depth"), said)
     missing = depth.missing_nets(info)
     seeds = [net for net in dict.fromkeys(info["net"]) if net not in missing]
     title = _("From each depth to the next; train more depths or seeds")
     gaps = depth.gap_words(depth.gap_info(info))
     queueing.offer([*missing, *seeds], runs, "argument_depth_missing", title, gaps)
+
+
+def _depth(runs: Sequence[Run]) -> tuple[pd.DataFrame, go.Figure, str]:
+    """(the numbers, the figure, what to see)."""
+    info = depth.depth_info(runs)
+    figure = theme.sign(depth.plot_depth(info), figures.conditions(runs))
+    return info, figure, sentences.of_depth(info)
 
 
 st.title(_("The paper's argument"))

@@ -114,7 +114,7 @@ everything, damaged = cached.list_runs()
 messages.stop_without_runs(everything, damaged)
 for said in st.session_state.pop("runs_said", []):
     st.error(messages.literal(said))
-whole = catalog.catalog(everything)
+whole = cached.made(cached.catalog_of, everything)
 kept = found(whole)
 st.caption(_("{count} of {total} runs").format(count=len(kept), total=len(whole)))
 if kept.empty:

@@ -15,7 +15,7 @@ from analysis.evidence.verdicts import State, Verdict
 from analysis.figures import verdicts
 from analysis.runs import Run
 from analysis.text import _
-from pages.common import classroom, messages, pickers, show
+from pages.common import cached, classroom, messages, pickers, show
 from pages.evidence.panels import queueing
 
 _COLUMNS = 4
@@ -38,7 +38,7 @@ def show_claims(group: Sequence[Run], everything: Sequence[Run]) -> None:
         everything: all runs, by which the address of Compare names them.
     """
     try:
-        judged = claims.evaluate(group)
+        judged = cached.made(claims.evaluate, group)
     except LensError as error:
         st.error(messages.literal(str(error)))
         return
