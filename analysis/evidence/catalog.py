@@ -9,6 +9,7 @@ import operator
 import re
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any
 
 import pandas as pd
@@ -78,6 +79,11 @@ def recipe_words(run: Run) -> str:
     recipe = run.config.recipe
     if recipe is None:
         return run.recipe
+    return _spelled_out(recipe)
+
+
+@lru_cache(256)
+def _spelled_out(recipe: Recipe) -> str:
     try:
         usual = Recipe.parse(recipe.name).to_dict()
     except LensError:

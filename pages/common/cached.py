@@ -28,6 +28,7 @@ from analysis.runs import (
 )
 from analysis.runs.checks import read_table
 from analysis.runs.files import CONFIG, STATUS, table_file
+from analysis.runs.index import one_look
 from analysis.runs.known import KnownRuns
 from analysis.runs.labels import LABELS
 from analysis.runs.learned import (
@@ -116,19 +117,22 @@ def made(
         f"{build.__module__}.{getattr(build, '__name__', build)}",
         text.current(),
         st.context.theme.type,
-        tuple(map(_mark, runs)),
+        hash(tuple(_mark(run, len(runs) > _MANY) for run in runs)),
         others,
     )
     return _made(key, choices, build, runs)[0]
 
 
-def _mark(run: Comparable) -> Hashable:
-    """What is another as soon as a file of the run is.
+_MANY = 200
+"""Runs whose files would take long to look at at each rerun."""
 
-    A run's object is (see `KnownRuns`), unless it trains, and looking at all files of thousands of
-    runs takes a while.
+
+def _mark(run: Comparable, many: bool) -> Hashable:
+    """What is another once a file of the run is; of many, some seconds later.
+
+    Of many runs it is the object, which `KnownRuns` makes anew; of one that trains it always does.
     """
-    if isinstance(run, Run) and run.status.state != "running":
+    if many and isinstance(run, Run) and run.status.state != "running":
         return id(run)
     return str(run.path), stamps(run.path, _TOLD)
 
@@ -155,12 +159,14 @@ def list_comparable() -> tuple[list[Comparable], list[DamagedRun]]:
 
 def catalog_of(runs: Sequence[Run]) -> pd.DataFrame:
     """`evidence.catalog.catalog`, whose rows are computed again of the runs that changed."""
-    rows = []
-    for run in runs:
-        before = _ROWS.get((str(run.path), text.current()))
-        if before is None or before[0] is not run:
-            before = _ROWS[str(run.path), text.current()] = run, catalog.row(run)
-        rows.append(before[1])
+    rows, language = [], text.current()
+    with one_look():
+        for run in runs:
+            key = str(run.path), language
+            before = _ROWS.get(key)
+            if before is None or before[0] is not run:
+                before = _ROWS[key] = run, catalog.row(run)
+            rows.append(before[1])
     return catalog.of_rows(rows)
 
 

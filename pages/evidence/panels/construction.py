@@ -32,15 +32,16 @@ _DEPTHS = {"cifar": tuple(range(8, 117, 6)), "imagenet": (18, 34, 50, 101, 152)}
 _BLOCKS, _QUEUED = "argument_blocks", "argument_queued"
 _ASKED, _FRESH = "argument_asked", "argument_fresh"
 """The construction asked for last; one that has just been made, so that its blocks are compared."""
+_MOST = 200
+"""Runs to choose from."""
 _REFRESH = 4.0
 """Seconds between looks at trainings that are under way."""
 
 
 def build(runs: Sequence[Run]) -> None:
     """Deepen a run's net, and show layer by layer that it is the same function."""
-    bases = {run.id: run for run in runs if run.state == "finished" and run.config.data}
-    bases = {key: run for key, run in bases.items() if _deeper(run) and run.has_weights}
-    bases = dict(sorted(bases.items(), key=lambda item: not images_at_hand(item[1])))
+    able = cached.made(_able, runs)
+    bases = {run.id: run for run in sorted(able, key=lambda run: not images_at_hand(run))}
     if not bases:
         st.info(_("No finished run to build on yet."))
         return
@@ -66,6 +67,14 @@ def build(runs: Sequence[Run]) -> None:
         _queue_construction(bases[chosen], wanted)
     under_way = constructions_under_way(cached.list_runs()[0])
     st.fragment(run_every=_REFRESH if under_way else None)(_under_way)(bool(under_way))
+
+
+def _able(runs: Sequence[Run]) -> list[Run]:
+    """Those that can be built on; of too many to choose from, the first of each net."""
+    whole = [run for run in runs if run.state == "finished" and run.config.data and _deeper(run)]
+    if len(whole) > _MOST:
+        whole = list({(run.config.net, run.comparison_key): run for run in whole[::-1]}.values())
+    return [run for run in whole if run.has_weights]
 
 
 def _command(base: Run | str, depth: int, *options: str) -> str:
