@@ -74,6 +74,7 @@ def _answer(run: Run, question: str, stamp: str) -> Any:
     if known is not None:
         return json.loads(known)
     once = _Once(run.path, run.config, run.status)
+    once.__dict__["_run"] = run
     value = once.ask(question)
     found = [(run.id, question, stamp, json.dumps(value))]
     for other in _questions:
@@ -104,7 +105,7 @@ class _Once(Run):
     def table(self, table: str) -> pd.DataFrame:
         """As of the run."""
         if table not in self._read:
-            self._read[table] = super().table(table)
+            self._read[table] = self.__dict__["_run"].table(table)
         return self._read[table]
 
 
