@@ -42,6 +42,7 @@ COMMANDS = {
     "cancel": ("cancel", "one", "--runs", "{runs}"),
     "tag": ("tag", "one", "good", "--remove", "bad", "--runs", "{runs}"),
     "note": ("note", "one", "Läuft →", "--name", "n", "--caveat", "c", "--runs", "{runs}"),
+    "resume background": ("resume", "one", "--background", "--runs", "{runs}"),
     "resume": ("resume", "one", "--runs", "{runs}"),
     "train": ("train", "--net", "plain-8-w4", "--data", "digits", "--recipe", "quick", "--epochs",
               "1", "--batch-size", "1024", "--name", "new", "--runs", "{out}/runs"),
@@ -71,6 +72,9 @@ COMMANDS = {
     "complexity": ("complexity", "plain-8", "--measure", "--batch", "1", "--seconds", "0", "--csv",
                    "{out}/times.csv"),
     "survey": ("survey", "one", "--data", "folder:{out}/images", "--runs", "{runs}"),
+    "construct queue": ("construct", "net", "14", "--train", "--queue", "--runs", "{out}/runs"),
+    "reproduce queue": ("reproduce", "fig6", "--queue", "--data", "folder:{out}/images", "--runs",
+                        "{runs}", "-o", "{out}/fig.html"),
     "reproduce": ("reproduce", "fig6", "--dry-run", "--data", "digits", "--runs", "{runs}", "-o",
                   "{out}/fig.html"),
 }  # fmt: skip
@@ -293,7 +297,7 @@ def test_a_disk_that_is_read_only(name: str, place: Path, read_only: Path):
 
 @pytest.mark.parametrize("name", [n for n, line in COMMANDS.items() if "{runs}" in line])
 def test_runs_on_a_disk_that_is_read_only(name: str, place: Path, read_only_runs: Path):
-    """What only reads goes on, what is computed goes to the cache, what is to be kept is refused."""
+    """Reading goes on, what is computed goes to the cache, what is to be kept is refused."""
     done = run(name, place)
     said = check(done, place)
     if name in ("tag", "note", "record save", "probe"):

@@ -23,7 +23,6 @@ from analysis.responses.rows import (
     kernel_of,
 )
 
-
 _FEW = 64
 """Values at a storage's start by which a change is told: a ReLU leaves all one time in 2^64."""
 
