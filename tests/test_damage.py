@@ -40,6 +40,11 @@ JSON_FILES, TABLES = ("config.json", "status.json"), ("history.csv", "responses.
 FILES = (*JSON_FILES, *TABLES, "model.safetensors")
 
 Edit = Callable[[Path], object]
+REFINEMENT = """epoch,block_name,order,stage,block,rms_x,rms_f,ratio,cosine,n_images
+3,stage1.block1,1,1,1,1,1,1,1,9
+3,stage2.block1,2,2,1,1,1,1,1,9
+3,stage3.block1,3,3,1,1,1,1,1,9
+"""
 
 
 @pytest.fixture(scope="module")
@@ -265,6 +270,23 @@ def test_half_a_file_of_a_finished_run_is_noticed_when_it_is_listed(
         found = next(run for run in list_runs([folder]) if run.id == EDITED)
         assert isinstance(found, DamagedRun)
         assert name in str(found.reason)
+
+
+@pytest.mark.parametrize("cell", ["", "9" * 5000, "-1", "x", "nan"])
+@pytest.mark.parametrize("table", ["responses", "refinement"])
+def test_any_order_in_the_last_row_is_this_runs_trouble(template: Path, table: str, cell: str):
+    """It is looked at when runs are listed, before the table is read."""
+    with copied(template) as folder:
+        file = folder / EDITED / f"{table}.csv"
+        if table == "refinement":
+            file.write_text(REFINEMENT)
+        start, last = file.read_text().rstrip("\n").rsplit("\n", 1)
+        cells = last.split(",")
+        cells[2] = cell
+        file.write_text(f"{start}\n{','.join(cells)}\n")
+        found = check_the_rest(folder)
+        assert isinstance(found, DamagedRun)
+        assert f"{table}.csv" in str(found.reason)
 
 
 def test_compare_writes_the_report_of_the_sound_ones(template: Path):
