@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -21,6 +22,7 @@ from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
 from analysis.cli import argument, runs
+from analysis.cli import jobs as cli_jobs
 from analysis.errors import LensError, RunError
 from analysis.runs import (
     DamagedRun,
@@ -358,7 +360,10 @@ def test_a_file_in_place_of_the_runs_folder_is_an_error(template: Path):
     """Not the bundled runs and success."""
     with copied(template) as folder:
         file = folder / EDITED / "config.json"
-        assert said(runs.list_command, file) == (f"Error: {file} is a file; --runs takes a folder")
+        error = f"Error: {file} is a file; --runs takes a folder"
+        assert said(runs.list_command, file) == error
+        assert said(cli_jobs.jobs, SimpleNamespace(invoked_subcommand=None), file) == error
+        assert said(cli_jobs.work, file) == error
 
 
 def test_an_unknown_name_lists_the_nearest_of_many(tmp_path: Path):

@@ -43,7 +43,7 @@ COMMANDS = {
     "tag": ("tag", "one", "good", "--remove", "bad", "--runs", "{runs}"),
     "note": ("note", "one", "Läuft →", "--name", "n", "--caveat", "c", "--runs", "{runs}"),
     "resume background": ("resume", "one", "--background", "--runs", "{runs}"),
-    "resume": ("resume", "one", "--runs", "{runs}"),
+    "resume": ("resume", "stopped", "--runs", "{runs}"),
     "train": ("train", "--net", "plain-8-w4", "--data", "digits", "--recipe", "quick", "--epochs",
               "1", "--batch-size", "1024", "--name", "new", "--runs", "{out}/runs"),
     "queue": ("train", "--net", "plain-8-w4", "--data", "folder:{out}/images", "--queue", "--runs",
@@ -67,12 +67,14 @@ COMMANDS = {
                     "--queue", "--runs", "{out}/runs"),
     "study slurm": ("study", "S", "--nets", "plain-8-w4", "--data", "digits", "--slurm", "--runs",
                     "{out}/runs"),
-    "construct": ("construct", "net", "14", "--background", "--runs", "{out}/runs"),
+    "construct": ("construct", "{runs}/net", "14", "--runs", "{out}/runs"),
+    "construct background": ("construct", "{runs}/net", "14", "--background", "--runs",
+                             "{out}/runs"),
     "identity": ("identity", "--layers", "2", "--steps", "2", "--csv", "{out}/losses.csv"),
     "complexity": ("complexity", "plain-8", "--measure", "--batch", "1", "--seconds", "0", "--csv",
                    "{out}/times.csv"),
     "survey": ("survey", "one", "--data", "folder:{out}/images", "--runs", "{runs}"),
-    "construct queue": ("construct", "net", "14", "--train", "--queue", "--runs", "{out}/runs"),
+    "construct queue": ("construct", "net", "14", "--queue", "--runs", "{runs}"),
     "reproduce queue": ("reproduce", "fig6", "--queue", "--data", "folder:{out}/images", "--runs",
                         "{runs}", "-o", "{out}/fig.html"),
     "reproduce": ("reproduce", "fig6", "--dry-run", "--data", "digits", "--runs", "{runs}", "-o",
@@ -88,10 +90,12 @@ _LIMIT = "import resource, signal; resource.setrlimit(resource.RLIMIT_FSIZE, ({n
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two runs by formulas, a real net's, and what an import takes."""
-    from analysis.specs import Compute, DataSpec, NetSpec, recipe_for
+    from analysis.specs import Compute, DataSpec, NetSpec, Recipe, recipe_for
     from analysis.training import prepare_run, train_run
 
     folder = tmp_path_factory.mktemp("template")
+    write_run(folder / "runs", "plain-8", run_id="stopped", epochs=0, state="cancelled",
+              recipe=Recipe.parse("quick", epochs=1, batch_size=1024))  # fmt: skip
     for run_id, net in (("one", "plain-8"), ("two", "resnet-8")):
         write_run(folder / "runs", net, run_id=run_id)
     data, net = DataSpec("digits"), NetSpec.parse("resnet-8-w4")
