@@ -155,12 +155,12 @@ def effect_of(bench: Laboratory, labels: Tensor, lesion: Lesion) -> Effect:
 
 def read_effect(run: Run, lesion: Lesion) -> Effect | None:
     """What a lesion does over all test images of a run's data, where that was found out."""
-    found = store.read(run, *_effect_entry(run, lesion))
-    if found is None:
-        return None
-    return Effect(
-        *(float(found[f]) for f in ("wrong", "intact", "changed")), int(found["n_images"])
-    )
+    return store.read(run, *_effect_entry(run, lesion), _effect)
+
+
+def _effect(found: dict[str, np.ndarray]) -> Effect:
+    shares = (float(found[name]) for name in ("wrong", "intact", "changed"))
+    return Effect(*shares, int(found["n_images"]))
 
 
 def make_effect(
@@ -225,9 +225,9 @@ def _random_swaps(infos: Sequence[BlockInfo]) -> list[tuple[int, int]]:
 def read_lesions(run: Run, whole: bool = False) -> Lesions | None:
     """The run's lesions, where they were tried: on all test images, else (unless whole) a probe."""
     for n in (None,) if whole else (None, PROBE):
-        found = store.read(run, _entry(n), _stamp(run, n))
+        found = store.read(run, _entry(n), _stamp(run, n), Lesions.from_arrays)
         if found:
-            return Lesions.from_arrays(found)
+            return found
     return None
 
 

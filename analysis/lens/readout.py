@@ -256,8 +256,7 @@ def _stamp(run: Run) -> str:
 
 def read_readouts(run: Run) -> Readouts | None:
     """The run's readouts, where they were fitted; needs no images."""
-    found = store.read(run, "readouts", _stamp(run))
-    return Readouts.from_arrays(found) if found else None
+    return store.read(run, "readouts", _stamp(run), Readouts.from_arrays)
 
 
 def make_readouts(

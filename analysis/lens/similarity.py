@@ -153,8 +153,7 @@ def _grams(net: Net, x: Tensor) -> Tensor:
 
 def read_similarity(first: Run, second: Run) -> Similarity | None:
     """What was kept of two runs, in this order."""
-    found = store.read(first, entry_of(second), _stamp(first, second))
-    return Similarity.from_arrays(found) if found else None
+    return store.read(first, entry_of(second), _stamp(first, second), Similarity.from_arrays)
 
 
 def make_similarity(
