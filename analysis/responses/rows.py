@@ -111,7 +111,7 @@ def is_batch_norm(module: Any) -> bool:
     kept = [getattr(module, name, None) for name in _KEPT]
     return (
         all(isinstance(vector, Tensor) for vector in kept)  # first: a lazy one has no dimensions
-        and all(vector.dim() == 1 for vector in kept)
+        and all(isinstance(vector, Tensor) and vector.dim() == 1 for vector in kept)
         and not isinstance(module, nn.modules.instancenorm._InstanceNorm)
     )  # fmt: skip
 

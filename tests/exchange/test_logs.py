@@ -154,5 +154,5 @@ def test_nested_json_and_what_is_no_file_are_refused(tmp_path: Path):
     with pytest.raises(ImportRefused):
         read_log(written(tmp_path, "deep.json", "[" * 200_000))
     (tmp_path / "zero.csv").symlink_to("/dev/zero")
-    with pytest.raises(ImportRefused, match="is not a regular file|is missing"):
+    with pytest.raises(ImportRefused, match=r"is not a regular file|is missing"):
         read_log(tmp_path / "zero.csv")
