@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -21,6 +22,7 @@ from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
 from analysis.cli import argument, runs
+from analysis.cli import jobs as cli_jobs
 from analysis.errors import LensError, RunError
 from analysis.runs import (
     DamagedRun,
@@ -40,6 +42,11 @@ JSON_FILES, TABLES = ("config.json", "status.json"), ("history.csv", "responses.
 FILES = (*JSON_FILES, *TABLES, "model.safetensors")
 
 Edit = Callable[[Path], object]
+REFINEMENT = """epoch,block_name,order,stage,block,rms_x,rms_f,ratio,cosine,n_images
+3,stage1.block1,1,1,1,1,1,1,1,9
+3,stage2.block1,2,2,1,1,1,1,1,9
+3,stage3.block1,3,3,1,1,1,1,1,9
+"""
 
 
 @pytest.fixture(scope="module")
@@ -267,6 +274,23 @@ def test_half_a_file_of_a_finished_run_is_noticed_when_it_is_listed(
         assert name in str(found.reason)
 
 
+@pytest.mark.parametrize("cell", ["", "9" * 5000, "-1", "x", "nan"])
+@pytest.mark.parametrize("table", ["responses", "refinement"])
+def test_any_order_in_the_last_row_is_this_runs_trouble(template: Path, table: str, cell: str):
+    """It is looked at when runs are listed, before the table is read."""
+    with copied(template) as folder:
+        file = folder / EDITED / f"{table}.csv"
+        if table == "refinement":
+            file.write_text(REFINEMENT)
+        start, last = file.read_text().rstrip("\n").rsplit("\n", 1)
+        cells = last.split(",")
+        cells[2] = cell
+        file.write_text(f"{start}\n{','.join(cells)}\n")
+        found = check_the_rest(folder)
+        assert isinstance(found, DamagedRun)
+        assert f"{table}.csv" in str(found.reason)
+
+
 def test_compare_writes_the_report_of_the_sound_ones(template: Path):
     """And says what is wrong with the damaged one, if that is named."""
     with copied(template) as folder:
@@ -336,7 +360,10 @@ def test_a_file_in_place_of_the_runs_folder_is_an_error(template: Path):
     """Not the bundled runs and success."""
     with copied(template) as folder:
         file = folder / EDITED / "config.json"
-        assert said(runs.list_command, file) == (f"Error: {file} is a file; --runs takes a folder")
+        error = f"Error: {file} is a file; --runs takes a folder"
+        assert said(runs.list_command, file) == error
+        assert said(cli_jobs.jobs, SimpleNamespace(invoked_subcommand=None), file) == error
+        assert said(cli_jobs.work, file) == error
 
 
 def test_an_unknown_name_lists_the_nearest_of_many(tmp_path: Path):

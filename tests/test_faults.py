@@ -7,16 +7,20 @@ asked or with one sentence: no traceback, no error that nobody foresaw, nothing 
 
 from __future__ import annotations
 
+import inspect
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
 import pytest
+import typer
 
 from analysis import faults
+from analysis.cli import app
 from analysis.runs import Run, list_runs
 from tests.tiny import write_run
 
@@ -32,8 +36,14 @@ COMMANDS = {
     "compare": ("compare", "one", "two", "--runs", "{runs}", "-o", "{out}/report.html"),
     "bundle": ("bundle", "one", "--runs", "{runs}", "--to", "{out}/bundled"),
     "jobs": ("jobs", "--runs", "{runs}"),
+    "jobs json": ("jobs", "--json", "--runs", "{runs}"),
+    "jobs start": ("jobs", "start", "--runs", "{out}/runs"),
+    "jobs work": ("jobs", "work", "--runs", "{out}/runs"),
     "cancel": ("cancel", "one", "--runs", "{runs}"),
-    "resume": ("resume", "one", "--runs", "{runs}"),
+    "tag": ("tag", "one", "good", "--remove", "bad", "--runs", "{runs}"),
+    "note": ("note", "one", "Läuft →", "--name", "n", "--caveat", "c", "--runs", "{runs}"),
+    "resume background": ("resume", "one", "--background", "--runs", "{runs}"),
+    "resume": ("resume", "stopped", "--runs", "{runs}"),
     "train": ("train", "--net", "plain-8-w4", "--data", "digits", "--recipe", "quick", "--epochs",
               "1", "--batch-size", "1024", "--name", "new", "--runs", "{out}/runs"),
     "queue": ("train", "--net", "plain-8-w4", "--data", "folder:{out}/images", "--queue", "--runs",
@@ -42,16 +52,37 @@ COMMANDS = {
     "export safetensors": ("export", "net", "--runs", "{runs}", "-o", "{out}/net.safetensors"),
     "import": ("import", "{net}", "--runs", "{out}/runs"),
     "record": ("record", "net", "--images", "20", "--runs", "{runs}", "--csv", "{out}/r.csv"),
-    "construct": ("construct", "net", "14", "--background", "--runs", "{out}/runs"),
+    "record save": ("record", "net", "--images", "20", "--runs", "{runs}", "--save", "--replace"),
+    "probe": ("probe", "net", "--runs", "{runs}"),
+    "lesions": ("lesions", "net", "--again", "--runs", "{runs}"),
+    "one lesion": ("lesions", "net", "--blocks", "stage1.block1", "--runs", "{runs}"),
+    "similarity": ("similarity", "net", "net", "--runs", "{runs}"),
+    "images": ("images", "one", "{out}/images", "--runs", "{runs}"),
+    "import-log": ("import-log", "{log}", "--name", "Läuft →", "--runs", "{out}/runs"),
+    "publish": ("publish", "{out}/site", "one", "two", "--runs", "{runs}"),
+    "study": ("study", "S", "--nets", "plain-8-w4", "--data", "digits", "--runs", "{out}/runs"),
+    "study drain": ("study", "S", "--nets", "plain-8-w4", "--data", "digits", "--recipe", "quick",
+                    "--epochs", "1", "--drain", "--runs", "{out}/runs"),
+    "study queue": ("study", "S", "--nets", "plain-8-w4", "--data", "folder:{out}/images",
+                    "--queue", "--runs", "{out}/runs"),
+    "study slurm": ("study", "S", "--nets", "plain-8-w4", "--data", "digits", "--slurm", "--runs",
+                    "{out}/runs"),
+    "construct": ("construct", "{runs}/net", "14", "--runs", "{out}/runs"),
+    "construct background": ("construct", "{runs}/net", "14", "--background", "--runs",
+                             "{out}/runs"),
     "identity": ("identity", "--layers", "2", "--steps", "2", "--csv", "{out}/losses.csv"),
     "complexity": ("complexity", "plain-8", "--measure", "--batch", "1", "--seconds", "0", "--csv",
                    "{out}/times.csv"),
     "survey": ("survey", "one", "--data", "folder:{out}/images", "--runs", "{runs}"),
+    "construct queue": ("construct", "net", "14", "--queue", "--runs", "{runs}"),
+    "reproduce queue": ("reproduce", "fig6", "--queue", "--data", "folder:{out}/images", "--runs",
+                        "{runs}", "-o", "{out}/fig.html"),
     "reproduce": ("reproduce", "fig6", "--dry-run", "--data", "digits", "--runs", "{runs}", "-o",
                   "{out}/fig.html"),
 }  # fmt: skip
 """Every command, `{out}` where it writes."""
-LIGHT = ("list", "list json", "show", "claims", "claims json", "compare", "bundle", "jobs")
+LIGHT = ("list", "list json", "show", "claims", "claims json", "compare", "bundle", "jobs", "tag",
+         "note", "import-log", "publish", "study")  # fmt: skip
 """Those without torch, of which every trouble is tried."""
 _LIMIT = "import resource, signal; resource.setrlimit(resource.RLIMIT_FSIZE, ({n}, {n}));"
 
@@ -59,10 +90,12 @@ _LIMIT = "import resource, signal; resource.setrlimit(resource.RLIMIT_FSIZE, ({n
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two runs by formulas, a real net's, and what an import takes."""
-    from analysis.specs import Compute, DataSpec, NetSpec, recipe_for
+    from analysis.specs import Compute, DataSpec, NetSpec, Recipe, recipe_for
     from analysis.training import prepare_run, train_run
 
     folder = tmp_path_factory.mktemp("template")
+    write_run(folder / "runs", "plain-8", run_id="stopped", epochs=0, state="cancelled",
+              recipe=Recipe.parse("quick", epochs=1, batch_size=1024))  # fmt: skip
     for run_id, net in (("one", "plain-8"), ("two", "resnet-8")):
         write_run(folder / "runs", net, run_id=run_id)
     data, net = DataSpec("digits"), NetSpec.parse("resnet-8-w4")
@@ -70,6 +103,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
                         test_images=50)  # fmt: skip
     train_run(prepare_run(folder / "runs", net, recipe, data, run_id="net",
                           compute=Compute("cpu", threads=1)))  # fmt: skip
+    (folder / "log.csv").write_text("epoch,train_loss,val_acc\n1,1.5,41.0\n2,1.2,50.0\n")
     return folder
 
 
@@ -87,9 +121,10 @@ def run(
     """A command as its own process; `before` is Python that runs in it first."""
     out = out or place / "out"
     words = [
-        word.format(runs=place / "runs", out=out, net=place / "runs/net/model.safetensors")
+        word.format(runs=place / "runs", out=out, net=place / "runs/net/model.safetensors",
+                    log=place / "log.csv")
         for word in COMMANDS[name]
-    ]
+    ]  # fmt: skip
     code = f"{before}\nimport sys; sys.argv[0] = 'analysis'; from analysis.cli import main; main()"
     return subprocess.run(
         [sys.executable, "-c", code, *words], cwd=place, capture_output=True, timeout=170,
@@ -117,6 +152,36 @@ def left(folder: Path) -> list[str]:
     broken = [r.id for r in list_runs([folder / "runs"]) if not isinstance(r, Run)]
     empty = [p.name for p in (folder / "runs").glob("*") if p.is_dir() and not any(p.iterdir())]
     return temporary + broken + empty
+
+
+WRITE = {"--save", "--queue", "--drain", "--background", "--slurm", "--json"}
+"""Flags by which a command writes elsewhere, or otherwise."""
+
+
+def leaves(group: Any, way: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command of the command line by its words, hidden ones too."""
+    for word, command in group.commands.items():
+        if not hasattr(command, "commands") or command.invoke_without_command:
+            yield (*way, word), command
+        if hasattr(command, "commands"):
+            yield from leaves(command, (*way, word))
+
+
+def test_no_command_is_missing_here():
+    """Nor an argument or an option of one that is a path, nor a flag by which it writes."""
+    every = dict(leaves(typer.main.get_command(app)))
+    assert len(every) > 25
+    for words, command in every.items():
+        own = [line for line in COMMANDS.values() if line[: len(words)] == words]
+        assert own, f"{' '.join(words)} is not in COMMANDS"
+        types = get_type_hints(inspect.unwrap(command.callback))
+        for option in command.params:
+            takes = types.get(option.name)
+            is_path = Path in (takes, *get_args(takes))
+            if not option.opts[0].startswith("-"):
+                assert all(len(line) > len(words) for line in own), words
+            elif is_path or WRITE & set(option.opts):
+                assert any(set(option.opts) & set(line) for line in own), (words, option.opts)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -212,6 +277,19 @@ def read_only(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(where)], check=True)
 
 
+@pytest.fixture
+def read_only_runs(place: Path) -> Iterator[Path]:
+    """The runs themselves on such a disk."""
+    runs = str(place / "runs")
+    mounted = os.name == "posix" and shutil.which("mount") and not subprocess.run(
+        ["mount", "--bind", "-o", "ro", runs, runs], capture_output=True, check=False
+    ).returncode  # fmt: skip
+    if not mounted:
+        pytest.skip("no disk can be mounted here")
+    yield place / "runs"
+    subprocess.run(["umount", runs], check=True)
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_disk_that_is_read_only(name: str, place: Path, read_only: Path):
     """Locks and all."""
@@ -219,6 +297,19 @@ def test_a_disk_that_is_read_only(name: str, place: Path, read_only: Path):
     said = check(done, place)
     if name in ("train", "import", "export", "compare", "queue", "construct", "bundle"):
         assert done.returncode, said
+
+
+@pytest.mark.parametrize("name", [n for n, line in COMMANDS.items() if "{runs}" in line])
+def test_runs_on_a_disk_that_is_read_only(name: str, place: Path, read_only_runs: Path):
+    """Reading goes on, what is computed goes to the cache, what is to be kept is refused."""
+    done = run(name, place)
+    said = check(done, place)
+    if name in ("tag", "note", "record save", "probe"):
+        assert done.returncode, done.stdout
+        assert "read-only" in said.lower(), said
+    elif name in ("list", "show", "claims", "compare", "jobs", "export", "record", "lesions",
+                  "one lesion", "similarity"):  # fmt: skip
+        assert done.returncode == 0, said
 
 
 @pytest.mark.skipif(os.name != "posix", reason="names of POSIX")

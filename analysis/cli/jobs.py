@@ -37,9 +37,8 @@ def jobs(
     if context.invoked_subcommand is not None:
         return
     from analysis.jobs import list_jobs, worker_alive
-    from analysis.runs import default_folder
 
-    folder = runs or default_folder()
+    folder = folders(runs)[-1]
     shown = [run for run in list_jobs(folder) if run.state != "finished"]
     if as_json:
         terminal.print_json([_summary(run) for run in shown])
@@ -132,9 +131,8 @@ def start(
 def work(runs: RunsFolder = None) -> None:
     """Work off the queue in this process, until it is empty."""
     from analysis import jobs
-    from analysis.runs import default_folder
 
-    if not jobs.work(runs or default_folder()):
+    if not jobs.work(folders(runs)[-1]):
         print("Some process works off this queue already.")
 
 

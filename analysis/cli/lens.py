@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from analysis.cli.options import RunsFolder, folders
-from analysis.cli.survey import progress_bar
+from analysis.cli.survey import is_over, kept_words, progress_bar
 
 if TYPE_CHECKING:
     from analysis.runs import Run
@@ -74,8 +74,9 @@ def lesions(
         return
     with progress_bar("lesions") as (bar, say):
         for one in found:
-            if not again and learned.read_lesions(one, whole=not images) is not None:
-                say(f"{one.id}: lesions are there already; --again makes them anew")
+            there = learned.read_lesions(one, whole=not images)
+            if not again and there is not None:
+                say(f"{one.id}: lesions {kept_words(one, there.origin, spec)}")
                 continue
             source = images_of(one, spec, bar(f"{one.net}: reading images"))
             made = lens.make_lesions(one, *load_net(one), bar(one.net), source, not images)
@@ -120,6 +121,7 @@ def similarity(
 
     The result is kept with the first run, as lesions are; the page Small refinements shows it.
     """
+    from analysis.errors import SpecError
     from analysis.figures.similarity import similarity_info, similarity_words
     from analysis.lens import similarity as lens
     from analysis.lens.own_images import images_of
@@ -128,9 +130,13 @@ def similarity(
     from analysis.weights import load_net
 
     first, second = (find_run(name, folders(runs)) for name in (run, other))
+    spec = DataSpec.parse(data) if data else None
     found = None if again else learned.read_similarity(first, second)
+    if found is not None and not is_over(first, found.origin, spec):
+        words = kept_words(first, found.origin, spec)
+        raise SpecError("similarities of {run} {words}", run=first.id, words=words)
     if found is None:
-        source = images_of(first, DataSpec.parse(data) if data else None)
+        source = images_of(first, spec)
         one = load_net(first)
         nets = one, one if first.path == second.path else load_net(second)
         with progress_bar() as (bar, _say):

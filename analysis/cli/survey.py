@@ -116,8 +116,8 @@ def _survey(
     ]
     for name, title, read, make in lessons:
         there = read(run)
-        if not again and there is not None and _same(there.origin, origin):
-            say(f"{run.id}: {title} are there already; --again makes them anew")
+        if not again and there is not None:
+            say(f"{run.id}: {title} {kept_words(run, there.origin, spec)}")
             continue
         with session(run.net) as work:
             tell = work.stoppable(bar(f"{run.net}: {title}"))
@@ -126,11 +126,20 @@ def _survey(
         say(f"{run.id}: {title} over {origin.data}: {where}")
 
 
-def _same(one: Origin | None, other: Origin) -> bool:
+def kept_words(run: Run, there: Origin | None, asked: DataSpec | None) -> str:
+    """That results are kept, over which images, and how to have others in their place."""
+    if is_over(run, there, asked):
+        return "are there already; --again makes them anew"
+    held, data = there.data if there else "", asked or run.config.data_here
+    return f"over {held} are there; --again puts those over {data} in their place"
+
+
+def is_over(run: Run, there: Origin | None, asked: DataSpec | None) -> bool:
+    """Whether results are over the images that are asked for; None: the run's own."""
+    if there is None:
+        return True  # of an older version, which kept the run's own alone
     # Not the title: it is only what figures call them.
-    return one is not None and (str(one.data), one.fingerprint) == (
-        str(other.data), other.fingerprint,
-    )  # fmt: skip
+    return there.is_own(run) if asked is None else str(there.data) == str(asked)
 
 
 @contextmanager

@@ -37,6 +37,8 @@ class LeftOut:
     """Links to files that are not there, as of DVC and git-annex before they are fetched."""
     other: Counter[str] = field(default_factory=Counter)
     """Files that are no images, by ending."""
+    loose: int = 0
+    """Images beside the class folders, in none of them."""
     folders: Counter[str] = field(default_factory=Counter)
     """Folders of thumbnails and the like, by name."""
 
@@ -71,6 +73,9 @@ class LeftOut:
                     count=self.dangling,
                 )
             )
+        if self.loose:
+            words = "left out: {count} images beside the class folders, in none of them"
+            found.append(Message(words, count=self.loose))
         return tuple(found)
 
 
@@ -123,6 +128,7 @@ def _list(root: Path) -> Listing:
     files: dict[str, list[tuple[str, int]]] = {}
     for split, names in folders.items():
         files[split] = []
+        _look_beside(root / split, left_out)
         for label, same in enumerate(folders["train"]):
             top = root / split / names[same]
             around = frozenset({os.path.realpath(top)})
@@ -175,6 +181,16 @@ def _by_class(root: Path, split: str) -> dict[str, str]:
             )  # fmt: skip
         found[same] = name
     return found
+
+
+def _look_beside(folder: Path, left_out: LeftOut) -> None:
+    """Count what lies in train/ or test/ itself."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name in NOT_CLASSES:
+                left_out.folders[entry.name] += 1
+            elif not entry.name.startswith(".") and entry.name.lower().endswith(IMAGE_ENDINGS):
+                left_out.loose += entry.is_file()
 
 
 def _scan(
@@ -249,11 +265,24 @@ def _unseen_difference(one: str, other: str) -> Message | None:
     """What tells two names apart that a reader takes for the same; None where that is seen."""
     if " ".join(one.split()) == " ".join(other.split()):
         return Message("in their blanks")
-    if _look(one) != _look(other):
-        return None
     odd = sorted(set(one) ^ set(other))
     names = Listed(tuple(f"U+{ord(c):04X} {unicodedata.name(c, '')}".strip() for c in odd[:4]))
-    return Message("in characters that are not seen ({characters})", characters=names)
+    if _look(one) == _look(other):
+        return Message("in characters that are not seen ({characters})", characters=names)
+    if _look(one).casefold() == _look(other).casefold():
+        return Message("in upper and lower case")
+    if _look(one).translate(_LATIN) == _look(other).translate(_LATIN):
+        return Message("in letters of other alphabets ({characters})", characters=names)
+    return None
+
+
+_LATIN = str.maketrans(
+    "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0455\u0458\u03bf\u03bd"
+    "\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0425\u0391\u0392\u0395"
+    "\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a7",
+    "aeopcyxisjov" "ABEKMHOPCTXABE" "HIKMNOPTX",
+)  # fmt: skip
+"""Cyrillic and Greek letters that look like Latin ones."""
 
 
 def _look(name: str) -> str:

@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis.errors import ImportRefused
+from analysis.errors import ImportRefused, RunDamaged
 from analysis.runs import SavedRecording, load_recording, tables
+from analysis.runs.files import check_regular
 from analysis.runs.format import RunStatus, now
 from analysis.runs.recordings import MAX_TITLE, RecordingInfo
 from analysis.runs.watched import whole_recording
@@ -91,7 +92,9 @@ def read_log(
     table = _read(file)
     notes: list[Message] = []
     taken = _columns(table, dict(columns or {}), file, notes)
-    found = pd.DataFrame({ours: _numbers(table, theirs, file) for ours, theirs in taken.items()})
+    found = pd.DataFrame(
+        {ours: _numbers(table, ours, theirs, file) for ours, theirs in taken.items()}
+    )
     for ours, theirs in taken.items():
         if ours in ERRORS:
             found[ours] = _as_percent(found[ours], theirs, percent, notes)
@@ -107,12 +110,16 @@ def _read(file: Path) -> pd.DataFrame:
     try:
         if file.is_dir() or "tfevents" in file.name:
             return _read_events(file)
+        check_regular(file)
         if file.suffix in (".jsonl", ".ndjson", ".json"):
             return _read_json(file)
-        return pd.read_csv(file, sep="\t" if file.suffix == ".tsv" else ",")
+        table = pd.read_csv(file, sep="\t" if file.suffix == ".tsv" else ",")
+        if not isinstance(table.index, pd.RangeIndex):  # its first cells would be no column's
+            raise ValueError("it has rows that are longer than its header")
+        return table
     except ImportRefused:
         raise
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, OverflowError, RecursionError, RunDamaged) as error:
         raise ImportRefused("{file} can't be read as a log: {error}", file=file.name,
                             error=error) from error  # fmt: skip
 
@@ -207,11 +214,19 @@ def _guess(name: str) -> tuple[str, int]:
     return f"{part}_error", rank
 
 
-def _numbers(table: pd.DataFrame, theirs: str, file: Path) -> pd.Series:
+def _numbers(table: pd.DataFrame, ours: str, theirs: str, file: Path) -> pd.Series:
     name = re.sub(r"^100?\s*-\s*|^1\s*-\s*", "", theirs)
     for column in (theirs, name):
         if column in table.columns:
-            return pd.to_numeric(table[column], errors="coerce").astype("float64")
+            try:
+                numbers = pd.to_numeric(table[column], errors="coerce").astype("float64")
+            except OverflowError as error:
+                raise ImportRefused("{file} can't be read as a log: {error}", file=file.name,
+                                    error=error) from error  # fmt: skip
+            if ours in ("epoch", "iteration") and (numbers.abs() >= 1e15).any():
+                raise ImportRefused("{file} can't be read as a log: {error}", file=file.name,
+                                    error=f"{theirs} is {numbers.abs().max()}")  # fmt: skip
+            return numbers
     raise ImportRefused("{file} has no column {name}. It has {columns}", file=file.name, name=name,
                         columns=", ".join(map(str, table.columns)))  # fmt: skip
 

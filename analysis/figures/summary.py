@@ -12,6 +12,7 @@ from analysis.escape import for_plotly
 from analysis.figures import seeds, theme
 from analysis.figures.responses import Choice, mean_responses, responses_info
 from analysis.runs import Comparable, Run, SavedRecording
+from analysis.runs.provenance import Imported
 from analysis.text import _
 
 COLUMNS = (
@@ -200,8 +201,9 @@ def _other_images(first: Run, run: Run) -> str:
         return words.format(n=ours.n_test, other=theirs.n_test)
     if ours.fingerprint == theirs.fingerprint and ours.n_train == theirs.n_train:
         words = _("input normalized by {name}, not by {other}")
-        own = _("the training images' mean")
-        names = [r.config.normalization.get("name") or own for r in (run, first)]
+        names = _normalization(run), _normalization(first)
+        if len(set(names)) == 1:  # each one's own
+            return _("each input normalized by its own file's mean")
         return words.format(name=names[0], other=names[1])
     if first.data_title == run.data_title:
         return _("other images of {data}").format(data=run.data_title)
@@ -210,6 +212,21 @@ def _other_images(first: Run, run: Run) -> str:
         _("trained on {data}, not on {other}") if trained else _("measured on {data}, not {other}")
     )
     return words.format(data=run.data_title, other=first.data_title)
+
+
+def _normalization(run: Run) -> str:
+    """Its name; the numbers of one that was typed in."""
+    scale = run.config.normalization
+    name = scale.get("name")
+    if name == "typed":
+        return " / ".join(
+            ", ".join(f"{value:.4g}" for value in scale.get(part, ())) for part in ("mean", "std")
+        )
+    if name:
+        return name
+    if run.config.recipe is None and isinstance(run.config.origin, Imported):
+        return _("its file's own mean")
+    return _("the training images' mean")
 
 
 def _other_recipe(first: Run, run: Run) -> str:

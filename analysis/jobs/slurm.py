@@ -15,8 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from analysis.errors import RunError, SpecError
+from analysis.escape import visible
 from analysis.jobs.drain import STOP_SIGNALS, drain
 from analysis.jobs.processes import ROOT
+from analysis.runs.files import disk_error
+from analysis.specs import visible_in_files
 
 FOLDER = ".slurm"
 """In the runs folder: submitit's files and what the tasks printed, a folder for each study."""
@@ -79,21 +82,28 @@ def submit_array(name: str, folder: Path, tasks: int, settings: Settings) -> lis
     if shutil.which("sbatch") is None or shutil.which("srun") is None:
         raise RunError("there is no Slurm on this machine: neither sbatch nor srun is found")
     folder = folder.resolve()
-    executor = submitit.SlurmExecutor(folder / FOLDER / name, max_num_timeout=_FOR_EVER)
+    if str(folder) != visible_in_files(str(folder)):
+        raise RunError(
+            "{folder}: this name is not text in UTF-8, which Slurm's script has to be; rename it",
+            folder=visible(folder),
+        )
     path = f'export PYTHONPATH="{ROOT}${{PYTHONPATH:+:$PYTHONPATH}}"'
     given = {"partition": settings.partition or None, "gpus_per_task": settings.gpus_per_task}
-    executor.update_parameters(
-        job_name=name, time=settings.minutes, signal_delay_s=_WARNED, ntasks_per_node=1,
-        setup=[path, *settings.setup], additional_parameters=dict(settings.more),
-        **{key: value for key, value in given.items() if value is not None},
-    )  # fmt: skip
     task = Task(name, str(folder))
     try:
+        executor = submitit.SlurmExecutor(folder / FOLDER / name, max_num_timeout=_FOR_EVER)
+        executor.update_parameters(
+            job_name=name, time=settings.minutes, signal_delay_s=_WARNED, ntasks_per_node=1,
+            setup=[path, *settings.setup], additional_parameters=dict(settings.more),
+            **{key: value for key, value in given.items() if value is not None},
+        )  # fmt: skip
         with executor.batch():
             jobs = [executor.submit(task) for _ in range(tasks)]
     except (subprocess.CalledProcessError, FailedJobError) as error:
         said = str(getattr(error, "stderr", "") or error).strip()
         raise RunError("Slurm refused the study: {said}", said=said) from error
+    except OSError as error:
+        raise disk_error(folder / FOLDER / name, error) from error
     return [job.job_id for job in jobs]
 
 

@@ -91,7 +91,7 @@ def study_requests(name: str, requests: Iterable[Request]) -> list[Request]:
     """
     named = [replace(request, name=_run_id(name, request)) for request in requests]
     for request in named:
-        if not is_portable(request.name):
+        if not (name and is_portable(request.name)):
             raise RunError(
                 "{name!r} is not a name for a study: use letters, digits and . _ + -", name=name
             )

@@ -107,12 +107,12 @@ def effect_of(bench: Laboratory, labels: Tensor, lesion: Lesion) -> Effect:
 
 def read_effect(run: Run, lesion: Lesion) -> Effect | None:
     """What a lesion does over all test images of a run's data, where that was found out."""
-    found = store.read(run, *_effect_entry(run, lesion))
-    if found is None:
-        return None
-    return Effect(
-        *(float(found[f]) for f in ("wrong", "intact", "changed")), int(found["n_images"])
-    )
+    return store.read(run, *_effect_entry(run, lesion), _effect)
+
+
+def _effect(found: dict[str, np.ndarray]) -> Effect:
+    shares = (float(found[name]) for name in ("wrong", "intact", "changed"))
+    return Effect(*shares, int(found["n_images"]))
 
 
 def make_effect(

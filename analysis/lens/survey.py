@@ -142,8 +142,7 @@ def surveyed_images(found: Survey, n: int = IMAGES) -> Tensor:
 
 def read_survey(run: Run, n: int = IMAGES) -> Survey | None:
     """The run's survey, where one was made; needs no images."""
-    found = store.read(run, "survey", _stamp(run, n))
-    return Survey.from_arrays(found) if found else None
+    return store.read(run, "survey", _stamp(run, n), Survey.from_arrays)
 
 
 def make_survey(

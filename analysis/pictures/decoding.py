@@ -94,5 +94,6 @@ def grey_of_16_bits(image: Image.Image, shift: int = 8) -> Image.Image:
 
 
 def _first_line(error: Exception, path: Path) -> str:
-    message = str(error).replace(repr(str(path)), "the file").splitlines()
+    known = str(error).replace(f"image file {str(path)!r}", "image file")
+    message = known.replace(repr(str(path)), "the file").splitlines()
     return message[0] if message else type(error).__name__

@@ -46,6 +46,9 @@ def closed_form(
 ) -> pd.DataFrame:
     """The `responses` table of a net, from its parameters alone; no images are needed.
 
+    Of a foreign module in the order of registration, since nothing is executed; a BN of which that
+    does not tell the convolution has its own name and kernel 0. `record` goes by execution.
+
     Args:
         net: one of ours, or any module with BatchNorm layers.
         epoch: what the table's `epoch` column says.

@@ -17,11 +17,14 @@ from torch.utils.hooks import RemovableHandle
 from analysis.responses.moments import Moments
 from analysis.responses.rows import (
     DescribedLayer,
-    described_layers,
+    batch_norms,
     is_batch_norm,
     is_layer,
     kernel_of,
 )
+
+_FEW = 64
+"""Values at a storage's start by which a change is told: a ReLU leaves all one time in 2^64."""
 
 
 @dataclass
@@ -36,10 +39,10 @@ class _Use:
 
 @dataclass
 class _Made:
-    """A layer's output, as long as it lives: its storage, and how often that was written to."""
+    """A layer's output, as long as it lives: its storage, and what tells whether that changed."""
 
     storage: StorageWeakRef
-    version: int
+    state: int | list[float]
     layer: str
     module: Any
 
@@ -57,7 +60,7 @@ class ExecutedLayers:
     """By BN and its use in the pass, from 1; in the order of execution."""
 
     def __post_init__(self) -> None:
-        self.registered = [described.bn for described in described_layers(self.net)]
+        self.registered = batch_norms(self.net)
         self._made: dict[int, _Made] = {}
         self._count: dict[str, int] = {}
 
@@ -68,7 +71,8 @@ class ExecutedLayers:
             if is_layer(module):
                 handles.append(module.register_forward_hook(self._layer(name)))
             elif is_batch_norm(module):
-                handles.append(module.register_forward_pre_hook(self._entered(name)))
+                entered = self._entered(name)
+                handles.append(module.register_forward_pre_hook(entered, with_kwargs=True))
                 inside = getattr(module, "act", None)  # timm's: the response is what it is given
                 if isinstance(inside, nn.Module):
                     handles.append(inside.register_forward_pre_hook(self._given(name)))
@@ -84,15 +88,18 @@ class ExecutedLayers:
         def hook(module: nn.Module, _inputs: object, output: Any) -> None:
             if isinstance(output, Tensor):
                 storage = StorageWeakRef(output.untyped_storage())
-                self._made[storage.cdata] = _Made(storage, _version(output), name, module)
+                self._made[storage.cdata] = _Made(storage, _state(output), name, module)
 
         return hook
 
     def _entered(self, name: str) -> Callable[..., None]:
-        def hook(_module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        def hook(
+            _module: nn.Module, inputs: tuple[Tensor, ...], by_name: dict[str, Tensor]
+        ) -> None:
             use = self._count[name] = self._count.get(name, 0) + 1
-            if (name, use) not in self.uses and inputs:
-                self.uses[name, use] = self._described(name, use, inputs[0])
+            if (name, use) not in self.uses:
+                (given, *_) = (*inputs, *by_name.values())
+                self.uses[name, use] = self._described(name, use, given)
 
         return hook
 
@@ -100,9 +107,14 @@ class ExecutedLayers:
         """The layer whose output, untouched, the BN was given."""
         made = self._made.get(StorageWeakRef(given.untyped_storage()).cdata)
         layer, kernel, shape = name, 0, ""
-        if made is not None and made.version == _version(given):
+        if made is not None and made.state == _state(given):
             layer, (kernel, shape) = made.layer, kernel_of(made.module)
-        return _Use(layer + (f"#{use}" if use > 1 else ""), kernel, shape, Moments(given.shape[1]))
+        taken = {earlier.layer for earlier in self.uses.values()}
+        called = layer if use == 1 else f"{layer}#{use}"
+        while called in taken:  # another BN has this layer too
+            use += 1
+            called = f"{layer}#{use}"
+        return _Use(called, kernel, shape, Moments(given.shape[1]))
 
     def _given(self, name: str) -> Callable[..., None]:
         return lambda _module, inputs: self._take(name, inputs[0])
@@ -132,6 +144,10 @@ class ExecutedLayers:
         return tuple(bn for bn in self.registered if bn not in ran)
 
 
-def _version(tensor: Tensor) -> int:
-    """How often it was written to in place; inference tensors don't count."""
-    return 0 if tensor.is_inference() else tensor._version
+def _state(tensor: Tensor) -> int | list[float]:
+    """Another after it was written to in place: a count; inference tensors have none, so values."""
+    if not tensor.is_inference():
+        return tensor._version
+    with _disable_current_modes():
+        few = min(_FEW, tensor.untyped_storage().nbytes() // tensor.element_size())
+        return tensor.as_strided((few,), (1,), 0).tolist()

@@ -47,7 +47,17 @@ def described_layers(net: nn.Module) -> list[DescribedLayer]:
             for i in layers(net)
             if i.response
         ]
-    found = _registered(net)
+    batch_norms(net)
+    return _registered(net)
+
+
+def batch_norms(net: nn.Module) -> list[str]:
+    """Module paths of a foreign module's BNs, as they are registered.
+
+    Raises:
+        ValueError: there is none.
+    """
+    found = [name for name, module in net.named_modules() if is_batch_norm(module)]
     if not found:
         raise ValueError(
             f"{type(net).__name__} has no BatchNorm layer, so no layer response is defined "
@@ -57,20 +67,36 @@ def described_layers(net: nn.Module) -> list[DescribedLayer]:
 
 
 def _registered(net: nn.Module) -> list[DescribedLayer]:
-    """BNs in registration order, each with the convolution registered last before it."""
+    """BNs in registration order, each with its convolution where the module leaves no doubt.
+
+    It does where convolutions are registered before all BNs, or one in a block and the BN in the
+    next one (pre-activation): such a BN has its own name.
+    """
     found: list[DescribedLayer] = []
     last: tuple[str, Any] | None = None
     for name, module in net.named_modules():
         if is_layer(module):
-            last = (name, module)
+            several = last is not None and _parent(last[0]) == _parent(name)
+            last = (name, module if not several else None)
         elif is_batch_norm(module):
             layer, kernel, shape = name, 0, ""
-            if last is not None and _channels(last[1]) == len(module.running_var):
-                layer, (kernel, shape) = last[0], kernel_of(last[1])
+            if last is not None and last[1] is not None and _are_beside(last[0], name):
+                conv = last[1]
+                if _channels(conv) == _channels(module):
+                    layer, (kernel, shape) = last[0], kernel_of(conv)
             order = len(found) + 1
             found.append(DescribedLayer(name, module, layer, order, 0, 0, order, kernel, shape))
             last = None
     return found
+
+
+def _parent(path: str) -> str:
+    return path.rpartition(".")[0]
+
+
+def _are_beside(layer: str, bn: str) -> bool:
+    """In one module, or the layer in one of its own beside the BN."""
+    return _parent(bn) in (_parent(layer), _parent(_parent(layer)))
 
 
 def is_layer(module: nn.Module) -> bool:
@@ -84,7 +110,8 @@ def is_batch_norm(module: Any) -> bool:
         return True
     kept = [getattr(module, name, None) for name in _KEPT]
     return (
-        all(isinstance(vector, Tensor) and vector.dim() == 1 for vector in kept)
+        all(isinstance(vector, Tensor) for vector in kept)  # first: a lazy one has no dimensions
+        and all(isinstance(vector, Tensor) and vector.dim() == 1 for vector in kept)
         and not isinstance(module, nn.modules.instancenorm._InstanceNorm)
     )  # fmt: skip
 
@@ -93,7 +120,10 @@ _KEPT = ("weight", "bias", "running_mean", "running_var")
 
 
 def _channels(module: Any) -> int:
-    return module.out_features if isinstance(module, nn.Linear) else module.out_channels
+    for name in ("out_features", "out_channels", "num_features"):
+        if hasattr(module, name):
+            return getattr(module, name)
+    return len(module.running_var)  # a frozen BN
 
 
 def kernel_of(module: Any) -> tuple[int, str]:

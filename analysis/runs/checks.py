@@ -99,7 +99,8 @@ def _check_end(
     last = tail.decode(errors="replace").rstrip("\r\n").rpartition("\n")[2].split(",")
     row = dict(zip(header, last, strict=False))
     ends = tail.endswith(b"\n") and row.get("epoch") == str(epoch)
-    if not ends or not (row.get("order") or "0").isdecimal() or int(row.get("order", 0)) < order:
+    place = row.get("order", "0")
+    if not (ends and place.isdecimal() and len(place) < 10 and int(place) >= order):
         read_table(file, table)  # which may know better what is wrong
         raise RunDamaged(
             "{file} does not end with epoch {epoch}, at which the run has finished",

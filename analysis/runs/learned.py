@@ -113,9 +113,9 @@ class Lesions:
 def read_lesions(run: Run, whole: bool = False) -> Lesions | None:
     """The run's lesions, where they were tried: on all test images, else (unless whole) a probe."""
     for n in (None,) if whole else (None, PROBE):
-        found = store.read(run, *lesions_entry(run, n))
+        found = store.read(run, *lesions_entry(run, n), Lesions.from_arrays)
         if found:
-            return Lesions.from_arrays(found)
+            return found
     return None
 
 
@@ -162,8 +162,7 @@ class Readouts:
 
 def read_readouts(run: Run) -> Readouts | None:
     """The run's readouts, where they were fitted; needs no images."""
-    found = store.read(run, *readouts_entry(run))
-    return Readouts.from_arrays(found) if found else None
+    return store.read(run, *readouts_entry(run), Readouts.from_arrays)
 
 
 def readouts_entry(run: Run) -> tuple[str, str]:
@@ -205,8 +204,7 @@ class Similarity:
 
 def read_similarity(first: Run, second: Run) -> Similarity | None:
     """What was kept of two runs, in this order."""
-    found = store.read(first, *similarity_entry(first, second))
-    return Similarity.from_arrays(found) if found else None
+    return store.read(first, *similarity_entry(first, second), Similarity.from_arrays)
 
 
 def similarity_entry(first: Run, second: Run) -> tuple[str, str]:

@@ -124,12 +124,22 @@ class Run:
         Images are the same where fingerprint, numbers and normalization are; what is not known of
         two runs is not the same.
         """
-        images, scale = self.config.images, self.config.normalization.get("name") or "own"
+        images, scale = self.config.images, self._input_scale
         seen = f"unknown, of {self.id}"
         if images:
             seen = f"{images.fingerprint}, {images.n_train}, {images.n_test}, {scale}"
         recipe = self.config.recipe or self._origin_recipe
         return seen, repr(replace(recipe, warmup_until=None)) if recipe else self.recipe
+
+    @property
+    def _input_scale(self) -> str:
+        """The normalization by its numbers, whatever it is called; a file's own is that file's."""
+        scale = self.config.normalization
+        if "mean" in scale and "std" in scale:
+            return f"{scale['mean']} / {scale['std']}"
+        if not scale and isinstance(self.config.origin, Imported):
+            return f"own of {self.config.origin.sha256 or self.id}"
+        return scale.get("name") or "own"
 
     @property
     def from_scratch(self) -> bool:

@@ -9,17 +9,21 @@ from __future__ import annotations
 import hashlib
 import os
 import zipfile
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from analysis.errors import RunError
-from analysis.runs.files import replace, unreadable
+from analysis.runs.files import check_regular, replace, unreadable
 from analysis.runs.reader import Run
 from analysis.specs.datasets import cache_folder
+
+Made = TypeVar("Made")
 
 FOLDER = "lens"
 """In a run's directory, and in the cache folder."""
@@ -41,17 +45,33 @@ def _digest(path: Path, _changed: int, _size: int) -> bytes:
     return hashlib.sha256(path.read_bytes()).digest()
 
 
-def read(run: Run, name: str, stamp: str) -> dict[str, np.ndarray] | None:
-    """The arrays of an entry; None where there is none, or it is torn or of other weights."""
+def read(
+    run: Run, name: str, stamp: str, make: Callable[[dict[str, np.ndarray]], Made]
+) -> Made | None:
+    """What `make` makes of an entry's arrays; None where there is none, or it is torn or edited,
+    or of other weights."""
     for path in places(run, name):
         try:
+            check_regular(path)
             data = BytesIO(path.read_bytes())
             with np.load(data, allow_pickle=False) as found:
-                if str(found["stamp"]) == stamp:
-                    return {key: found[key] for key in found.files if key != "stamp"}
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+                arrays = {key: found[key] for key in found.files}
+            whole = str(arrays.pop("digest", "")) in ("", digest_of(arrays))  # older ones have none
+            if str(arrays.pop("stamp")) == stamp and whole:
+                return make(arrays)
+        except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, RunError,
+                zipfile.BadZipFile):  # fmt: skip
             continue
     return None
+
+
+def digest_of(arrays: Mapping[str, np.ndarray]) -> str:
+    """Of names, types, shapes and values."""
+    digest = hashlib.sha256()
+    for key, value in sorted(arrays.items()):
+        value = np.asarray(value)
+        digest.update(f"{key} {value.dtype} {value.shape}".encode() + value.tobytes())
+    return digest.hexdigest()
 
 
 def write(run: Run, name: str, stamp: str, arrays: dict[str, np.ndarray]) -> Path:
@@ -60,11 +80,13 @@ def write(run: Run, name: str, stamp: str, arrays: dict[str, np.ndarray]) -> Pat
     Raises:
         RunError: no place can be written.
     """
+    arrays = {"stamp": np.array(stamp), **arrays}
+    arrays["digest"] = np.array(digest_of(arrays))
     for path in places(run, name):
         temporary = path.with_name(f".{name}.{os.getpid()}.npz")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            np.savez_compressed(temporary, stamp=np.array(stamp), **arrays)  # type: ignore
+            np.savez_compressed(temporary, **arrays)  # type: ignore
             replace(temporary, path)
         except OSError:
             with suppress(OSError):

@@ -121,7 +121,7 @@ def test_a_text_file_is_refused(tmp_path):
     path = tmp_path / "a.png"
     path.write_text("not an image")
 
-    assert _refusal(path) == "can't be read as an image (cannot identify image file the file)"
+    assert _refusal(path) == "can't be read as an image (cannot identify image file)"
 
 
 def test_a_cut_off_image_is_refused(tmp_path):

@@ -184,7 +184,8 @@ def test_classes_that_differ(image_folder, cache):
 
     assert _message(image_folder, cache) == (
         f"the classes of {image_folder} differ between train/ and test/: only in train/: dog, fox; "
-        "only in test/: Dog; both must have the same class folders"
+        "only in test/: Dog; 'dog' and 'Dog' look alike but differ in upper and lower case; both "
+        "must have the same class folders"
     )
 
 
@@ -210,7 +211,7 @@ def test_unreadable_and_wrong_sized_images_are_named(image_folder, cache):
     assert _message(image_folder, cache) == (
         f"images in {image_folder} can't be used:\n"
         "  train/cat/1.png is 48x40 pixels, not 32x32; --resize 32 resizes all images\n"
-        "  train/dog/0.png can't be read as an image (cannot identify image file the file)"
+        "  train/dog/0.png can't be read as an image (cannot identify image file)"
     )
     assert not list(cache.glob("folder-*[!k]/")), "a refused folder leaves no cache entry"
 

@@ -40,8 +40,21 @@ def test_formats_that_are_not_read_are_counted_and_named_once(image_folder, cach
     assert [str(words) for words in left_out(spec)] == [
         "left out: 2 .gif, 1 .avif, 1 .jfif, formats that are not read here; convert them to PNG "
         "or JPEG",
-        "left out: 1 @eaDir, not people's folders",
+        "left out: 2 @eaDir, not people's folders",
         "left out: 1 .txt, not images by their ending",
+    ]
+
+
+def test_images_beside_the_class_folders_are_said(image_folder):
+    """They have no class; who put them there may not know."""
+    Image.new("RGB", (32, 32)).save(image_folder / "train" / "loose.PNG")
+    (image_folder / "train" / ".hidden.png").write_bytes(b"x")
+
+    found = list_folder(image_folder)
+
+    assert len(found.files["train"]) == 6
+    assert [str(words) for words in found.left_out] == [
+        "left out: 1 images beside the class folders, in none of them"
     ]
 
 
@@ -103,7 +116,9 @@ def test_composed_and_decomposed_names_are_one_class(image_folder, cache):
     ("name", "how"),
     [("dog ", "'dog' and 'dog ' look alike but differ in their blanks"),
      ("dog\u200b", "differ in characters that are not seen (U+200B ZERO WIDTH SPACE)"),
-     ("do\uff47", "(U+0067 LATIN SMALL LETTER G, U+FF47 FULLWIDTH LATIN SMALL LETTER G)")],
+     ("do\uff47", "(U+0067 LATIN SMALL LETTER G, U+FF47 FULLWIDTH LATIN SMALL LETTER G)"),
+     ("Dog", "'dog' and 'Dog' look alike but differ in upper and lower case"),
+     ("d\u043eg", "letters of other alphabets (U+006F LATIN SMALL LETTER O, U+043E CYRILLIC")],
 )  # fmt: skip
 def test_names_that_look_alike_are_told_apart(image_folder, name: str, how: str):
     """`only in train/: dog; only in test/: dog` helps nobody."""

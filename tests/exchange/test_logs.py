@@ -130,3 +130,29 @@ def test_the_command(tmp_path: Path):
     wrong = CliRunner().invoke(app, ["import-log", str(file), "--column", "train_error=nope"])
     assert isinstance(wrong.exception, ImportRefused)
     assert str(wrong.exception).startswith("metrics.csv has no column nope. It has epoch, step")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("epoch,train_loss\n1,2,3,4\n2,3\n", "rows that are longer than its header"),
+        ("epoch,train_loss\ninf,1\n2,1\n", "epoch is inf"),
+        ("epoch,train_loss\n1e30,1\n2,1\n", "epoch is 1e+30"),
+        (f"epoch,train_loss\n{'9' * 400},1\n2,1\n", "int too large"),
+        (f"epoch,train_loss\n1,{'9' * 400}\n2,1\n", "int too large"),
+    ],
+)
+def test_numbers_that_are_none_are_refused(tmp_path: Path, text: str, reason: str):
+    """A longer row would shift its cells into other columns."""
+    with pytest.raises(ImportRefused, match="can't be read as a log") as caught:
+        read_log(written(tmp_path, "odd.csv", text))
+    assert reason in str(caught.value)
+
+
+def test_nested_json_and_what_is_no_file_are_refused(tmp_path: Path):
+    """A device is not read for ever; nor is a stack exhausted."""
+    with pytest.raises(ImportRefused):
+        read_log(written(tmp_path, "deep.json", "[" * 200_000))
+    (tmp_path / "zero.csv").symlink_to("/dev/zero")
+    with pytest.raises(ImportRefused, match=r"is not a regular file|is missing"):
+        read_log(tmp_path / "zero.csv")

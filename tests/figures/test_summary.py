@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from analysis.figures import comparability, mean_responses, responses_info, summary_info
 from analysis.figures.summary import summary_table, summary_words, titles
 from analysis.runs import Run, load_run
+from analysis.runs.provenance import Imported
 from analysis.specs import Recipe
 from tests.tiny import errors, write_run
 
@@ -146,3 +148,32 @@ def test_a_recipe_changed_under_one_label_is_told_by_its_fields(tmp_path: Path):
         for name, recipe in zip("ab", recipes, strict=True)
     ]
     assert comparability(runs)["b"] == "the recipe differs in lr, batch_size"
+
+
+def test_normalizations_are_the_same_by_their_numbers(tmp_path: Path):
+    """Not by "typed", nor because two files have one of their own; a name is only a name."""
+    run = load_run(write_run(tmp_path, "plain-8"))
+    half, other = [0.5, 0.5, 0.5], [0.4, 0.5, 0.5]
+    scales = {
+        "half": {"name": "half", "mean": half, "std": half},
+        "the same": {"name": "typed", "mean": half, "std": half},
+        "typed": {"name": "typed", "mean": other, "std": half},
+        "one file's": {}, "another's": {},
+    }  # fmt: skip
+    runs = [
+        Run(
+            tmp_path / name,
+            replace(run.config, recipe=None, normalization=scale, origin=Imported(sha256=name)),
+            run.status,
+        )
+        for name, scale in scales.items()
+    ]
+
+    assert comparability(runs) == {
+        "half": "",
+        "the same": "",
+        "typed": "input normalized by 0.4, 0.5, 0.5 / 0.5, 0.5, 0.5, not by half",
+        "one file's": "input normalized by its file's own mean, not by half",
+        "another's": "input normalized by its file's own mean, not by half",
+    }
+    assert comparability(runs[3:])["another's"] == "each input normalized by its own file's mean"

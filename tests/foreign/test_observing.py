@@ -6,7 +6,9 @@ References keep the tensors whole, in float64.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,7 +19,7 @@ from torchvision.ops import FrozenBatchNorm2d
 from analysis import figures, observe
 from analysis.errors import SpecError
 from analysis.nets import build
-from analysis.responses import closed_form, record
+from analysis.responses import Recorder, closed_form, record
 from analysis.runs import find_comparable, load_run, tables
 from analysis.specs import NetSpec
 from tests.tiny import write_run
@@ -258,6 +260,62 @@ def test_the_closed_form_knows_frozen_bn():
     frozen.running_var.fill_(3.0)
     (row,) = closed_form(nn.Sequential(nn.Conv2d(3, 4, 3), frozen)).to_dict("records")
     assert (row["layer"], row["kernel"], row["std"]) == ("0", 3, pytest.approx(2.0))
+
+
+class Domains(nn.Module):
+    """One convolution, of which each domain has a BN; as detectors share a head among levels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.day, self.night = nn.BatchNorm2d(4), nn.BatchNorm2d(4)
+        nn.init.constant_(self.night.weight, 2.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Both BNs, one of them given its input by name."""
+        y = self.conv(x)
+        return self.day(y) + self.night(input=y)
+
+
+def test_two_bns_of_one_convolution_are_two_rows_on_disk_too(tmp_path: Path):
+    """Rows of one name would be one: the last."""
+    torch.manual_seed(0)
+    found = record(Domains(), torch.rand(2, 3, 8, 8))
+    (saved,) = [found.save("two domains", tmp_path)]
+    rows = saved.responses()
+    assert rows["layer"].tolist() == ["conv", "conv#2"]
+    assert rows["std"][1] == pytest.approx(2 * rows["std"][0])
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_what_was_changed_in_place_is_no_convolutions(mode: Callable[[], Any]):
+    """A ReLU between them; inference tensors don't count how often they are written to."""
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(True), nn.BatchNorm2d(4)).eval()
+    with Recorder(net) as recorder, mode():
+        net(torch.rand(2, 3, 8, 8))
+    assert recorder.responses()["layer"].tolist() == ["2"]
+
+
+def test_bns_without_statistics_and_lazy_ones():
+    """Their channels are known otherwise, or after the pass."""
+    bare = nn.BatchNorm2d(4, track_running_stats=False, affine=False)
+    for net in (
+        nn.Sequential(nn.Conv2d(3, 4, 3), bare),
+        nn.Sequential(nn.LazyConv2d(4, 3), nn.LazyBatchNorm2d()),
+    ):
+        assert record(net, torch.rand(2, 3, 8, 8)).responses["layer"].tolist() == ["0"]
+
+
+def test_the_closed_form_names_a_convolution_only_where_there_is_no_doubt():
+    """Nothing is executed: convolutions before all BNs, and BNs of the next block, tell nothing."""
+    net = nn.Module()
+    net.conv1, net.conv2 = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 5)
+    net.bn1, net.bn2 = nn.BatchNorm2d(4), nn.BatchNorm2d(4)
+    net.block = nn.Sequential(nn.Sequential(nn.Conv2d(4, 4, 1)), nn.BatchNorm2d(4))
+    net.after = nn.Sequential(nn.BatchNorm2d(4), nn.Conv2d(4, 4, 3))
+    rows = closed_form(net)
+    assert rows["layer"].tolist() == ["bn1", "bn2", "block.0.0", "after.0"]
+    assert rows["kernel"].tolist() == [0, 0, 1, 0]
 
 
 def test_nothing_is_kept_of_a_pass():

@@ -29,7 +29,7 @@ from analysis.exchange.importing.states import split
 from analysis.weights import load_net
 from tests.importing import foreign
 from tests.importing.foreign import noise, shaken
-from tests.importing.twins import OPTION_A, PREACTIVATED, TWINS, Net, option_a_net
+from tests.importing.twins import OPTION_A, PREACTIVATED, TWINS, Net, option_a_net, pad_both
 
 
 def logits_of(path: Path, tmp_path: Path, **options) -> tuple[str, torch.Tensor]:
@@ -166,6 +166,36 @@ def test_other_names_by_map(tmp_path: Path):
     torch.save(state, tmp_path / "net.pth")
     names = {"entry": "stem.conv", "entry_bn": "stem.bn"}
     assert_same(tmp_path / "net.pth", net, "resnet-8", tmp_path, names=names)
+
+
+@pytest.mark.parametrize("beside", ["rot_head", "aux_head", "fc2", "a_embedding", "domain_fc"])
+def test_the_head_of_the_net_is_told_from_those_of_other_tasks(beside: str, tmp_path: Path):
+    """And said, with how to take the other."""
+    net = shaken(option_a_net(pad_both))
+    net.linear, net.fc = nn.Identity(), net.linear
+    state = net.state_dict()
+    path = tmp_path / "net.pth"
+    for last in (True, False):
+        other = nn.Linear(64, 4)
+        more = {f"{beside}.weight": other.weight.data, f"{beside}.bias": other.bias.data}
+        torch.save(state | more if last else more | state, path)
+        found = inspect(path)
+        assert found.net.keys["head.fc.weight"] == "fc.weight"
+        (note,) = [str(note) for note in found.notes if "as its head" in str(note)]
+        assert note.endswith(f"{beside} (4) could be it: --map {beside}=head.fc takes another")
+    assert inspect(path, names={beside: "head.fc"}).net.spec.classes == 4
+
+
+@pytest.mark.parametrize("names", [("fc1", "fc2"), ("fc.0", "fc.2"), ("fc", "fc_out")])
+def test_a_head_of_two_layers_is_refused(names: tuple[str, str], tmp_path: Path):
+    """The first has as many outputs as inputs: the second fits alone, and gives other logits."""
+    net = shaken(option_a_net(pad_both))
+    state = {key: value for key, value in net.state_dict().items() if "linear" not in key}
+    for name, size in zip(names, (64, 10), strict=True):
+        state |= {f"{name}.weight": torch.rand(size, 64), f"{name}.bias": torch.rand(size)}
+    torch.save(state, tmp_path / "net.pth")
+    with pytest.raises(ImportRefused, match="several linear layers, one after the other"):
+        inspect(tmp_path / "net.pth")
 
 
 def test_the_command_takes_names_and_weights(tmp_path: Path):

@@ -83,8 +83,9 @@ def test_a_name_of_another_training_is_refused(tmp_path: Path):
     other = jobs.parts(requests("plain-8", epochs=7), [])
     with pytest.raises(RunError, match="mine_plain-8_s0 is there already and is another training"):
         jobs.write_missing(other, tmp_path)
-    with pytest.raises(RunError, match="is not a name for a study"):
-        jobs.study_requests("a:b", requests("plain-8"))
+    for name in ("a:b", ""):  # none would be that of all runs
+        with pytest.raises(RunError, match="is not a name for a study"):
+            jobs.study_requests(name, requests("plain-8"))
 
 
 def test_what_is_written_is_in_nobodys_queue_until_it_is_queued(tmp_path: Path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from analysis.data import Normalizer
 from analysis.lens import survey as surveys
 from analysis.lens.activations import layer_maps, mapped_layers
 from analysis.lens.survey import TOP, distribution, make_survey, read_survey, survey
+from analysis.runs import store
 from analysis.weights import load_net
 from tests.lens.nets import net
 
@@ -104,6 +107,37 @@ def test_kept_with_the_run(tiny_trained, monkeypatch, tmp_path):
     assert read_survey(run, n=20) is None
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes in the file system are POSIX's")
+def test_what_is_no_file_is_no_entry(tiny_trained, monkeypatch, tmp_path):
+    """A pipe is not waited for; a link to a device is not read for ever."""
+    monkeypatch.setenv("RESIDUAL_LENS_CACHE", str(tmp_path))
+    place = store.places(tiny_trained, "survey")[0]
+    place.parent.mkdir()
+    os.mkfifo(place)
+    assert store.read(tiny_trained, "survey", "stamp", dict) is None
+    place.unlink()
+    place.symlink_to("/dev/zero")
+    assert store.read(tiny_trained, "survey", "stamp", dict) is None
+
+
+@pytest.mark.parametrize("value", [None, np.zeros(0), np.array("x"), np.full(3, np.nan)])
+def test_an_edited_entry_is_none(tiny_trained, monkeypatch, tmp_path, value):
+    """Whatever is done to an array: it is made again, not shown and no error."""
+    monkeypatch.setenv("RESIDUAL_LENS_CACHE", str(tmp_path))
+    arrays = {"first": np.arange(3.0), "second": np.array(["a", "b"])}
+    place = store.write(tiny_trained, "thing", "stamp", arrays)
+    assert set(store.read(tiny_trained, "thing", "stamp", dict)) == {"first", "second"}
+    with np.load(place) as found:
+        held = dict(found)
+    for key in held:
+        edited = {k: v for k, v in held.items() if k != key}
+        np.savez(place, **edited, **({} if value is None else {key: value}))
+        if key != "digest" or value is not None:
+            assert store.read(tiny_trained, "thing", "stamp", dict) is None
+    np.savez(place, stamp=np.array("stamp"), first=np.array("x"))  # of an older version: no digest
+    assert store.read(tiny_trained, "thing", "stamp", lambda found: float(found["first"])) is None
+
+
 def test_read_only_run(tiny_trained, monkeypatch, tmp_path):
     """Where the run's directory can't be written, the user's cache folder has it."""
     monkeypatch.setenv("RESIDUAL_LENS_CACHE", str(tmp_path))
@@ -112,5 +146,5 @@ def test_read_only_run(tiny_trained, monkeypatch, tmp_path):
     path = surveys.store.write(tiny_trained, "survey", "s", made.arrays())
 
     assert path == tmp_path / "lens" / tiny_trained.id / "survey.npz"
-    assert surveys.store.read(tiny_trained, "survey", "s") is not None
-    assert surveys.store.read(tiny_trained, "survey", "other") is None
+    assert surveys.store.read(tiny_trained, "survey", "s", dict) is not None
+    assert surveys.store.read(tiny_trained, "survey", "other", dict) is None

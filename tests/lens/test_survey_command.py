@@ -26,12 +26,17 @@ ROOT = Path(__file__).parents[2]
 
 
 def command(*arguments: str, runs: Path, cache: Path | None = None) -> subprocess.CompletedProcess:
-    """The command as a person runs it."""
+    """`survey` as a person runs it."""
+    return analysis("survey", *arguments, runs=runs, cache=cache)
+
+
+def analysis(*arguments: str, runs: Path, cache: Path | None = None) -> subprocess.CompletedProcess:
+    """A command as a person runs it."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     if cache:
         environment["RESIDUAL_LENS_CACHE"] = str(cache)
     return subprocess.run(
-        [sys.executable, "-m", "analysis", "survey", *arguments, "--runs", str(runs)],
+        [sys.executable, "-m", "analysis", *arguments, "--runs", str(runs)],
         capture_output=True, text=True, env=environment, cwd=ROOT,
     )  # fmt: skip
 
@@ -98,6 +103,27 @@ def test_other_images(tiny_trained, tmp_path):
     shutil.rmtree(other)
     with pytest.raises(DataError, match=r"the image folder .* does not exist"):
         surveyed_images(found)
+
+
+def test_results_over_other_images_are_not_replaced_unasked(tiny_trained, tmp_path):
+    """Nor given out for those over the images that were asked for."""
+    run, other = tiny_trained, tmp_path / "mine"
+    write_digits(other, tuple("0123456789"))
+    names = {"survey": ["survey", run.id], "lesions": ["lesions", run.id],
+             "similarity": ["similarity", run.id, run.id]}  # fmt: skip
+    for lesson, words in names.items():
+        assert analysis(*words, runs=run.path.parent).returncode == 0
+        (kept,) = (run.path / "lens").glob(f"{lesson}*.npz")
+        before = kept.read_bytes()
+        done = analysis(*words, "--data", f"folder:{other}", runs=run.path.parent)
+        said = done.stdout + done.stderr
+        assert f"over digits are there; --again puts those over folder:{other}" in said, said
+        assert kept.read_bytes() == before
+        again = analysis(*words, "--data", f"folder:{other}", "--again", runs=run.path.parent)
+        assert again.returncode == 0, again.stderr
+        assert kept.read_bytes() != before
+        done = analysis(*words, runs=run.path.parent)
+        assert "are there; --again puts those over digits" in done.stdout + done.stderr
 
 
 def test_images_that_do_not_fit(tiny_trained, tmp_path):

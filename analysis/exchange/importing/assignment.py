@@ -14,6 +14,8 @@ from analysis.text import Message
 
 _DIGITS = re.compile(r"\d+")
 _HEADS = re.compile(r"(^|[._])(fc|linear|head|classifier|output|logits)", re.I)
+_ALONE = re.compile(r"(\b(fc|linear|head|classifier|output|logits|\d+)\b\.?)+", re.I)
+"""The head of the net itself, not of a task beside it such as rot_head or aux_head."""
 _SHORTCUTS = re.compile(r"short|skip|down|proj|identity|ident|residual_conv|res_conv|branch1", re.I)
 
 
@@ -31,13 +33,16 @@ def find_head(found: Structure, inputs: int, keys: list[str]) -> Layer:
             keys=listed(keys[-4:]),
         )
     called = [layer for layer in fitting if _HEADS.search(layer.path)]
-    head = (called or fitting)[-1]
+    alone = [layer for layer in called if _ALONE.fullmatch(layer.path)]
+    head = alone[0] if alone and not named else (called or fitting)[-1]
     after = [one for one in found.linears if one.c_in == head.c_out and one is not head]
-    if after and head.c_out == inputs:
+    alike = [one for one in fitting if _DIGITS.sub("", one.path) == _DIGITS.sub("", head.path)]
+    before = [one for one in alike if one is not head and one.c_out == inputs]
+    if before or (after and head.c_out == inputs):
         raise ImportRefused(
             "its head has several linear layers, one after the other ({layers}); nets here end "
             "with one",
-            layers=listed([layer.path for layer in (head, *after)]),
+            layers=listed([layer.path for layer in (*before, head, *after)]),
         )
     return head
 

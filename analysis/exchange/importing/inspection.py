@@ -112,7 +112,8 @@ def inspect(
     return Inspection(
         replace(file, tensors=tensors), found, claim_of(file.facts), epoch_of(file.facts),
         normalizer, said, likely_normalization(found.layout.name, found.spec),
-        (*file.notes, *converted, *_alphabet(file, found), *found.notes),
+        (*file.notes, *converted, *_alphabet(file, found), *_other_heads(tensors, found),
+         *found.notes),
     )  # fmt: skip
 
 
@@ -121,6 +122,23 @@ def _alphabet(file: ForeignFile, found: Recognised) -> Iterator[Message]:
         yield Message(
             "a .safetensors file has its tensors in the order of the alphabet: layers whose names "
             "carry no numbers were taken in that order; images tell whether it is right"
+        )
+
+
+def _other_heads(tensors: Mapping[str, Tensor], found: Recognised) -> Iterator[Message]:
+    """Said where another linear layer has as many inputs as the one that was taken."""
+    taken = found.keys["head.fc.weight"]
+    inputs = tensors[taken].shape[1:]
+    others = [key for key in found.unused if tensors[key].shape[1:] == inputs]
+    others = [key for key in others if tensors[key].dim() == 2 and key.endswith(".weight")]
+    if others:
+        yield Message(
+            "{taken}, of {n} outputs, was taken as its head, though {others} could be it: "
+            "--map {other}=head.fc takes another",
+            taken=split_key(taken)[0],
+            n=tensors[taken].shape[0],
+            others=listed([f"{split_key(key)[0]} ({tensors[key].shape[0]})" for key in others]),
+            other=split_key(others[0])[0],
         )
 
 

@@ -76,6 +76,7 @@ def _recognise(shapes: Mapping[str, Shape], wanted: str | None, hint: str | None
     layout, modules = layout_of(spec, paths)
     if not modules:
         modules = assigned(spec, found, stem, rest, projections)
+    modules |= {ours: ours for ours in modules if ours in paths}  # so named by hand
     ours = _keys(modules, shapes)
     taken = set(ours.values())
     unused = tuple(key for key in shapes if key not in taken)
