@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -51,10 +52,21 @@ def choose(table: pd.DataFrame) -> list[str]:
     key = f"runs_table_{hash(tuple(table['run']))}"  # other rows: other ticks
     event = st.dataframe(
         shown, hide_index=True, on_select="rerun", selection_mode="multi-row", key=key,
-        column_config=show.columns(shown), height=min(38 + 35 * max(len(shown), 1), 420),
+        column_config=show.columns(shown) | wide_enough(shown),
+        height=min(38 + 35 * max(len(shown), 1), 420),
     )  # fmt: skip
     rows = event["selection"]["rows"]
     return [table["run"].iloc[row] for row in rows if row < len(table)]
+
+
+def wide_enough(shown: pd.DataFrame) -> dict[str, Any]:
+    """Columns of short words as wide as these: what is cut can't be told apart."""
+    texts = shown.select_dtypes(exclude="number")
+    letters = {name: max(map(len, [*texts[name].astype(str), str(name)])) for name in texts}
+    return {
+        name: st.column_config.TextColumn(width=min(40 + 8 * count, 330))
+        for name, count in letters.items()
+    }
 
 
 def act(runs: Sequence[Run], names: dict[str, str]) -> None:
@@ -74,7 +86,7 @@ def act(runs: Sequence[Run], names: dict[str, str]) -> None:
         own = [run for run in runs if not run.bundled]
         if own:
             with st.popover(_("Delete"), icon=":material/delete:"):
-                named = ", ".join(messages.literal(run.id) for run in own)
+                named = ", ".join(messages.literal(names[run.id]) for run in own)
                 st.markdown(_("Delete for good: {runs}").format(runs=named))
                 st.button(_("Yes, delete"), key="runs_delete", on_click=_delete, args=(own,))
 

@@ -231,6 +231,7 @@ def _figures(running: Sequence[Comparable], everything: list[Run]) -> None:
     if not others and not running:
         return
     st.subheader(_("Curves"))
+    pickers.renew_link(others, "train_beside")
     names, by_id = pickers.run_names(others), {run.id: run for run in others}
     chosen = st.multiselect(
         _("Compare with"), list(by_id), format_func=lambda i: names.get(i, i),
