@@ -115,21 +115,18 @@ def plot_depth(info: pd.DataFrame) -> go.Figure:
     axis = labels.axis_of(info["high"].tolist(), "linear")
     lines = info[info.groupby(_LINE)["net"].transform("nunique") > 1]
     name_width = len(lines[["family", "width"]].drop_duplicates()) > 1
-    traces, ends = [], []
+    traces, ends, alone = [], [], []
     ordered = info.sort_values("measure", ascending=False, kind="stable")  # training before test
     for _names, rows in ordered.groupby(_LINE, sort=False):
         rows = rows.sort_values("depth")
-        name = _name(rows.iloc[0], name_width)
-        mark = ""
-        if len(rows) == 1:  # short: names take room from the lines on a phone
-            name = rows["net"].iloc[0]
-            # Of nets that lie together a name may stand beside another's point.
-            mark = f'<span style="color:{theme.kind_colour(rows["kind"].iloc[0])}">●</span> '
+        last = rows.iloc[-1]
+        name = _name(last, name_width) if len(rows) > 1 else last["net"]
         traces += _traces(rows, name)
-        if rows["measure"].iloc[0] == "train":
-            last = rows.iloc[-1]
+        if last["measure"] == "train":
             style = theme.RunStyle(last["net"], last["net"], last["kind"], name, 0)
-            ends.append(End(style, last["depth"], last["error"], mark + name))
+            (ends if len(rows) > 1 else alone).append(
+                End(style, last["depth"], last["error"], name)
+            )
     axes = {
         "xaxis": {
             "title": {"text": _("Depth (weighted layers)")},
@@ -142,17 +139,40 @@ def plot_depth(info: pd.DataFrame) -> go.Figure:
     layout = theme.layout(
         title, _subtitle(info), [], HEIGHT, hovermode="closest", showlegend=False, **axes
     )
-    layout["margin"]["r"] = labels.room([end.style.label for end in ends])
+    layout["margin"]["r"] = labels.room([end.text for end in ends or alone])
     pixels = HEIGHT - layout["margin"]["t"] - layout["margin"]["b"]
+    ends.sort(key=lambda end: (axis.share(end.y), -end.style.place[1]))
+    named = zip(labels.end_labels(ends, axis, pixels), ends, strict=True)
     layout["annotations"] = [
-        {**note, "text": end.text}
-        for note, end in zip(
-            labels.end_labels(ends, axis, pixels),
-            sorted(ends, key=lambda end: (axis.share(end.y), -end.style.place[1])),
-            strict=True,
-        )
+        *({**note, "text": end.text} for note, end in named),
+        *_point_labels(alone, axis, pixels, info),
     ]
     return go.Figure({"data": traces, "layout": layout})
+
+
+def _point_labels(
+    points: Sequence[End], axis: labels.Axis, pixels: float, info: pd.DataFrame
+) -> list[dict[str, Any]]:
+    """The names of nets that no line goes through, above the lines, each tied to its point.
+
+    A name beside its point would lie on lines and among points that are other nets'. The deepest
+    is lowest, so that no tie crosses a name.
+    """
+    if not points:
+        return []
+    below = info[info["depth"] <= max(point.x for point in points)]
+    lowest = min(axis.share(below["high"].max()) + 0.1, 1 - labels.LINE / pixels * len(points))
+    ordered = sorted(points, key=lambda point: (-point.x, point.y))
+    heights = [lowest + labels.LINE / pixels * rank for rank in range(len(ordered))]
+    return [
+        {
+            "text": point.text, "x": point.x, "y": point.y, "xref": "x", "yref": "y",
+            "ax": 14, "ay": (axis.share(point.y) - height) * pixels, "xanchor": "left",
+            "showarrow": True, "arrowhead": 0, "arrowwidth": 1, "standoff": 5,
+            "arrowcolor": theme.kind_colour(point.style.kind), "font": {"size": 12},  # ty: ignore[invalid-argument-type]
+        }
+        for point, height in zip(ordered, heights, strict=True)
+    ]  # fmt: skip
 
 
 def _ticks(depths: pd.Series) -> list[int]:

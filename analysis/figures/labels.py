@@ -102,7 +102,8 @@ def end_labels(
     """
     ends = [end for end in ends if end.y == end.y]
     ends = sorted(ends, key=lambda end: (axis.share(end.y), -end.style.place[1]))
-    heights = spread([axis.share(end.y) for end in ends], LINE / pixels)
+    line = LINE / pixels  # the highest stays below the panel's heading
+    heights = spread([axis.share(end.y) for end in ends], line, 1 - line / 2)
     return [
         {
             "text": f"{glyph(end.style)} {end.text}",
@@ -124,27 +125,31 @@ def glyph(style: RunStyle) -> str:
     return f'<span style="color:{style.colour}">{letter}</span>'
 
 
-def spread(heights: Sequence[float], least: float) -> list[float]:
-    """Ascending heights of 0 to 1, moved as little as needed to lie `least` apart.
+def spread(heights: Sequence[float], least: float, top: float = 1.0) -> list[float]:
+    """Ascending heights of 0 to `top`, moved as little as needed to lie `least` apart.
 
     Names that touch are one block around the mean of where they belong; blocks that touch join.
     """
     blocks: list[list[float]] = []  # [sum of wanted places, how many]
     for wanted in heights:
         blocks.append([wanted, 1])
-        while len(blocks) > 1 and _top(blocks[-2], least) > _bottom(blocks[-1], least) - least:
+        while len(blocks) > 1 and (
+            _top(blocks[-2], least, top) > _bottom(blocks[-1], least, top) - least
+        ):
             total, count = blocks.pop()
             blocks[-1][0] += total
             blocks[-1][1] += count
     return [
-        _bottom(block, least) + least * index for block in blocks for index in range(int(block[1]))
+        _bottom(block, least, top) + least * index
+        for block in blocks
+        for index in range(int(block[1]))
     ]
 
 
-def _bottom(block: list[float], least: float) -> float:
+def _bottom(block: list[float], least: float, top: float) -> float:
     length = least * (block[1] - 1)
-    return min(max(block[0] / block[1] - length / 2, 0.0), max(1.0 - length, 0.0))
+    return min(max(block[0] / block[1] - length / 2, 0.0), max(top - length, 0.0))
 
 
-def _top(block: list[float], least: float) -> float:
-    return _bottom(block, least) + least * (block[1] - 1)
+def _top(block: list[float], least: float, top: float) -> float:
+    return _bottom(block, least, top) + least * (block[1] - 1)
