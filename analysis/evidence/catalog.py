@@ -143,10 +143,11 @@ def titles() -> dict[str, str]:
     """The heading of each column, with its unit."""
     return {
         "name": _("Name"), "net": _("Net"), "data": _("Data"), "recipe": _("Recipe"),
-        "seed": _("Seed"), "epochs": _("Epochs"), "train_error": _("Training error (%)"),
+        "origin": _("Weights"), "seed": _("Seed"), "epochs": _("Epochs"),
+        "train_error": _("Training error, clean (%)"),
         "test_error": _("Test error (%)"), "mean_response": _("Mean response (std)"),
         "mean_refinement": _("Mean refinement"), "state": _("State"), "created": _("Date"),
-        "origin": _("Weights"), "tags": _("Tags"), "note": _("Note"), "caveats": _("Caveats"),
+        "tags": _("Tags"), "note": _("Note"), "caveats": _("Caveats"),
         "run": _("Run id"),
     }  # fmt: skip
 

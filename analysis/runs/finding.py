@@ -71,7 +71,7 @@ def find_comparable(name: str, folders: Iterable[Path | str] | None = None) -> C
 def _named(name: str, known: Sequence[Entry]) -> Entry | None:
     """The only one that fits best; None where none does. Raises RunError where several do."""
     whole = [entry for entry in known if not isinstance(entry, DamagedRun)]
-    called = run_names(whole)
+    called = run_names([run for run in known if isinstance(run, Run | SavedRecording)])
     for fits in (
         [entry for entry in known if entry.id == name],
         [entry for entry in whole if entry.net == name],

@@ -53,9 +53,9 @@ def watched_words(recording: SavedRecording) -> str:
     if status.iteration:
         parts.append(_("{count} updates").format(count=f"{status.iteration:,}"))
     if status.train_error is not None:
-        parts.append(_("training error {error} %").format(error=f"{status.train_error:.1f}"))
+        parts.append(_("training error {error} %").format(error=f"{status.train_error:.2f}"))
     if status.test_error is not None:
-        parts.append(_("test error {error} %").format(error=f"{status.test_error:.1f}"))
+        parts.append(_("test error {error} %").format(error=f"{status.test_error:.2f}"))
     return " · ".join(parts)
 
 
@@ -77,7 +77,7 @@ def progress_words(run: Run) -> str:
     if status.images_per_second:
         parts.append(_("{rate} images/s").format(rate=round(status.images_per_second)))
     if status.train_error is not None:
-        parts.append(_("training error {error} %").format(error=f"{status.train_error:.1f}"))
+        parts.append(_("training error {error} %").format(error=f"{status.train_error:.2f}"))
     if status.seconds_left is not None:
         parts.append(_("{time} left").format(time=duration(status.seconds_left)))
     if status.memory_mb:

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from analysis import formats
 from analysis.errors import LensError
 from analysis.evidence import catalog
 from analysis.figures.report import report
@@ -53,18 +54,20 @@ def choose(table: pd.DataFrame) -> list[str]:
     event = st.dataframe(
         shown, hide_index=True, on_select="rerun", selection_mode="multi-row", key=key,
         column_config=show.columns(shown) | wide_enough(shown),
-        height=min(38 + 35 * max(len(shown), 1), 420),
+        height=min(38 + 35 * max(len(shown), 1), 420), placeholder=formats.NONE,
     )  # fmt: skip
     rows = event["selection"]["rows"]
     return [table["run"].iloc[row] for row in rows if row < len(table)]
 
 
 def wide_enough(shown: pd.DataFrame) -> dict[str, Any]:
-    """Columns of short words as wide as these: what is cut can't be told apart."""
+    """Columns of words as wide as these: what is cut can't be told apart. The first ones stay."""
     texts = shown.select_dtypes(exclude="number")
     letters = {name: max(map(len, [*texts[name].astype(str), str(name)])) for name in texts}
     return {
-        name: st.column_config.TextColumn(width=min(40 + 8 * count, 330))
+        name: st.column_config.TextColumn(
+            width=min(round(24 + 7.2 * count), 300), pinned=name in (_("Name"), _("Net"))
+        )
         for name, count in letters.items()
     }
 

@@ -89,7 +89,7 @@ def test_the_sentence_above_the_depth_figure_is_its_numbers(tmp_path):
     assert said == (
         "From plain-8 to plain-14 training error goes from 4.00 % to 8.00 % in plain nets; "
         "from resnet-8 to resnet-14 from 5.00 % to 3.50 % in residual nets."
-    )
+    ).replace(" %", "\u00a0%")  # so that a sign is on the line of its number
     assert of_depth(depth_info([])) == ""
 
 
@@ -233,11 +233,13 @@ def test_the_study_of_a_constructed_net_begins_at_the_shallower_ones_error(tmp_p
         "plain-8 at its end, training", "plain-14, constructed", "plain-14, from scratch",
     ]  # fmt: skip
     end = on.history()["train_error_clean"].iloc[-1]
-    assert kept_words(info)[:2] == [
+    assert kept_words(info, {})[:2] == [
         "Given: 5.00 % training error at epoch 0",
         f"Trained on: {end:.2f} %, not kept (above what was given): on",
     ]
-    assert kept_words(info)[2].startswith("From scratch: ")
+    words = kept_words(info, {scratch.id: "plain-14 from scratch"})[2]
+    assert words.startswith("From scratch: ")
+    assert words.endswith(": plain-14 from scratch")
 
 
 def test_a_constructed_net_alone_has_a_figure_too(tmp_path):

@@ -18,8 +18,8 @@ def test_runs_under_way_are_told_with_their_epoch():
         }
     )  # fmt: skip
     assert sentences.of_progress(info) == (
-        "plain-20 after epoch 2: training error 40.0 %, test error 41.0 %; "
-        r"my\*net after epoch 7: training error 9.0 %, test error –."
+        "plain-20 after epoch 2: training error 40.00 %, test error 41.00 %; "
+        r"my\*net after epoch 7: training error 9.04 %, test error –.".replace(" %", "\u00a0%")
     )
     assert sentences.of_progress(info[:0]) == ""
 
@@ -55,7 +55,10 @@ def test_from_which_layer_on_a_class_is_told():
         }
     )  # fmt: skip
     said = sentences.of_forming(info)
-    assert said == "a gives cat 93 % in the end, its readouts over half from layer 5 on."
-    assert sentences.of_forming(info[info["source"] == "head"]) == "a gives cat 93 % in the end."
+    assert said == "a gives cat 93.0\u00a0% in the end, its readouts over half from layer 5 on."
+    assert (
+        sentences.of_forming(info[info["source"] == "head"])
+        == "a gives cat 93.0\u00a0% in the end."
+    )
     unsure = info.assign(probability=0.2)
-    assert sentences.of_forming(unsure) == "a gives cat 20 % in the end."
+    assert sentences.of_forming(unsure) == "a gives cat 20.0\u00a0% in the end."

@@ -156,14 +156,11 @@ def follow() -> None:
     if not made:
         st.info(_("No net has been constructed yet."))
         return
+    names = pickers.run_names(known)
     chosen = st.selectbox(
-        _("Constructed net"),
-        list(made),
-        format_func=lambda run: _("{net} from {shallow}: {run}").format(
-            net=made[run].net, shallow=_shallow(made[run]), run=run
-        ),
+        _("Constructed net"), list(made), format_func=lambda run: names.get(run, run),
         key="argument_built",
-    )
+    )  # fmt: skip
     _same_function(study(made[chosen], known))
     busy = _is_busy(study(made[chosen], known))
     st.fragment(run_every=_REFRESH if busy else None)(_experiment)(chosen)
@@ -228,16 +225,18 @@ def _experiment(built: str) -> None:
     figure = construction.plot_construction(info)
     shown = conditions([run, *found.trained_on, *found.scratch])
     show.figure(figure, info, "argument_study_figure", reading, conditions=shown)
-    st.markdown("\n".join(f"- {line}" for line in construction.kept_words(info)))
+    names = pickers.run_names(known)
+    kept = construction.kept_words(info, names)
+    st.markdown("\n".join(f"- {messages.literal(line)}" for line in kept))
     for other in found.trained_on + found.scratch:
         if other.state != "finished":
-            st.caption(_experiment_words(other))
+            st.caption(_experiment_words(other, names[other.id]))
 
 
-def _experiment_words(run: Run) -> str:
+def _experiment_words(run: Run, name: str) -> str:
     """A training that is not finished: how far it is, or that it waits."""
     progress = progress_words(run) if run.state == "running" else state_word(run.state)
-    return _("{run}: {progress}").format(run=run.id, progress=progress)
+    return _("{run}: {progress}").format(run=messages.literal(name), progress=progress)
 
 
 def _queue(run: Run, known: Sequence[Run]) -> None:

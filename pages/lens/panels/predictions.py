@@ -34,7 +34,7 @@ def _top_five(run: Run, label: str, probe: Any, truth: str) -> None:
     verdict = ""
     if truth:
         verdict = ":green[✓]" if best["class"] == truth else ":red[✗]"
-    words = _("**{net}**: {name}, {percent:.0f} % {verdict}")
+    words = _("**{net}**: {name}, {percent:.1f} % {verdict}")
     st.markdown(
         words.format(
             net=messages.literal(label),
