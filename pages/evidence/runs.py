@@ -61,12 +61,16 @@ def choose(table: pd.DataFrame) -> list[str]:
 
 
 def wide_enough(shown: pd.DataFrame) -> dict[str, Any]:
-    """Columns of words as wide as these: what is cut can't be told apart. The first ones stay."""
+    """Columns of words as wide as these: what is cut can't be told apart.
+
+    On a phone the first ones stay when the others are moved; elsewhere not, as what stays is pale.
+    """
+    phone = "Mobi" in (st.context.headers.get("User-Agent") or "")
     texts = shown.select_dtypes(exclude="number")
     letters = {name: max(map(len, [*texts[name].astype(str), str(name)])) for name in texts}
     return {
         name: st.column_config.TextColumn(
-            width=min(round(24 + 7.2 * count), 300), pinned=name in (_("Name"), _("Net"))
+            width=min(round(24 + 7.2 * count), 300), pinned=phone and name in (_("Name"), _("Net"))
         )
         for name, count in letters.items()
     }

@@ -9,7 +9,7 @@ import pytest
 
 from analysis.figures import comparability, mean_responses, responses_info, summary_info
 from analysis.figures.summary import summary_table, summary_words, titles
-from analysis.runs import Run, load_run
+from analysis.runs import BUNDLED, Run, find_run, load_run
 from analysis.specs import Recipe
 from tests.tiny import errors, write_run
 
@@ -146,3 +146,12 @@ def test_a_recipe_changed_under_one_label_is_told_by_its_fields(tmp_path: Path):
         for name, recipe in zip("ab", recipes, strict=True)
     ]
     assert comparability(runs)["b"] == "the recipe differs in lr, batch_size"
+
+
+def test_a_run_that_went_on_from_another_net_is_told_from_one_from_scratch():
+    """Same net, images and recipe, and yet not the paper's comparison."""
+    names = ("plain-32 short s0, from scratch", "plain-32 short s0, continued from plain-20")
+    runs = [find_run(name, [BUNDLED]) for name in names]
+    assert list(comparability(runs).values()) == ["", "continued from plain-20"]
+    assert list(comparability(runs[::-1]).values()) == ["", "from scratch"]
+    assert list(comparability(runs[1:] * 2).values()) == [""]

@@ -152,7 +152,9 @@ def follow() -> None:
     if queued:
         queueing.say_queued(queued)
     known, _damaged = cached.list_runs()
-    made = {run.id: run for run in built_runs(known)}
+    # What the user has made, newest first; of what came along the plain net, which is the point.
+    found = sorted(built_runs(known), key=lambda r: (r.bundled, r.bundled and r.kind != "plain"))
+    made = {run.id: run for run in found}
     if not made:
         st.info(_("No net has been constructed yet."))
         return
@@ -223,7 +225,7 @@ def _experiment(built: str) -> None:
     info = construction.construction_info(found)
     reading = readings.reading("argument_study_figure")
     figure = construction.plot_construction(info)
-    shown = conditions([run, *found.trained_on, *found.scratch])
+    shown = conditions([run, *found.scratch])  # trained on is no other condition, but what is shown
     show.figure(figure, info, "argument_study_figure", reading, conditions=shown)
     names = pickers.run_names(known)
     kept = construction.kept_words(info, names)
