@@ -73,9 +73,9 @@ def span(values: Sequence[float]) -> list[float]:
     return [low - room, high + room]
 
 
-def fit(names: Sequence[str]) -> bool:
+def fit(names: Sequence[str], most: int = MOST) -> bool:
     """Whether these lines of one panel can be named at their ends."""
-    return len(names) <= MOST and max(map(_letters, names), default=0) <= LONGEST
+    return len(names) <= most and max(map(_letters, names), default=0) <= LONGEST
 
 
 def room(names: Sequence[str]) -> int:

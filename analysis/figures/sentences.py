@@ -25,27 +25,25 @@ def of_curves(info: pd.DataFrame) -> str:
         return ""
     last = info.sort_values("epoch").groupby("run", sort=False).tail(1)
     found = _ladders(last)
-    lines = []
+    parts = []
     for shallow, deep in found:
         a, b = shallow["train_error"], deep["train_error"]
-        words = _("Training error (running) of {deep} {b}, of {shallow} {a}: {verdict}.").format(
+        words = _("{shallow} {a}, {deep} {b}: {verdict}").format(
             verdict=_verdict(b - a, max(_spread(shallow), _spread(deep))),
             **{name: f"{{{name}}}" for name in ("deep", "shallow", "a", "b")},
         )
-        lines.append(_pair(words, shallow, deep, _percent(a), _percent(b)))
+        parts.append(_pair(words, shallow, deep, _percent(a), _percent(b)))
     for plain, residual in [] if found else _twins(last):
-        words = _("Training error (running) at the end: {shallow} {a}, {deep} {b}.")
         a, b = (_percent(row["train_error"]) for row in (plain, residual))
-        lines.append(_pair(words, plain, residual, a, b))
-    if not lines:
-        words = _("Training error (running) at the end: {errors}.")
+        parts.append(_pair(_("{shallow} {a}, {deep} {b}"), plain, residual, a, b))
+    if not parts:
         named = last.head(2 * MOST)
-        errors = [
+        parts = [
             f"{for_markdown(label)} {_percent(error)}"
             for label, error in zip(named["label"], named["train_error"], strict=True)
         ]
-        lines.append(words.format(errors=_(", ").join(errors)))
-    return " ".join(lines[:MOST])
+        return _("Training error (running): {errors}.").format(errors=_(", ").join(parts))
+    return _("Training error (running): {errors}.").format(errors=_("; ").join(parts[:MOST]))
 
 
 def _verdict(gap: float, spread: float) -> str:
@@ -219,12 +217,14 @@ def _ladders(rows: pd.DataFrame) -> list[tuple[dict, dict]]:
 
 
 def _twins(rows: pd.DataFrame) -> list[tuple[dict, dict]]:
-    """Plain nets and residual ones with the same layers, each plain net once."""
+    """Plain nets and residual ones with the same layers; none where one has several twins."""
     known = rows[rows["kind"] != "other"].to_dict("records")
     plain = {NetSpec.parse(r["net"]): r for r in known if r["kind"] == "plain"}
     found: dict[NetSpec, tuple[dict, dict]] = {}
     for row in known:
         net = NetSpec.parse(row["net"])
         if net.traits.has_shortcuts and net.counterpart() in plain:
-            found.setdefault(net.counterpart(), (plain[net.counterpart()], row))
+            if net.counterpart() in found:  # which of them would be meant?
+                return []
+            found[net.counterpart()] = plain[net.counterpart()], row
     return sorted(found.values(), key=lambda pair: NetSpec.parse(pair[0]["net"]).depth)
