@@ -88,7 +88,7 @@ def of_responses(info: pd.DataFrame) -> str:
 def of_progress(info: pd.DataFrame) -> str:
     """How far each run is, and its errors there: runs under way are compared at no one epoch."""
     last = info.sort_values("epoch").groupby("run", sort=False).tail(1).head(2 * MOST)
-    words = _("{net} after epoch {epoch}: training error {train}, test error {test}")
+    words = _("{net} after epoch {epoch}: training error (running) {train}, test error {test}")
     parts = [
         words.format(
             net=for_markdown(label), epoch=int(epoch),

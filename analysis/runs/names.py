@@ -10,14 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from analysis.errors import LensError
 from analysis.runs.labels import labels_of
 from analysis.runs.provenance import Constructed, Continued, Imported, Scratch
-from analysis.runs.reader import Run
+from analysis.runs.reader import Run, load_run
 from analysis.runs.recordings import Comparable
 from analysis.specs import Recipe
+from analysis.specs.recipe import FITTED
 from analysis.text import _
 
 _MADE = re.compile(r"\d{4}-\d\d-\d\d_.+_s\d+_[0-9a-f]{4}")
@@ -38,6 +40,11 @@ def run_names(runs: Sequence[Comparable]) -> dict[str, str]:
             if len(set(words.values())) > 1 or (fact is _origin and _is_continued(same[0])):
                 names |= {key: f"{name}, {word}" for key, word in words.items() if word}
     return names
+
+
+def names_at(paths: Iterable[Path]) -> str:
+    """What the runs in these directories are called, in a row. Raises RunError."""
+    return ", ".join(run_names([load_run(path) for path in paths]).values())
 
 
 def find_named(asked: Iterable[str], runs: Sequence[Comparable]) -> dict[str, str]:
@@ -139,7 +146,10 @@ def _spelled_out(recipe: Recipe) -> str:
     except LensError:
         return recipe.label
     own = recipe.to_dict()
-    changed = [name for name in own if own[name] != usual.get(name) and own[name] is not None]
+    changed = [
+        name for name, value in own.items()
+        if name not in FITTED and value != usual.get(name) and value is not None
+    ]  # fmt: skip
     return ", ".join([recipe.name, *(f"{name} {_value(own[name])}" for name in changed)])
 
 

@@ -12,6 +12,7 @@ from analysis.figures import seeds
 from analysis.runs import Comparable, Run
 from analysis.runs.names import find_named, run_names
 from analysis.text import _
+from pages.common import cached
 from pages.common.state import URL
 
 Entry = TypeVar("Entry", Run, Comparable)
@@ -114,6 +115,13 @@ def _say_missing(key: str) -> None:
 def missing_words(key: str) -> str:
     """What to say of the runs that the address names and nobody here has; empty: nothing."""
     return st.session_state.get(f"{key}_said", "")
+
+
+def link_names(runs: Sequence[Comparable]) -> list[str]:
+    """What a link calls runs: as the page that it opens does, which has all of them."""
+    known = {run.id: run for run in [*cached.list_comparable()[0], *runs]}
+    names = run_names(list(known.values()))
+    return [names[run.id] for run in runs]
 
 
 def pick_preset(runs: Sequence[Comparable], key: str) -> None:

@@ -17,9 +17,11 @@ def test_runs_under_way_are_told_with_their_epoch():
             "test_error": [51.0, 41.0, np.nan],
         }
     )  # fmt: skip
-    assert sentences.of_progress(info) == (
-        "plain-20 after epoch 2: training error 40.00 %, test error 41.00 %; "
-        r"my\*net after epoch 7: training error 9.04 %, test error –.".replace(" %", "\u00a0%")
+    assert sentences.of_progress(info).replace("\u00a0", " ") == (
+        "plain-20 after epoch 2: training error (running) 40.00 %, test error 41.00 %; "
+        r"my\*net after epoch 7: training error (running) 9.04 %, test error –.".replace(
+            " %", "\u00a0%"
+        )
     )
     assert sentences.of_progress(info[:0]) == ""
 

@@ -21,6 +21,7 @@ from analysis.evidence.continuation import (
 )
 from analysis.figures import conditions, construction, readings
 from analysis.runs import Run, default_folder
+from analysis.runs.names import names_at
 from analysis.specs import NetSpec, plan
 from analysis.text import Message, _
 from pages.common import cached, classroom, messages, pickers, places, show, state
@@ -148,7 +149,7 @@ def _compare(base: Run, made: Run) -> None:
 
 def follow() -> None:
     """A constructed net of any time: its errors, its blocks, and what training made of it."""
-    queued = st.session_state.pop(_QUEUED, [])
+    queued = st.session_state.pop(_QUEUED, "")
     if queued:
         queueing.say_queued(queued)
     known, _damaged = cached.list_runs()
@@ -249,5 +250,5 @@ def _queue(run: Run, known: Sequence[Run]) -> None:
     except LensError as error:
         st.error(messages.literal(str(error)))
         return
-    st.session_state[_QUEUED] = [path.name for path in done.paths]
+    st.session_state[_QUEUED] = names_at(done.paths)
     st.rerun()  # the whole page, so that the figure follows the trainings
