@@ -31,9 +31,14 @@ def follow(asked: Callable[[], str | None]) -> None:
     _asked = asked
 
 
+def current_language() -> str:
+    """The code of the language that is asked for now."""
+    return _asked() or language.get()
+
+
 def _(message: str) -> str:
     """The message in the current language; the message itself where there is no translation."""
-    code = _asked() or language.get()
+    code = current_language()
     return message if code == "en" or not message else _catalogue(code).gettext(message) or message
 
 
