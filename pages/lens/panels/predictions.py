@@ -20,6 +20,10 @@ from pages.lens.panels.chooser import Subject
 def show_panel(runs: Sequence[Run], subject: Subject, probes: Mapping[str, Any]) -> None:
     """Top-5 of each net beside each other, and the layer chart."""
     labels = {style.run: style.label for style in run_styles(runs)}
+    if not subject.fits:
+        st.caption(
+            _("This picture shows none of the classes: whatever the nets say of it is wrong.")
+        )
     for run, column in zip(runs, st.columns(len(runs), gap="medium"), strict=True):
         with column:
             _top_five(run, labels[run.id], probes[run.id], subject.label)
