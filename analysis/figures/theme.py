@@ -339,7 +339,7 @@ def layout(
         "hoverdistance": -1,
         "legend": {"orientation": "h", "x": 0, "xanchor": "left", "xref": "container",
                    "y": 0, "yanchor": "bottom", "yref": "container",
-                   "itemdoubleclick": "toggleothers"},
+                   "tracegroupgap": 0, "itemdoubleclick": "toggleothers"},
         **rest,
     }  # fmt: skip
 
@@ -405,7 +405,7 @@ _LEGEND_LINE = 22
 """Pixels."""
 
 
-def _legend_lines(labels: Sequence[str], width: int = 400) -> int:
+def _legend_lines(labels: Sequence[str], width: int = 300) -> int:
     """How many lines a legend takes on a narrow screen, at 7 pixels a letter and 50 an entry."""
     lines, used = 1, 0
     for label in labels:
