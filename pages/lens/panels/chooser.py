@@ -19,7 +19,7 @@ from analysis.runs import Run
 from analysis.text import _
 from pages.common import cached, classroom, messages, places, state
 from pages.lens.panels import browser
-from pages.lens.panels.nets import classes_of
+from pages.lens.panels.nets import class_word, classes_of
 
 if TYPE_CHECKING:
     from analysis.data import Images
@@ -174,7 +174,7 @@ def _from_data(run: Run) -> tuple[Picture | None, str]:
     rgb = images.test[number].permute(1, 2, 0).numpy().copy()
     label = images.classes[int(images.test_labels[number])]
     name = _("{data}, test image {number}: {label}").format(
-        data=run.data_title, number=number, label=label
+        data=run.data_title, number=number, label=class_word(label)
     )
     return Picture(name, rgb, (rgb.shape[1], rgb.shape[0])), label
 
@@ -190,7 +190,7 @@ def _pick_number(images: Images) -> int:
         key="image_number",
         bind=state.of_number("image_number"),
     )
-    names = [_("any class"), *images.classes]
+    names = [_("any class"), *map(class_word, images.classes)]
     with state.row():
         wanted = st.selectbox(
             _("Class"), range(len(names)), format_func=names.__getitem__,

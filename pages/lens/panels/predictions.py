@@ -42,12 +42,17 @@ def _top_five(run: Run, label: str, probe: Any, truth: str) -> None:
     st.markdown(
         words.format(
             net=messages.literal(label),
-            name=messages.literal(best["class"]),
+            name=messages.literal(nets.class_word(best["class"])),
             percent=100 * best["probability"],
             verdict=verdict,
         )
     )
-    shown = pd.DataFrame({_("Class"): table["class"], _("Probability"): table["probability"] * 100})
+    shown = pd.DataFrame(
+        {
+            _("Class"): table["class"].map(nets.class_word),
+            _("Probability"): table["probability"] * 100,
+        }
+    )
     config = {
         _("Probability"): st.column_config.ProgressColumn(
             format="%.1f %%", min_value=0, max_value=100
