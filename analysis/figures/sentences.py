@@ -26,14 +26,14 @@ def of_curves(info: pd.DataFrame) -> str:
     last = info.sort_values("epoch").groupby("run", sort=False).tail(1)
     found = _ladders(last)
     parts = []
-    for shallow, deep in found:
+    for shallow, deep in found[:MOST]:
         a, b = shallow["train_error"], deep["train_error"]
         words = _("{shallow} {a}, {deep} {b}: {verdict}").format(
             verdict=_verdict(b - a, max(_spread(shallow), _spread(deep))),
             **{name: f"{{{name}}}" for name in ("deep", "shallow", "a", "b")},
         )
         parts.append(_pair(words, shallow, deep, _percent(a), _percent(b)))
-    for plain, residual in [] if found else _twins(last):
+    for plain, residual in [] if found else _twins(last)[:MOST]:
         a, b = (_percent(row["train_error"]) for row in (plain, residual))
         parts.append(_pair(_("{shallow} {a}, {deep} {b}"), plain, residual, a, b))
     if not parts:
@@ -42,8 +42,7 @@ def of_curves(info: pd.DataFrame) -> str:
             f"{for_markdown(label)} {_percent(error)}"
             for label, error in zip(named["label"], named["train_error"], strict=True)
         ]
-        return _("Training error (running): {errors}.").format(errors=_(", ").join(parts))
-    return _("Training error (running): {errors}.").format(errors=_("; ").join(parts[:MOST]))
+    return _("Training error (running): {errors}.").format(errors=_("; ").join(parts))
 
 
 def _verdict(gap: float, spread: float) -> str:

@@ -327,12 +327,13 @@ def layout(
         rest: more of plotly's layout; wins over what is set here.
     """
     legend = _LEGEND_LINE * _legend_lines(labels) if labels else 0
-    subtitle = wrapped(subtitle)
-    top = 64 + 16 * subtitle.count("<br>")
+    title, subtitle = wrapped(title, TITLE), wrapped(subtitle)
+    more = 20 * title.count("<br>")  # which plotly sets above the title's place
+    top = 64 + more + 16 * subtitle.count("<br>")
     return {
         "template": TEMPLATES["light"],
         "title": {"text": title, "subtitle": {"text": subtitle}, "y": 1, "yref": "container",
-                  "yanchor": "top", "pad": {"t": 8}},
+                  "yanchor": "top", "pad": {"t": 8 + more}},
         "height": height + legend,
         "margin": {"t": top, "r": 12, "b": 50 + legend, "l": 8, "pad": 0},
         "hovermode": "x",
@@ -372,8 +373,8 @@ def sign(figure: go.Figure, conditions: str) -> go.Figure:
     return figure
 
 
-SUBTITLE = 60
-"""Letters of a line of a subtitle: what a phone has room for."""
+TITLE, SUBTITLE = 40, 60
+"""Letters of a line of a title and of a subtitle: what a phone has room for."""
 
 
 def wrapped(text: str, letters: int = SUBTITLE) -> str:

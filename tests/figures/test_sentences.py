@@ -76,7 +76,7 @@ def test_of_several_twins_none_is_picked():
 
     options = rows({"plain-20": 7.0, "resnet-20": 5.0, "resnet-20-B": 4.0})
     assert sentences.of_curves(options).replace("\u00a0", " ") == (
-        "Training error (running): plain-20 7.00 %, resnet-20 5.00 %, resnet-20-B 4.00 %."
+        "Training error (running): plain-20 7.00 %; resnet-20 5.00 %; resnet-20-B 4.00 %."
     )
     assert sentences.of_responses(options) == (
         "Mean response: plain-20 7.000; resnet-20 5.000; resnet-20-B 4.000."
