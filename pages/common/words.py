@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from analysis.runs import Run, SavedRecording
 from analysis.text import _
 
@@ -83,3 +85,14 @@ def progress_words(run: Run) -> str:
     if status.memory_mb:
         parts.append(_("{memory} GiB of memory").format(memory=f"{status.memory_mb / 1024:.1f}"))
     return " · ".join(parts)
+
+
+def tail(log: Path, lines: int = 8) -> str:
+    """The last lines of a log; empty where there is none."""
+    try:
+        with open(log, "rb") as file:
+            file.seek(max(0, log.stat().st_size - 200 * lines))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+    return "\n".join(text.strip().split("\n")[-lines:])

@@ -24,13 +24,15 @@ from analysis.runs.resuming import is_resumable
 from analysis.text import Message, _
 from pages.common import cached, messages, pickers, state
 from pages.common import show as shown
-from pages.common.words import progress_words, share_done, state_word, watched_words
+from pages.common.words import progress_words, share_done, state_word, tail, watched_words
 from pages.training import actions, studies
 
 _PAGES = Path(__file__).resolve().parents[1]
 COMPARE, IMAGE = _PAGES / "evidence" / "compare.py", _PAGES / "lens" / "image.py"
 REFRESH = 2.0
 """Seconds between looks while something trains."""
+_ENDED = 3
+"""Trainings that ended and are shown with their curves."""
 _STOPPED = ("cancelled", "failed", "interrupted")
 
 
@@ -129,17 +131,6 @@ def _show_watched(recordings: list[SavedRecording]) -> None:
                 st.caption(watched_words(one))
 
 
-def tail(log: Path, lines: int = 8) -> str:
-    """The last lines of a log; empty where there is none."""
-    try:
-        with open(log, "rb") as file:
-            file.seek(max(0, log.stat().st_size - 200 * lines))
-            text = file.read().decode("utf-8", "replace")
-    except OSError:
-        return ""
-    return "\n".join(text.strip().split("\n")[-lines:])
-
-
 def _waiting(runs: list[Run]) -> None:
     if not runs:
         return
@@ -185,10 +176,6 @@ def _finished(mine: list[Run], everything: list[Run]) -> list[Run]:
                 st.page_link(IMAGE, label=_("Inspect"), icon=":material/image_search:",
                              query_params={"image_runs": chosen})  # fmt: skip
     return new
-
-
-_ENDED = 3
-"""Trainings that ended and are shown with their curves."""
 
 
 def _stopped(runs: list[Run]) -> None:
