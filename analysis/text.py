@@ -31,9 +31,24 @@ def follow(asked: Callable[[], str | None]) -> None:
     _asked = asked
 
 
+_every: ContextVar[str] = ContextVar("every", default="")
+
+
+def in_all_languages(say: Callable[[], str]) -> set[str]:
+    """What a function says in each language: to know words again that were kept in another."""
+    found = set()
+    for code in LANGUAGES:
+        token = _every.set(code)
+        try:
+            found.add(say())
+        finally:
+            _every.reset(token)
+    return found
+
+
 def current_language() -> str:
     """The code of the language that is asked for now."""
-    return _asked() or language.get()
+    return _every.get() or _asked() or language.get()
 
 
 def _(message: str) -> str:

@@ -13,6 +13,7 @@ from analysis.runs import BUNDLED, Run, find_run, list_runs, load_run
 from analysis.runs.labels import change_labels
 from analysis.runs.names import find_named, run_names
 from analysis.specs import Recipe
+from analysis.text import language
 from tests.tiny import write_run
 
 QUICK = Recipe.parse("quick")
@@ -105,3 +106,15 @@ def test_commands_take_the_names_of_pickers():
     """Beside paths, ids, parts of them, and nets."""
     found = find_run("plain-32 short s0, continued from plain-20", [BUNDLED])
     assert found.id == "2026-11-26_plain-32_short_s0_3031"
+
+
+def test_a_link_of_another_language_is_understood():
+    """Names say in words where weights began; whoever opens a link may read another language."""
+    runs = [run for run in list_runs([BUNDLED]) if isinstance(run, Run)]
+    token = language.set("zh_CN")
+    try:
+        chinese = run_names(runs)
+    finally:
+        language.reset(token)
+    assert chinese != run_names(runs)
+    assert find_named(chinese.values(), runs) == {name: key for key, name in chinese.items()}

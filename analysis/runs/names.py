@@ -20,7 +20,7 @@ from analysis.runs.reader import Run, load_run
 from analysis.runs.recordings import Comparable
 from analysis.specs import Recipe
 from analysis.specs.recipe import FITTED
-from analysis.text import _
+from analysis.text import _, in_all_languages
 
 _MADE = re.compile(r"\d{4}-\d\d-\d\d_.+_s\d+_[0-9a-f]{4}")
 """An id as `new_run_id` makes it; any other was given by somebody."""
@@ -73,7 +73,8 @@ def _may_mean(name: str, run: Comparable) -> bool:
     _before, found, rest = name.rpartition(plain)
     if not found or (_before and not _before.endswith(": ")):
         return False
-    facts = {part for fact in _FACTS for part in fact(run).split(", ")}
+    said = {words for fact in _FACTS for words in in_all_languages(lambda f=fact: f(run))}
+    facts = {part for words in said for part in words.split(", ")}
     return not rest or (rest.startswith(", ") and set(rest[2:].split(", ")) <= facts)
 
 
