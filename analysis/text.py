@@ -31,14 +31,29 @@ def follow(asked: Callable[[], str | None]) -> None:
     _asked = asked
 
 
-def current() -> str:
-    """The code of the language that texts are in now."""
-    return _asked() or language.get()
+_every: ContextVar[str] = ContextVar("every", default="")
+
+
+def in_all_languages(say: Callable[[], str]) -> set[str]:
+    """What a function says in each language: to know words again that were kept in another."""
+    found = set()
+    for code in LANGUAGES:
+        token = _every.set(code)
+        try:
+            found.add(say())
+        finally:
+            _every.reset(token)
+    return found
+
+
+def current_language() -> str:
+    """The code of the language that is asked for now."""
+    return _every.get() or _asked() or language.get()
 
 
 def _(message: str) -> str:
     """The message in the current language; the message itself where there is no translation."""
-    code = current()
+    code = current_language()
     return message if code == "en" or not message else _catalogue(code).gettext(message) or message
 
 

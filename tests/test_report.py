@@ -7,9 +7,10 @@ import gzip
 import json
 from pathlib import Path
 
+from analysis.evidence.presets import presets
 from analysis.experiments.reproduce import experiment, write_figure
 from analysis.figures.report import report, write_report
-from analysis.runs import load_run
+from analysis.runs import BUNDLED, Run, list_runs, load_run
 from tests.probed import write_probed
 from tests.tiny import write_run
 
@@ -21,6 +22,7 @@ def test_the_report_needs_nothing_else(tmp_path: Path):
     text = (tmp_path / "compare.html").read_text(encoding="utf-8")
 
     assert "<h1>plain-8 | resnet-8</h1>" in text
+    assert '<html lang="en">' in text
     assert text.count('class="plotly-graph-div"') == 2
     packed = text.split('id="plotly">')[1].split("<")[0]
     assert b"plotly.js v" in gzip.decompress(base64.b64decode(packed))
@@ -70,3 +72,14 @@ def test_a_figure_says_what_it_shows_and_where_it_was_made_is_left_out(tmp_path:
     assert "--data folder:images --epochs 3" in text
     assert "40.55 M" not in text
     assert "0.08 M" in text
+
+
+def test_the_report_is_as_compare_opens():
+    """Seeds as one line, plain beside residual nets, machines in words; a heading that fits."""
+    runs = [run for run in list_runs([BUNDLED]) if isinstance(run, Run)]
+    text = report(presets(runs)["fig6"])
+    assert "<h1>Plain vs residual nets</h1>" in text
+    assert "range over seeds" in text
+    assert "NVIDIA H200, Intel Xeon (16 cores), Linux x86_64, then Intel Xeon (2 cores)" in text
+    assert "{&#x27;" not in text
+    assert "Residual nets" in text

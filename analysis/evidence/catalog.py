@@ -9,7 +9,6 @@ import operator
 import re
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
-from functools import lru_cache
 from typing import Any
 
 import pandas as pd
@@ -19,8 +18,7 @@ from analysis.evidence.claims import mean_response, test_error, train_error
 from analysis.runs import Run
 from analysis.runs.index import remembered
 from analysis.runs.labels import labels_of
-from analysis.runs.provenance import Constructed, Continued, Imported, Scratch
-from analysis.specs import Recipe
+from analysis.runs.names import origin_words, recipe_words
 from analysis.text import _
 
 COLUMNS = (
@@ -72,44 +70,6 @@ def _or_nan(of: Callable[[], float]) -> float:
 def _mean_refinement(run: Run) -> float:
     rows = run.refinement()
     return float(rows.loc[rows["epoch"] == rows["epoch"].max(), "ratio"].mean())
-
-
-def recipe_words(run: Run) -> str:
-    """The preset and each field that differs from it: `short, epochs 6, lr 0.05`."""
-    recipe = run.config.recipe
-    if recipe is None:
-        return run.recipe
-    return _spelled_out(recipe)
-
-
-@lru_cache(256)
-def _spelled_out(recipe: Recipe) -> str:
-    try:
-        usual = Recipe.parse(recipe.name).to_dict()
-    except LensError:
-        return recipe.label
-    own = recipe.to_dict()
-    changed = [name for name in own if own[name] != usual.get(name) and own[name] is not None]
-    return ", ".join([recipe.name, *(f"{name} {_value(own[name])}" for name in changed)])
-
-
-def _value(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def origin_words(run: Run) -> str:
-    """Where its first weights came from: `from scratch`, `continued from plain-20`, `imported`."""
-    match run.config.origin:
-        case Scratch():
-            return _("from scratch")
-        case Constructed(net=net):
-            return _("constructed from {net}").format(net=net)
-        case Continued(start=start):
-            return _("continued from {net}").format(net=start.net)
-        case Imported():
-            return _("imported")
-        case _:
-            return str(run.recipe)
 
 
 def search(table: pd.DataFrame, text: str) -> pd.DataFrame:
@@ -191,10 +151,11 @@ def titles() -> dict[str, str]:
     """The heading of each column, with its unit."""
     return {
         "name": _("Name"), "net": _("Net"), "data": _("Data"), "recipe": _("Recipe"),
-        "seed": _("Seed"), "epochs": _("Epochs"), "train_error": _("Training error (%)"),
+        "origin": _("Weights"), "seed": _("Seed"), "epochs": _("Epochs"),
+        "train_error": _("Training error, clean (%)"),
         "test_error": _("Test error (%)"), "mean_response": _("Mean response (std)"),
         "mean_refinement": _("Mean refinement"), "state": _("State"), "created": _("Date"),
-        "origin": _("Weights"), "tags": _("Tags"), "note": _("Note"), "caveats": _("Caveats"),
+        "tags": _("Tags"), "note": _("Note"), "caveats": _("Caveats"),
         "run": _("Run id"),
     }  # fmt: skip
 

@@ -137,7 +137,7 @@ TERMS = (
         "complexity",
     ),
     Term(
-        "batch normalisation (BN)",
+        "batch normalization (BN)",
         "批归一化（BN）",
         "3.4",
         lambda: _("After each convolution: subtract mean, divide by deviation, scale, shift."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -114,8 +115,13 @@ def given(info: pd.DataFrame) -> float:
     return float(first.iloc[0]) if len(first) else float("nan")
 
 
-def kept_words(info: pd.DataFrame) -> list[str]:
-    """What became of the training error that was given: a sentence a run that has finished."""
+def kept_words(info: pd.DataFrame, names: Mapping[str, str]) -> list[str]:
+    """What became of the training error that was given: a sentence a run that has finished.
+
+    Args:
+        info: from `construction_info`.
+        names: what runs are called, by id.
+    """
     start = given(info)
     clean = info[(info["measure"] == "clean") & (info["epoch"] > 0)]
     lines = [_("Given: {error:.2f} % training error at epoch 0").format(error=start)]
@@ -126,9 +132,10 @@ def kept_words(info: pd.DataFrame) -> list[str]:
                 if error <= start
                 else _("Trained on: {error:.2f} %, not kept (above what was given): {run}")
             )
-            lines.append(words.format(error=error, run=run))
+            lines.append(words.format(error=error, run=names.get(run, run)))
         elif series == "scratch":
-            lines.append(_("From scratch: {error:.2f} %: {run}").format(error=error, run=run))
+            words = _("From scratch: {error:.2f} %: {run}")
+            lines.append(words.format(error=error, run=names.get(run, run)))
     return lines
 
 
@@ -205,9 +212,7 @@ def _curves(rows: pd.DataFrame, series: str, run: str, info: pd.DataFrame) -> li
         {
             **common, **styles[measure], "name": name, "x": own["epoch"], "y": own["error"],
             "showlegend": measure == named,
-            "customdata": own["run"],
-            "hovertemplate": f"{name}, {words[measure]} <b>%{{y:.2f}} %</b>"
-            "<br>%{customdata}<extra></extra>",
+            "hovertemplate": f"{name}, {words[measure]} <b>%{{y:.2f}} %</b><extra></extra>",
         }
         for measure, own in ((m, rows[rows["measure"] == m].sort_values("epoch")) for m in styles)
         if len(own)

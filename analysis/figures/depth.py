@@ -115,21 +115,18 @@ def plot_depth(info: pd.DataFrame) -> go.Figure:
     axis = labels.axis_of(info["high"].tolist(), "linear")
     lines = info[info.groupby(_LINE)["net"].transform("nunique") > 1]
     name_width = len(lines[["family", "width"]].drop_duplicates()) > 1
-    traces, ends = [], []
+    traces, ends, alone = [], [], []
     ordered = info.sort_values("measure", ascending=False, kind="stable")  # training before test
     for _names, rows in ordered.groupby(_LINE, sort=False):
         rows = rows.sort_values("depth")
-        name = _name(rows.iloc[0], name_width)
-        mark = ""
-        if len(rows) == 1:  # short: names take room from the lines on a phone
-            name = rows["net"].iloc[0]
-            # Of nets that lie together a name may stand beside another's point.
-            mark = labels.dot(rows["kind"].iloc[0])
+        last = rows.iloc[-1]
+        name = _name(last, name_width) if len(rows) > 1 else last["net"]
         traces += _traces(rows, name)
-        if rows["measure"].iloc[0] == "train":
-            last = rows.iloc[-1]
+        if last["measure"] == "train":
             style = theme.RunStyle(last["net"], last["net"], last["kind"], name, 0)
-            ends.append(End(style, last["depth"], last["error"], name, mark))
+            (ends if len(rows) > 1 else alone).append(
+                End(style, last["depth"], last["error"], name, "")
+            )
     axes = {
         "xaxis": labels.depth_axis(info["depth"]),
         "yaxis": {"title": {"text": _("Error (%)")}, **axis.layout()},
@@ -137,9 +134,12 @@ def plot_depth(info: pd.DataFrame) -> go.Figure:
     layout = theme.layout(
         title, _subtitle(info), [], HEIGHT, hovermode="closest", showlegend=False, **axes
     )
-    layout["margin"]["r"] = labels.room([end.style.label for end in ends])
+    layout["margin"]["r"] = labels.room([end.text for end in ends or alone])
     pixels = HEIGHT - layout["margin"]["t"] - layout["margin"]["b"]
-    layout["annotations"] = labels.end_labels(ends, axis, pixels)
+    layout["annotations"] = [
+        *labels.end_labels(ends, axis, pixels),
+        *labels.point_labels(alone, axis, pixels, info),
+    ]
     return go.Figure({"data": traces, "layout": layout})
 
 

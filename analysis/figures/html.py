@@ -130,6 +130,18 @@ def origin(run: Comparable) -> list[str]:
             else _("a recording of a training elsewhere: no net that could be built again")
         )
         return [run.id, about]
-    machine = ", ".join(str(value) for value in run.status.machine.values())
-    facts = [run.id, without_paths(run.config.command), machine, *caveats(run)]
+    machine = run.status.machine
+    before = machine.get("earlier")
+    machines = [_machine(one) for one in [*(before if isinstance(before, list) else []), machine]]
+    where = _(", then ").join(dict.fromkeys(filter(None, machines)))
+    facts = [run.id, without_paths(run.config.command), where, *caveats(run)]
     return [fact for fact in facts if fact]
+
+
+def _machine(known: object) -> str:
+    """`NVIDIA H200, Intel Xeon (16 cores), Linux x86_64`, of what is known of it."""
+    if not isinstance(known, dict):
+        return ""
+    cores = _("({cores} cores)").format(cores=known["cores"]) if known.get("cores") else ""
+    cpu = " ".join(str(part) for part in (known.get("cpu"), cores) if part)
+    return ", ".join(str(part) for part in (known.get("gpu"), cpu, known.get("system")) if part)

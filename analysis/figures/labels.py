@@ -14,7 +14,6 @@ from typing import Any, Literal, NamedTuple
 import pandas as pd
 
 from analysis.figures.theme import RunStyle, kind_colour
-from analysis.specs import Kind
 from analysis.text import _
 
 MOST = 12
@@ -95,9 +94,9 @@ def depth_axis(depths: pd.Series) -> dict[str, Any]:
     }
 
 
-def fit(names: Sequence[str]) -> bool:
+def fit(names: Sequence[str], most: int = MOST) -> bool:
     """Whether these lines of one panel can be named at their ends."""
-    return len(names) <= MOST and max(map(_letters, names), default=0) <= LONGEST
+    return len(names) <= most and max(map(_letters, names), default=0) <= LONGEST
 
 
 def room(names: Sequence[str]) -> int:
@@ -124,7 +123,8 @@ def end_labels(
     """
     ends = [end for end in ends if end.y == end.y]
     ends = sorted(ends, key=lambda end: (axis.share(end.y), -end.style.place[1]))
-    heights = spread([axis.share(end.y) for end in ends], LINE / pixels)
+    line = LINE / pixels  # the highest stays below the panel's heading
+    heights = spread([axis.share(end.y) for end in ends], line, 1 - line / 2)
     return [
         {
             "text": f"{glyph(end.style) if end.mark is None else end.mark} {end.text}".strip(),
@@ -138,9 +138,35 @@ def end_labels(
     ]  # fmt: skip
 
 
-def dot(kind: Kind) -> str:
-    """The point of a kind of net as a coloured letter."""
-    return f'<span style="color:{kind_colour(kind)}">●</span>'
+def point_labels(
+    points: Sequence[End], axis: Axis, pixels: float, info: pd.DataFrame
+) -> list[dict[str, Any]]:
+    """The names of nets that no line goes through, above the lines, each tied to its point.
+
+    A name beside its point would lie on lines and among points that are other nets'. The deepest
+    is lowest, so that no tie crosses a name.
+
+    Args:
+        points: nets by depth.
+        axis: the vertical one.
+        pixels: its height.
+        info: of the figure: columns depth and high.
+    """
+    if not points:
+        return []
+    below = info[info["depth"] <= max(point.x for point in points)]
+    lowest = min(axis.share(below["high"].max()) + 0.1, 1 - LINE / pixels * len(points))
+    ordered = sorted(points, key=lambda point: (-point.x, point.y))
+    heights = [lowest + LINE / pixels * rank for rank in range(len(ordered))]
+    return [
+        {
+            "text": point.text, "x": point.x, "y": point.y, "xref": "x", "yref": "y",
+            "ax": 14, "ay": (axis.share(point.y) - height) * pixels, "xanchor": "left",
+            "showarrow": True, "arrowhead": 0, "arrowwidth": 1, "standoff": 5,
+            "arrowcolor": kind_colour(point.style.kind), "font": {"size": 12},  # ty: ignore[invalid-argument-type]
+        }
+        for point, height in zip(ordered, heights, strict=True)
+    ]  # fmt: skip
 
 
 def glyph(style: RunStyle) -> str:
@@ -151,27 +177,31 @@ def glyph(style: RunStyle) -> str:
     return f'<span style="color:{style.colour}">{letter}</span>'
 
 
-def spread(heights: Sequence[float], least: float) -> list[float]:
-    """Ascending heights of 0 to 1, moved as little as needed to lie `least` apart.
+def spread(heights: Sequence[float], least: float, top: float = 1.0) -> list[float]:
+    """Ascending heights of 0 to `top`, moved as little as needed to lie `least` apart.
 
     Names that touch are one block around the mean of where they belong; blocks that touch join.
     """
     blocks: list[list[float]] = []  # [sum of wanted places, how many]
     for wanted in heights:
         blocks.append([wanted, 1])
-        while len(blocks) > 1 and _top(blocks[-2], least) > _bottom(blocks[-1], least) - least:
+        while len(blocks) > 1 and (
+            _top(blocks[-2], least, top) > _bottom(blocks[-1], least, top) - least
+        ):
             total, count = blocks.pop()
             blocks[-1][0] += total
             blocks[-1][1] += count
     return [
-        _bottom(block, least) + least * index for block in blocks for index in range(int(block[1]))
+        _bottom(block, least, top) + least * index
+        for block in blocks
+        for index in range(int(block[1]))
     ]
 
 
-def _bottom(block: list[float], least: float) -> float:
+def _bottom(block: list[float], least: float, top: float) -> float:
     length = least * (block[1] - 1)
-    return min(max(block[0] / block[1] - length / 2, 0.0), max(1.0 - length, 0.0))
+    return min(max(block[0] / block[1] - length / 2, 0.0), max(top - length, 0.0))
 
 
-def _top(block: list[float], least: float) -> float:
-    return _bottom(block, least) + least * (block[1] - 1)
+def _top(block: list[float], least: float, top: float) -> float:
+    return _bottom(block, least, top) + least * (block[1] - 1)

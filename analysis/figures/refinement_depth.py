@@ -78,10 +78,14 @@ def plot_by_depth(info: pd.DataFrame, measure: Measure) -> go.Figure:
     layout = theme.layout(
         titles[measure], subtitle, [], HEIGHT, hovermode="closest", showlegend=False, **axes
     )
-    ends = [_end(nets) for nets in sets]
-    layout["margin"]["r"] = labels.room([end.text for end in ends])
+    ends = [_end(nets) for nets in sets if len(nets) > 1]
+    alone = [_end(nets) for nets in sets if len(nets) == 1]
+    layout["margin"]["r"] = labels.room([end.text for end in ends or alone])
     pixels = HEIGHT - layout["margin"]["t"] - layout["margin"]["b"]
-    layout["annotations"] = labels.end_labels(ends, scale, pixels)
+    layout["annotations"] = [
+        *labels.end_labels(ends, scale, pixels),
+        *labels.point_labels(alone, scale, pixels, rows),
+    ]
     return go.Figure({"data": [_trace(nets) for nets in sets], "layout": layout})
 
 
@@ -98,8 +102,7 @@ def _end(rows: pd.DataFrame) -> labels.End:
     last = rows.iloc[-1]
     name = theme.kind_title(last["kind"]) if len(rows) > 1 else last["net"]
     style = theme.RunStyle(last["net"], last["net"], last["kind"], name, 0)
-    mark = "" if len(rows) > 1 else labels.dot(last["kind"])
-    return labels.End(style, last["depth"], last["value"], name, mark)
+    return labels.End(style, last["depth"], last["value"], name, "")
 
 
 def _trace(rows: pd.DataFrame) -> dict[str, Any]:

@@ -14,12 +14,12 @@ import plotly.graph_objects as go
 
 from analysis import figures
 from analysis.escape import for_html
-from analysis.figures import html, refinement, theme
+from analysis.figures import curves, html, refinement, responses, theme
 from analysis.figures.refinement_training import plot_training, training_info
 from analysis.runs import Comparable, Run
 from analysis.runs.files import write_text
 from analysis.runs.format import now
-from analysis.text import _
+from analysis.text import _, current_language
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2rem auto; padding: 0 1rem;
@@ -64,14 +64,9 @@ def report(
         tables: (heading, table of words) before the summary.
         notes: before those on comparability.
     """
-    title = title or " | ".join(dict.fromkeys(run.net for run in runs))
-    drawn = drawn or [
-        figures.plot_error_curves(
-            figures.error_curves_info(runs), without=figures.without_history(runs)
-        ),
-        figures.plot_responses(figures.responses_info(runs)),
-        *refinement_figures(runs),
-    ]
+    nets = list(dict.fromkeys(run.net for run in runs))
+    title = title or (" | ".join(nets) if len(nets) <= _NAMED else _("Plain vs residual nets"))
+    drawn = drawn or [*_compared(runs), *refinement_figures(runs)]
     parts = [
         f"<h1>{for_html(title)}</h1>",
         *(f'<p class="note">{for_html(note)}</p>' for note in [*notes, *_notes(runs)]),
@@ -85,11 +80,28 @@ def report(
         f'<script type="text/plain" id="plotly">{html.packed_plotly()}</script>',
         f"<script>{html.DRAW}</script>",
     ]
+    lang = current_language().replace("_", "-")
     return (
-        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        f'<!doctype html><html lang="{lang}"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
         f"<title>{for_html(title)}</title><style>{_STYLE}</style>" + "\n".join(parts) + "</html>"
     )
+
+
+_NAMED = 4
+"""Nets that a heading has room for."""
+
+
+def _compared(runs: Sequence[Comparable]) -> list[go.Figure]:
+    """Both figures of Compare, as it opens: one line for all seeds, panels where they are fit."""
+    errors, stds = figures.error_curves_info(runs), figures.responses_info(runs)
+    return [
+        figures.plot_error_curves(
+            curves.over_seeds(errors, runs), arrangement=curves.fitting_arrangement(runs),
+            without=figures.without_history(runs),
+        ),
+        figures.plot_responses(responses.over_seeds(stds, runs)),
+    ]  # fmt: skip
 
 
 def refinement_figures(runs: Sequence[Comparable]) -> list[go.Figure]:

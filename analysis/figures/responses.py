@@ -162,7 +162,7 @@ def plot_responses(
         heading = lambda at, head=head: head.format(index=round(at))  # noqa: E731
         traces.append(hover.carrier(points, heading, "" if x == "index" else "2"))
     names = [style.label for style in theme.styles_of(info)]
-    at_ends = labels.fit(names)
+    at_ends = labels.fit(names, MOST)
     layout = theme.layout(
         title, _subtitle(info, axis), [] if at_ends else names, HEIGHT,
         showlegend=not at_ends, **_axes(axis, len(info) and int(info["index"].max())),
@@ -173,12 +173,16 @@ def plot_responses(
         pixels = 0.39 * (layout["height"] - layout["margin"]["t"] - layout["margin"]["b"])
         for x, place in (("index", ""), ("rank", "2")):
             ends = [_end(look, x) for look in looks]
+            if x == "rank":  # a shorter net's name would hide the lines of deeper ones
+                ends = [end for end in ends if end.x == info["rank"].max()]
             layout["annotations"] += labels.end_labels(ends, axis, pixels, place, highlight)
     return go.Figure({"data": traces, "layout": layout})
 
 
 HEIGHT = 430
 """Pixels, as the error curves'."""
+MOST = 7
+"""Lines that are named at their ends: more names would be higher than a panel."""
 
 
 def _traces(look: theme.Look, x: str) -> list[dict[str, Any]]:

@@ -25,27 +25,24 @@ def of_curves(info: pd.DataFrame) -> str:
         return ""
     last = info.sort_values("epoch").groupby("run", sort=False).tail(1)
     found = _ladders(last)
-    lines = []
-    for shallow, deep in found:
+    parts = []
+    for shallow, deep in found[:MOST]:
         a, b = shallow["train_error"], deep["train_error"]
-        words = _("Training error of {deep} {b}, of {shallow} {a}: {verdict}.").format(
+        words = _("{shallow} {a}, {deep} {b}: {verdict}").format(
             verdict=_verdict(b - a, max(_spread(shallow), _spread(deep))),
             **{name: f"{{{name}}}" for name in ("deep", "shallow", "a", "b")},
         )
-        lines.append(_pair(words, shallow, deep, formats.percent(a, 1), formats.percent(b, 1)))
-    for plain, residual in [] if found else _twins(last):
-        words = _("Training error at the end: {shallow} {a}, {deep} {b}.")
-        a, b = (formats.percent(row["train_error"], 1) for row in (plain, residual))
-        lines.append(_pair(words, plain, residual, a, b))
-    if not lines:
-        words = _("Training error at the end: {errors}.")
+        parts.append(_pair(words, shallow, deep, _percent(a), _percent(b)))
+    for plain, residual in [] if found else _twins(last)[:MOST]:
+        a, b = (_percent(row["train_error"]) for row in (plain, residual))
+        parts.append(_pair(_("{shallow} {a}, {deep} {b}"), plain, residual, a, b))
+    if not parts:
         named = last.head(2 * MOST)
-        errors = [
-            f"{for_markdown(label)} {formats.percent(error, 1)}"
+        parts = [
+            f"{for_markdown(label)} {_percent(error)}"
             for label, error in zip(named["label"], named["train_error"], strict=True)
         ]
-        lines.append(words.format(errors=", ".join(errors)))
-    return " ".join(lines[:MOST])
+    return _("Training error (running): {errors}.").format(errors=_("; ").join(parts))
 
 
 def _verdict(gap: float, spread: float) -> str:
@@ -75,7 +72,7 @@ def of_responses(info: pd.DataFrame) -> str:
         named = means.head(2 * MOST)
         parts = [f"{for_markdown(label)} {formats.response(std)}"
                  for label, std in zip(named["label"], named["std"], strict=True)]  # fmt: skip
-        return _("Mean response: {means}.").format(means="; ".join(parts))
+        return _("Mean response: {means}.").format(means=_("; ").join(parts))
     smaller = sum(residual["std"] < plain["std"] for plain, residual in twins)
     words = _("Mean response: {means}. Smaller in the residual net in {smaller} of {count} pairs.")
     if len(twins) == 1:
@@ -84,17 +81,17 @@ def of_responses(info: pd.DataFrame) -> str:
             if smaller
             else _("Mean response: {means}: not smaller in the residual net.")
         )
-    return words.format(means="; ".join(parts), smaller=smaller, count=len(twins))
+    return words.format(means=_("; ").join(parts), smaller=smaller, count=len(twins))
 
 
 def of_progress(info: pd.DataFrame) -> str:
     """How far each run is, and its errors there: runs under way are compared at no one epoch."""
     last = info.sort_values("epoch").groupby("run", sort=False).tail(1).head(2 * MOST)
-    words = _("{net} after epoch {epoch}: training error {train}, test error {test}")
+    words = _("{net} after epoch {epoch}: training error (running) {train}, test error {test}")
     parts = [
         words.format(
             net=for_markdown(label), epoch=int(epoch),
-            train=formats.percent(train, 1), test=formats.percent(test, 1),
+            train=_percent(train), test=_percent(test),
         )
         for label, epoch, train, test in last[
             ["label", "epoch", "train_error", "test_error"]
@@ -152,7 +149,7 @@ def of_forming(info: pd.DataFrame) -> str:
         parts.append(
             words.format(
                 net=for_markdown(label), name=for_markdown(str(end["class"].iloc[-1])),
-                share=formats.percent(100 * end["probability"].iloc[-1], 0),
+                share=_percent(100 * end["probability"].iloc[-1], 1),
                 at=min(sure, default=0),
             )
         )  # fmt: skip
@@ -164,12 +161,12 @@ def of_decay(runs: Sequence[Run]) -> str:
     parts = [
         _("{response} with {decay:g} ({error})").format(
             decay=run.config.recipe.weight_decay,  # type: ignore
-            response=formats.response(mean_response(run)), error=formats.percent(test_error(run)),
+            response=formats.response(mean_response(run)), error=_percent(test_error(run)),
         )
         for run in runs
     ]  # fmt: skip
     words = _("Mean response of {net} by weight decay (test error): {parts}.")
-    return words.format(net=for_markdown(runs[0].net), parts=", ".join(parts)) if runs else ""
+    return words.format(net=for_markdown(runs[0].net), parts=_(", ").join(parts)) if runs else ""
 
 
 def of_depth(info: pd.DataFrame) -> str:
@@ -185,14 +182,19 @@ def of_depth(info: pd.DataFrame) -> str:
             shallow, deep = own.iloc[0], own.iloc[-1]
             lines.append(words.format(
                 shallow=shallow["net"], deep=deep["net"],
-                a=formats.percent(shallow["error"]), b=formats.percent(deep["error"]),
+                a=_percent(shallow["error"]), b=_percent(deep["error"]),
             ))  # fmt: skip
     return _sentence(lines)
 
 
 def _sentence(parts: Sequence[str]) -> str:
     """Parts of one, a net each; empty where there are none."""
-    return f"{'; '.join(parts)}." if parts else ""
+    return _("{sentence}.").format(sentence=_("; ").join(parts)) if parts else ""
+
+
+def _percent(value: float, places: int = 2) -> str:
+    """As everywhere, its sign on the same line."""
+    return formats.percent(value, places).replace(" ", "\u00a0")
 
 
 def _pair(words: str, first: Any, second: Any, a: str, b: str) -> str:
@@ -214,12 +216,14 @@ def _ladders(rows: pd.DataFrame) -> list[tuple[dict, dict]]:
 
 
 def _twins(rows: pd.DataFrame) -> list[tuple[dict, dict]]:
-    """Plain nets and residual ones with the same layers, each plain net once."""
+    """Plain nets and residual ones with the same layers; none where one has several twins."""
     known = rows[rows["kind"] != "other"].to_dict("records")
     plain = {NetSpec.parse(r["net"]): r for r in known if r["kind"] == "plain"}
     found: dict[NetSpec, tuple[dict, dict]] = {}
     for row in known:
         net = NetSpec.parse(row["net"])
         if net.traits.has_shortcuts and net.counterpart() in plain:
-            found.setdefault(net.counterpart(), (plain[net.counterpart()], row))
+            if net.counterpart() in found:  # which of them would be meant?
+                return []
+            found[net.counterpart()] = plain[net.counterpart()], row
     return sorted(found.values(), key=lambda pair: NetSpec.parse(pair[0]["net"]).depth)

@@ -42,6 +42,7 @@ from analysis.figures.report import summary
 from analysis.figures.site_page import MARK, STYLE, Page, place
 from analysis.runs import Comparable, Run
 from analysis.runs.files import exists, is_folder, told, write_text
+from analysis.runs.names import run_names
 from analysis.text import LANGUAGES, _, language
 
 
@@ -268,7 +269,8 @@ def _argument(page: Page, runs: list[Comparable], is_choice: bool, learned: Lear
         behind = [run, *found.trained_on, *found.scratch]
         drawn, name = construction.plot_construction(info), f"argument_construction_{number}"
         page.figure("argument_study_figure", drawn, info, behind, name=name)
-        page.bullets([for_markdown(line) for line in construction.kept_words(info)])
+        kept = construction.kept_words(info, run_names(own))
+        page.bullets([for_markdown(line) for line in kept])
 
 
 def _card(claim: Claim, verdict: Verdict) -> str:

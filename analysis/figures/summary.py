@@ -12,7 +12,8 @@ from analysis.escape import for_plotly
 from analysis.figures import seeds, theme
 from analysis.figures.responses import Choice, mean_responses, responses_info
 from analysis.runs import Comparable, Run, SavedRecording
-from analysis.runs.provenance import Imported
+from analysis.runs.names import origin_words
+from analysis.runs.provenance import Continued, Imported
 from analysis.text import _
 
 COLUMNS = (
@@ -159,7 +160,7 @@ def conditions(runs: Sequence[Comparable]) -> str:
     named = [run for run in runs if run.data_title]
     titles = dict.fromkeys(for_plotly(run.data_title) for run in named)
     data = ", ".join(titles) or _("unknown data")
-    recipes = ", ".join(dict.fromkeys(for_plotly(run.recipe) for run in runs))
+    recipes = ", ".join(dict.fromkeys(for_plotly(_recipe_label(run)) for run in runs))
     lines = [_("{data}; recipe {recipe}.").format(data=data, recipe=recipes)]
     reasons = {run: reason for run, reason in comparability(runs).items() if reason}
     if reasons:
@@ -172,6 +173,12 @@ def conditions(runs: Sequence[Comparable]) -> str:
         words = _("Not comparable with {run}: {others}.")
         lines.append(words.format(run=labels[runs[0].id], others=", ".join(shown)))
     return "<br>".join(lines)
+
+
+def _recipe_label(run: Comparable) -> str:
+    """Of a constructed net the recipe by which its weights were found."""
+    made = run.construction if isinstance(run, Run) and run.is_construction else None
+    return made.recipe.label if made and made.recipe else run.recipe
 
 
 def _difference(first: Comparable, run: Comparable) -> str:
@@ -189,6 +196,9 @@ def _difference(first: Comparable, run: Comparable) -> str:
         reasons.append(_other_images(first, run))
     if recipe != other_recipe:
         reasons.append(_other_recipe(first, run))
+    if any(isinstance(one.config.origin, Continued) for one in (first, run)):
+        began = origin_words(run)
+        reasons += [began] if began != origin_words(first) else []
     return "; ".join(reasons)
 
 

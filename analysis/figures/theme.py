@@ -327,19 +327,20 @@ def layout(
         rest: more of plotly's layout; wins over what is set here.
     """
     legend = _LEGEND_LINE * _legend_lines(labels) if labels else 0
-    subtitle = wrapped(subtitle)
-    top = 64 + 16 * subtitle.count("<br>")
+    title, subtitle = wrapped(title, TITLE), wrapped(subtitle)
+    more = 20 * title.count("<br>")  # which plotly sets above the title's place
+    top = 64 + more + 16 * subtitle.count("<br>")
     return {
         "template": TEMPLATES["light"],
         "title": {"text": title, "subtitle": {"text": subtitle}, "y": 1, "yref": "container",
-                  "yanchor": "top", "pad": {"t": 8}},
+                  "yanchor": "top", "pad": {"t": 8 + more}},
         "height": height + legend,
         "margin": {"t": top, "r": 12, "b": 50 + legend, "l": 8, "pad": 0},
         "hovermode": "x",
         "hoverdistance": -1,
         "legend": {"orientation": "h", "x": 0, "xanchor": "left", "xref": "container",
                    "y": 0, "yanchor": "bottom", "yref": "container",
-                   "itemdoubleclick": "toggleothers"},
+                   "tracegroupgap": 0, "itemdoubleclick": "toggleothers"},
         **rest,
     }  # fmt: skip
 
@@ -372,8 +373,8 @@ def sign(figure: go.Figure, conditions: str) -> go.Figure:
     return figure
 
 
-SUBTITLE = 60
-"""Letters of a line of a subtitle: what a phone has room for."""
+TITLE, SUBTITLE = 40, 60
+"""Letters of a line of a title and of a subtitle: what a phone has room for."""
 
 
 def wrapped(text: str, letters: int = SUBTITLE) -> str:
@@ -405,7 +406,7 @@ _LEGEND_LINE = 22
 """Pixels."""
 
 
-def _legend_lines(labels: Sequence[str], width: int = 400) -> int:
+def _legend_lines(labels: Sequence[str], width: int = 300) -> int:
     """How many lines a legend takes on a narrow screen, at 7 pixels a letter and 50 an entry."""
     lines, used = 1, 0
     for label in labels:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import pandas as pd
@@ -15,7 +16,7 @@ from analysis.figures.labels import End
 from analysis.runs import Run
 from analysis.text import _
 
-HEIGHT = 140
+HEIGHT = 150
 """Pixels: it stands on a card."""
 
 
@@ -73,7 +74,7 @@ def plot_numbers(info: pd.DataFrame, quantity: str) -> go.Figure:
         axis = labels.Axis("linear", max(min(values) - room, 0.0), max(values) + room)
     depths = sorted(set(info["depth"]))  # evenly spaced: a card has no room for true distances
     info = info.assign(place=info["depth"].map(depths.index))
-    traces, ends = [], []
+    traces, ends, alone = [], [], []
     for _series, rows in info.groupby("series", sort=False):
         kind, option = rows["kind"].iloc[0], rows["option"].iloc[0]
         style = theme.RunStyle(rows["net"].iloc[-1], rows["net"].iloc[-1], kind, "", 0)
@@ -93,21 +94,39 @@ def plot_numbers(info: pd.DataFrame, quantity: str) -> go.Figure:
             }
         )  # fmt: skip
         name = theme.kind_title(kind) + (f" {option}" if option not in ("", "A") else "")
-        ends.append(End(style, rows["place"].iloc[-1], rows["mean"].iloc[-1], name))
+        end = End(style, rows["place"].iloc[-1], rows["mean"].iloc[-1], name)
+        (ends if len(rows) > 1 else alone).append(end)
+    # A net of another width is a point beside the line of its kind: one name is enough for both.
+    named = {end.text for end in ends}
+    ends += [end for end in alone if end.text not in named]
     layout = theme.layout(
         "", "", [], HEIGHT, hovermode="closest", showlegend=False,
         xaxis={"title": {"text": _("Depth (layers)"), "font": {"size": 11}, "standoff": 2},
                "tickvals": list(range(len(depths))), "ticktext": [str(d) for d in depths],
                "tickangle": 0, "range": labels.span(info["place"]), "tickfont": {"size": 11}},
-        yaxis={"title": {"text": quantity, "font": {"size": 11}, "standoff": 4}, "nticks": 4,
-               **axis.layout(), **({"dtick": 1} if outlying else {})},
+        yaxis={"nticks": 4, **axis.layout(),
+               **({"tickvals": _ticks(axis), "exponentformat": "none"} if outlying else {})},
     )  # fmt: skip
-    layout["margin"] |= {"t": 8, "b": 34, "r": labels.room([end.text for end in ends])}
-    notes = labels.end_labels(ends, axis, HEIGHT - 42)
+    layout["margin"] |= {"t": 26, "b": 34, "r": labels.room([end.text for end in ends])}
+    notes = labels.end_labels(ends, axis, HEIGHT - 60)
     for note, end in zip(notes, sorted(ends, key=lambda e: axis.share(e.y)), strict=True):
         note["text"] = end.text
-    layout["annotations"] = notes
+    # Above the panel, where a card has room for all of it.
+    head = {"text": quantity, "font": {"size": 11}, "xref": "paper", "yref": "paper", "x": 0,
+            "y": 1, "xanchor": "left", "yanchor": "bottom", "showarrow": False}  # fmt: skip
+    layout["annotations"] = [*notes, head]
     return go.Figure({"data": traces, "layout": layout})
+
+
+def _ticks(axis: labels.Axis) -> list[float]:
+    """Round numbers on a logarithmic axis: one, two and five of each decade, or the decades."""
+    decades = range(math.floor(axis.low), math.ceil(axis.high) + 1)
+    for steps in ((1, 2, 5), (1, 3), (1,)):
+        ticks = [step * 10.0**decade for decade in decades for step in steps]
+        shown = [tick for tick in ticks if axis.low <= math.log10(tick) <= axis.high]
+        if len(shown) <= 5:
+            break
+    return shown
 
 
 def reading(group: Sequence[Run]) -> str:

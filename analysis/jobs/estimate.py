@@ -27,6 +27,7 @@ import psutil
 
 from analysis.errors import RunError, SpecError, TrainingFailed
 from analysis.jobs import Request
+from analysis.jobs.gpus import gpus
 from analysis.runs import Run
 from analysis.runs.files import exists, is_folder, told, write_json
 from analysis.specs import DataSpec, class_folders, plan
@@ -75,7 +76,7 @@ class Estimate:
     basis: Basis
     """`same`: this net on this machine; `scaled`: another net on this machine; `elsewhere`."""
     based_on: str
-    """The net whose rate was used."""
+    """The net whose rate was used; empty where it was those of many."""
     disk: int
     """Bytes of the finished run."""
     disk_peak: int
@@ -169,22 +170,30 @@ def memory_bytes(request: Request, n_train: int, n_test: int) -> int:
 def _best_rate(request: Request, rates: list[Rate]) -> tuple[float | None, Basis, str]:
     device = request.compute.device
     wanted = plan.multiply_adds(request.net)
-    fitting = [rate for rate in rates if device == "auto" or rate.device.startswith(device)]
-    if not fitting:
-        return None, "none", ""
+    here = [r for r in rates if r.here and (device == "auto" or r.device.startswith(device))]
+    if not here:
+        return _rate_elsewhere(rates, device, wanted)
 
     def distance(rate: Rate) -> tuple:
         same_threads = request.compute.threads in (None, rate.threads)
         scale = abs(math.log(rate.multiply_adds / wanted))
-        return not rate.here, not same_threads, rate.net != request.net.name, scale
+        return not same_threads, rate.net != request.net.name, scale
 
     # The newest of the equally near.
-    fitting.sort(key=lambda rate: rate.when, reverse=True)
-    best = min(fitting, key=distance)
+    here.sort(key=lambda rate: rate.when, reverse=True)
+    best = min(here, key=distance)
     scaled = best.images_per_second * best.multiply_adds / wanted
-    if not best.here:
-        return scaled, "elsewhere", best.net
     return scaled, "same" if best.net == request.net.name else "scaled", best.net
+
+
+def _rate_elsewhere(
+    rates: Sequence[Rate], device: str, wanted: int
+) -> tuple[float | None, Basis, str]:
+    """From other machines' runs on a device like the one it will have: the median of all."""
+    if device == "auto":
+        device = "cuda" if gpus() else "cpu"  # a GPU's speed says nothing of a machine without one
+    work = [r.images_per_second * r.multiply_adds for r in rates if r.device.startswith(device)]
+    return (statistics.median(work) / wanted, "elsewhere", "") if work else (None, "none", "")
 
 
 def known_rates(runs: Iterable[Run], folder: Path | str) -> list[Rate]:
@@ -226,6 +235,8 @@ def _rate_of(same: Sequence[Run]) -> Rate:
 
 def _typical_rate(run: Run) -> float:
     """Median over epochs: the first one compiles, and another may have had to share the machine."""
+    if run.status.machine.get("earlier"):  # whose epochs were as fast as that one
+        return float(run.status.images_per_second or 0)
     with suppress(RunError):
         median = run.history()["images_per_second"].median()
         if math.isfinite(median):

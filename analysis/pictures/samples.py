@@ -38,6 +38,11 @@ def sample_title(name: str) -> str:
     return titles[name]
 
 
+def sample_classes(name: str) -> tuple[str, ...]:
+    """What data sets call the class that it shows; empty where it shows none."""
+    return {"ship": ("ship",), "aeroplane": ("airplane", "aeroplane")}.get(name, ())
+
+
 def sample(name: str) -> Picture:
     """The picture of that name.
 

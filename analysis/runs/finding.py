@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from analysis.errors import RunDamaged, RunError
 from analysis.runs import files
+from analysis.runs.names import run_names
 from analysis.runs.reader import DamagedRun, Run, list_runs, load_run
 from analysis.runs.recordings import (
     RECORDING,
@@ -22,7 +23,7 @@ Entry = TypeVar("Entry", Run | DamagedRun, Run | DamagedRun | SavedRecording)
 
 
 def find_run(name: str, folders: Iterable[Path | str] | None = None) -> Run:
-    """The run with this path, id, part of an id, or net name.
+    """The run with this path, id, part of an id, net, or name as pickers show it.
 
     Raises:
         RunError: none or several fit, or it is a recording; the message lists what there is.
@@ -69,9 +70,12 @@ def find_comparable(name: str, folders: Iterable[Path | str] | None = None) -> C
 
 def _named(name: str, known: Sequence[Entry]) -> Entry | None:
     """The only one that fits best; None where none does. Raises RunError where several do."""
+    whole = [entry for entry in known if not isinstance(entry, DamagedRun)]
+    called = run_names([run for run in known if isinstance(run, Run | SavedRecording)])
     for fits in (
         [entry for entry in known if entry.id == name],
-        [entry for entry in known if not isinstance(entry, DamagedRun) and entry.net == name],
+        [entry for entry in whole if entry.net == name],
+        [entry for entry in whole if called[entry.id] == name],
         [entry for entry in known if name in entry.id],
     ):
         if len(fits) == 1:

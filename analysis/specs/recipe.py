@@ -33,7 +33,7 @@ class Length:
         return min(self.steps_per_epoch, self.iterations - epoch * self.steps_per_epoch)
 
 
-_FITTED = ("warmup_until", "flip")
+FITTED = ("warmup_until", "flip")
 """Fields of a recipe that `recipe_for` sets by net and data, so they are no change of recipe."""
 
 
@@ -147,7 +147,7 @@ class Recipe(Dictable):
             label += f"-e{self.epochs}" if self.epochs else f"-i{self.iterations}"
         if self.weight_decay != preset.weight_decay:
             label += f"-wd{self.weight_decay:g}"
-        said = ("epochs", "iterations", "weight_decay", *_FITTED)
+        said = ("epochs", "iterations", "weight_decay", *FITTED)
         rest = replace(self, **{name: getattr(preset, name) for name in said})
         return label if rest == preset else label + "+"
 

@@ -115,7 +115,7 @@ def made(
     """
     key = (
         f"{build.__module__}.{getattr(build, '__name__', build)}",
-        text.current(),
+        text.current_language(),
         st.context.theme.type,
         hash(tuple(_mark(run, len(runs) > _MANY) for run in runs)),
         others,
@@ -159,7 +159,7 @@ def list_comparable() -> tuple[list[Comparable], list[DamagedRun]]:
 
 def catalog_of(runs: Sequence[Run]) -> pd.DataFrame:
     """`evidence.catalog.catalog`, whose rows are computed again of the runs that changed."""
-    rows, language = [], text.current()
+    rows, language = [], text.current_language()
     with one_look():
         for run in runs:
             key = str(run.path), language

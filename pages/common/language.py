@@ -21,11 +21,17 @@ _frame = st.components.v2.component(
 def frame(page: str) -> None:
     """Tell the browser the page's language; on a phone, close the drawer once a page is chosen.
 
+    A page that has something new at its top counts "frame_top" in the session up, to be scrolled.
+
     Args:
         page: the title of the page that is shown.
     """
     code = st.session_state.get(_KEY) or "en"
-    _frame(key="frame", data={"lang": code.replace("_", "-"), "page": page}, height="content")
+    top = st.session_state.get("frame_top", 0)
+    _frame(
+        key="frame", data={"lang": code.replace("_", "-"), "page": page, "top": top},
+        height="content",
+    )  # fmt: skip
 
 
 def choose_language() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
@@ -12,7 +10,9 @@ import streamlit as st
 from analysis.evidence.presets import first_choice, presets, titles
 from analysis.figures import seeds
 from analysis.runs import Comparable, Run
+from analysis.runs.names import find_named, run_names
 from analysis.text import _
+from pages.common import cached
 from pages.common.state import URL
 
 Entry = TypeVar("Entry", Run, Comparable)
@@ -36,6 +36,7 @@ def pick_runs(
     """
     names = run_names(runs)
     by_id = {run.id: run for run in runs}
+    renew_link(runs, key)
     carried = [run_id for run_id in st.session_state.get(_SELECTION, ()) if run_id in by_id]
     if one_seed:
         carried = [group[0].id for group in seeds.groups([by_id[run_id] for run_id in carried])]
@@ -67,11 +68,26 @@ def count_chosen(runs: Sequence[Comparable], key: str, usual: Sequence[Comparabl
     """How many runs `pick_runs` will give, before it is drawn."""
     if key in st.session_state:
         return len(st.session_state[key])
-    known = set(run_names(runs).values())
-    asked = [name for name in st.query_params.get_all(key) if name in known]
+    asked = find_named(st.query_params.get_all(key), runs)
     ids = {run.id for run in runs}
     carried = [run_id for run_id in st.session_state.get(_SELECTION, ()) if run_id in ids]
     return len(asked or carried or usual)
+
+
+def renew_link(runs: Sequence[Comparable], key: str) -> None:
+    """Where the address has names from elsewhere or of an earlier version: those of here instead.
+
+    A name says no more than it has to, so it depends on what other runs there are.
+    """
+    asked = st.query_params.get_all(key)
+    names = run_names(runs)
+    if key in st.session_state or set(asked) <= set(names.values()):
+        return
+    meant = find_named(asked, runs)
+    now = [names[meant[name]] if name in meant else name for name in asked]
+    if now != asked:
+        st.query_params[key] = now
+        st.rerun()  # a control reads the address as it was when the run of the page began
 
 
 def _note_missing(key: str, known: set[str]) -> None:
@@ -99,6 +115,13 @@ def _say_missing(key: str) -> None:
 def missing_words(key: str) -> str:
     """What to say of the runs that the address names and nobody here has; empty: nothing."""
     return st.session_state.get(f"{key}_said", "")
+
+
+def link_names(runs: Sequence[Comparable]) -> list[str]:
+    """What a link calls runs: as the page that it opens does, which has all of them."""
+    known = {run.id: run for run in [*cached.list_comparable()[0], *runs]}
+    names = run_names(list(known.values()))
+    return [names[run.id] for run in runs]
 
 
 def pick_preset(runs: Sequence[Comparable], key: str) -> None:
@@ -143,13 +166,3 @@ def pick_highlight(runs: Sequence[Comparable], key: str, single: bool = True) ->
         label_visibility="collapsed",
         width=190,
     )
-
-
-def run_names(runs: Sequence[Comparable]) -> dict[str, str]:
-    """What the picker and the address call each run: its id without the date, where that is clear.
-
-    The name depends on the run alone, so that a link still works when other runs come and go.
-    """
-    short = {run.id: re.sub(r"^\d{4}-\d\d-\d\d_", "", run.id).replace("_", " ") for run in runs}
-    taken = Counter(short.values())
-    return {run_id: run_id if taken[name] > 1 else name for run_id, name in short.items()}

@@ -54,6 +54,7 @@ def choose(key: str, label: str, options: Mapping[Value, str], help: str | None 
         format_func=options.__getitem__,
         key=key,
         bind=URL,
+        wrap=True,  # or the last one is cut on a phone
         help=help,
     )
     return chosen or values[0]

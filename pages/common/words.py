@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from analysis.runs import Run, SavedRecording
 from analysis.text import _
 
@@ -53,9 +55,9 @@ def watched_words(recording: SavedRecording) -> str:
     if status.iteration:
         parts.append(_("{count} updates").format(count=f"{status.iteration:,}"))
     if status.train_error is not None:
-        parts.append(_("training error {error} %").format(error=f"{status.train_error:.1f}"))
+        parts.append(_("training error {error} %").format(error=f"{status.train_error:.2f}"))
     if status.test_error is not None:
-        parts.append(_("test error {error} %").format(error=f"{status.test_error:.1f}"))
+        parts.append(_("test error {error} %").format(error=f"{status.test_error:.2f}"))
     return " · ".join(parts)
 
 
@@ -77,9 +79,20 @@ def progress_words(run: Run) -> str:
     if status.images_per_second:
         parts.append(_("{rate} images/s").format(rate=round(status.images_per_second)))
     if status.train_error is not None:
-        parts.append(_("training error {error} %").format(error=f"{status.train_error:.1f}"))
+        parts.append(_("training error {error} %").format(error=f"{status.train_error:.2f}"))
     if status.seconds_left is not None:
         parts.append(_("{time} left").format(time=duration(status.seconds_left)))
     if status.memory_mb:
         parts.append(_("{memory} GiB of memory").format(memory=f"{status.memory_mb / 1024:.1f}"))
     return " · ".join(parts)
+
+
+def tail(log: Path, lines: int = 8) -> str:
+    """The last lines of a log; empty where there is none."""
+    try:
+        with open(log, "rb") as file:
+            file.seek(max(0, log.stat().st_size - 200 * lines))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+    return "\n".join(text.strip().split("\n")[-lines:])

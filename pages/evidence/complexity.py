@@ -49,8 +49,10 @@ def times() -> None:
     """Measured times of this machine, kept beside the runs."""
     path = default_folder() / "times.csv"
     with state.row():
-        nets = st.multiselect(_("Nets to measure"), NETS, NETS, format_func=title_of)
-        batches = st.multiselect(_("Batch sizes"), [1, 2, 4, 8, 16, 32, 64], [1, 4])
+        nets = st.multiselect(
+            _("Nets to measure"), NETS, NETS, format_func=title_of, wrap=True, width=620
+        )
+        batches = st.multiselect(_("Batch sizes"), [1, 2, 4, 8, 16, 32, 64], [1, 4], width=260)
         pressed = st.button(_("Measure on this machine"), icon=":material/timer:")
     try:
         if pressed and nets and batches:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
+from analysis import formats
 from analysis.errors import LensError
 from analysis.evidence import catalog
 from analysis.figures.report import report
@@ -51,10 +53,27 @@ def choose(table: pd.DataFrame) -> list[str]:
     key = f"runs_table_{hash(tuple(table['run']))}"  # other rows: other ticks
     event = st.dataframe(
         shown, hide_index=True, on_select="rerun", selection_mode="multi-row", key=key,
-        column_config=show.columns(shown), height=min(38 + 35 * max(len(shown), 1), 420),
+        column_config=show.columns(shown) | wide_enough(shown),
+        height=min(38 + 35 * max(len(shown), 1), 420), placeholder=formats.NONE,
     )  # fmt: skip
     rows = event["selection"]["rows"]
     return [table["run"].iloc[row] for row in rows if row < len(table)]
+
+
+def wide_enough(shown: pd.DataFrame) -> dict[str, Any]:
+    """Columns of words as wide as these: what is cut can't be told apart.
+
+    On a phone the first ones stay when the others are moved; elsewhere not, as what stays is pale.
+    """
+    phone = "Mobi" in (st.context.headers.get("User-Agent") or "")
+    texts = shown.select_dtypes(exclude="number")
+    letters = {name: max(map(len, [*texts[name].astype(str), str(name)])) for name in texts}
+    return {
+        name: st.column_config.TextColumn(
+            width=min(round(24 + 7.2 * count), 300), pinned=phone and name in (_("Name"), _("Net"))
+        )
+        for name, count in letters.items()
+    }
 
 
 def act(runs: Sequence[Run], names: dict[str, str]) -> None:
@@ -74,7 +93,7 @@ def act(runs: Sequence[Run], names: dict[str, str]) -> None:
         own = [run for run in runs if not run.bundled]
         if own:
             with st.popover(_("Delete"), icon=":material/delete:"):
-                named = ", ".join(messages.literal(run.id) for run in own)
+                named = ", ".join(messages.literal(names[run.id]) for run in own)
                 st.markdown(_("Delete for good: {runs}").format(runs=named))
                 st.button(_("Yes, delete"), key="runs_delete", on_click=_delete, args=(own,))
 

@@ -11,6 +11,7 @@ from analysis import jobs
 from analysis.errors import LensError
 from analysis.jobs import estimate
 from analysis.runs import default_folder, load_run
+from analysis.runs.names import names_at
 from analysis.text import _
 from pages.common import messages
 
@@ -45,10 +46,11 @@ def start(asked: Sequence[jobs.Request]) -> None:
 def _start(asked: Sequence[jobs.Request]) -> None:
     done = jobs.submit(jobs.Trainings(asked), default_folder())
     if done.paths:
-        _say(_("Queued: {runs}").format(runs=", ".join(path.name for path in done.paths)))
+        _say(_("Queued: {runs}").format(runs=names_at(done.paths)))
+        st.session_state["frame_top"] = st.session_state.get("frame_top", 0) + 1
     for request, path in done.already:
         words = _("{net} is queued or running already, with the same seed: {run}")
-        _say(words.format(net=request.net.name, run=path.name), "error")
+        _say(words.format(net=request.net.name, run=names_at([path])), "error")
 
 
 def time_steps(asked: Sequence[jobs.Request]) -> None:

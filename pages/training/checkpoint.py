@@ -207,5 +207,5 @@ def _show_responses(run: Run) -> None:
         Path(__file__).parents[1] / "evidence" / "compare.py",
         label=_("Open it in Compare"),
         icon=":material/compare_arrows:",
-        query_params={"compare_runs": pickers.run_names([run])[run.id]},
+        query_params={"compare_runs": pickers.link_names([run])},
     )

@@ -61,7 +61,7 @@ def _nets() -> list[str]:
     with kinds:
         chosen = st.pills(
             _("Nets"), list(names), selection_mode="multi", default=pair,
-            format_func=names.__getitem__, key="train_kinds", bind=state.URL,
+            format_func=names.__getitem__, key="train_kinds", bind=state.URL, wrap=True,
         )  # fmt: skip
     with depths:
         layers = st.multiselect(
@@ -170,7 +170,7 @@ def _table(asked: list[jobs.Request], found: list[estimate.Estimate]) -> pd.Data
             _("Net"): [e.net for e in found],
             _("Parameters"): [f"{plan.parameters(r.net):,}" for r in asked],
             _("Time, about"): ["?" if e.seconds is None else duration(e.seconds) for e in found],
-            _("Images/s"): ["" if not e.images_per_second else f"{e.images_per_second:.0f}"
+            _("Images/s"): ["" if not e.images_per_second else f"{e.images_per_second:,.0f}"
                             for e in found],
             _("Disk (MiB)"): [f"{e.disk / 2**20:.1f}" for e in found],
             _("Memory (GiB)"): [f"{e.memory / 2**30:.1f}" for e in found],
@@ -185,9 +185,9 @@ def _reading(found: list[estimate.Estimate]) -> str:
     if "none" in bases:
         return _("No training is known yet to estimate the time from: estimate speed.")
     if "elsewhere" in bases:
-        words = _("Time: from {nets} on the machine of the bundled runs, by multiply-adds. "
-                  "Estimate speed for this machine.")  # fmt: skip
-    elif bases == {"same"}:
+        return _("Time: a guess, from the bundled runs on another machine, by multiply-adds. "
+                 "Estimate speed for this machine.")  # fmt: skip
+    if bases == {"same"}:
         words = _("Time: from earlier trainings or timed steps of {nets} on this machine.")
     else:
         words = _("Time: from {nets} on this machine, scaled by multiply-adds.")

@@ -118,7 +118,7 @@ def _show(recording: SavedRecording) -> None:
     info = refinement.refinement_info([recording])
     reading = _("A recording has neither history nor weights; it stands beside runs by its blocks.")
     show.figure(refinement.plot_by_block(info), info, "import_refinement", reading)
-    names = list(pickers.run_names([*default_depths(cached.list_runs()[0]), recording]).values())
+    names = pickers.link_names([*default_depths(cached.list_runs()[0]), recording])
     st.page_link(
         _EVIDENCE / "refinements.py",
         label=_("Open it in Small refinements"),

@@ -24,13 +24,15 @@ from analysis.runs.resuming import is_resumable
 from analysis.text import Message, _
 from pages.common import cached, messages, pickers, state
 from pages.common import show as shown
-from pages.common.words import progress_words, share_done, state_word, watched_words
+from pages.common.words import progress_words, share_done, state_word, tail, watched_words
 from pages.training import actions, studies
 
 _PAGES = Path(__file__).resolve().parents[1]
 COMPARE, IMAGE = _PAGES / "evidence" / "compare.py", _PAGES / "lens" / "image.py"
 REFRESH = 2.0
 """Seconds between looks while something trains."""
+_ENDED = 3
+"""Trainings that ended and are shown with their curves."""
 _STOPPED = ("cancelled", "failed", "interrupted")
 
 
@@ -70,16 +72,20 @@ def _live(was_active: bool) -> None:
         st.rerun()  # the whole page, to begin or to end refreshing
     running = [run for run in mine if run.state == "running"]
     waiting = sorted(filter(jobs.is_waiting, mine), key=jobs.queue_position)
+    done = _finished(mine, everything)
     _running(running)
     _show_watched(watched)
+    growing = [*(run for run in running if not run.is_construction), *watched]
+    if growing or done:  # these first: they are what one watches
+        _figures([*growing, *done], everything)
     found = jobs.studies(mine)
     studies.show(found)
     _waiting(waiting)
     in_tables = {part.run.id for parts in found.values() for part in parts if part.run}
     idle = [run for run in mine if _never_started(run) and run.id not in in_tables]
     _stopped([*idle, *(run for run in mine if run.state in _STOPPED)])
-    _finished(mine, everything)
-    _figures([*(run for run in running if not run.is_construction), *watched], everything)
+    if not (growing or done):
+        _figures([], everything)
 
 
 def _never_started(run: Run) -> bool:
@@ -89,9 +95,11 @@ def _never_started(run: Run) -> bool:
 def _running(runs: list[Run]) -> None:
     if runs:
         st.subheader(_("Training"))
-    for run in runs:
-        with st.container(border=True, key=f"train_card_{run.id}"):
-            words, button = st.columns([6, 1], vertical_alignment="center")
+    places = st.columns(2, gap="small") if len(runs) > 1 else [st.container()]
+    for number, run in enumerate(runs):
+        card = places[number % len(places)].container(border=True, key=f"train_card_{run.id}")
+        with card:
+            words, button = st.columns([5, 1], vertical_alignment="center")
             with words:
                 st.markdown(_head(run))
                 st.progress(share_done(run), progress_words(run))
@@ -123,17 +131,6 @@ def _show_watched(recordings: list[SavedRecording]) -> None:
                 st.caption(watched_words(one))
 
 
-def tail(log: Path, lines: int = 8) -> str:
-    """The last lines of a log; empty where there is none."""
-    try:
-        with open(log, "rb") as file:
-            file.seek(max(0, log.stat().st_size - 200 * lines))
-            text = file.read().decode("utf-8", "replace")
-    except OSError:
-        return ""
-    return "\n".join(text.strip().split("\n")[-lines:])
-
-
 def _waiting(runs: list[Run]) -> None:
     if not runs:
         return
@@ -152,18 +149,20 @@ def _waiting(runs: list[Run]) -> None:
             )  # fmt: skip
 
 
-def _finished(mine: list[Run], everything: list[Run]) -> None:
-    """The training that ended last in this session's sight: what came out, and where to go on."""
+def _finished(mine: list[Run], everything: list[Run]) -> list[Run]:
+    """The trainings that ended last in this session's sight: what came out, and where to go on."""
     done = [run for run in mine if run.state == "finished" and not run.is_construction]
     before = st.session_state.setdefault("train_done", {run.id for run in done})
     new = [run for run in done if run.id not in before]
+    new = sorted(new, key=lambda run: run.status.ended, reverse=True)[:_ENDED]
     if not new:
-        return
+        return []
     st.subheader(_("Finished"))
     names = pickers.run_names(everything)
-    for run in sorted(new, key=lambda run: run.status.ended, reverse=True)[:3]:
-        with st.container(border=True, key=f"train_finished_{run.id}"):
-            words = _("**{net}**: training error {train}, test error {test}, {epochs} epochs")
+    places = st.columns(len(new), gap="small")
+    for place, run in zip(places, new, strict=True):
+        with place, st.container(border=True, key=f"train_finished_{run.id}"):
+            words = _("**{net}**: clean training error {train}, test error {test}, {epochs} epochs")
             st.markdown(words.format(
                 net=run.net, train=formats.percent(train_error(run)),
                 test=formats.percent(test_error(run)), epochs=run.status.epoch,
@@ -176,29 +175,31 @@ def _finished(mine: list[Run], everything: list[Run]) -> None:
                              query_params={"compare_runs": chosen})  # fmt: skip
                 st.page_link(IMAGE, label=_("Inspect"), icon=":material/image_search:",
                              query_params={"image_runs": chosen})  # fmt: skip
+    return new
 
 
 def _stopped(runs: list[Run]) -> None:
     if not runs:
         return
     st.subheader(_("Stopped ({count})").format(count=len(runs)))
+    names = pickers.run_names(runs)
     for run in runs:
         with st.container(border=True, key=f"train_stopped_{run.id}"):
             words, buttons = st.columns([3, 2], vertical_alignment="center")
             with words:
-                _why_stopped(run)
+                _why_stopped(run, names[run.id])
             with buttons, st.container(horizontal=True, horizontal_alignment="right"):
                 _stopped_buttons(run)
 
 
-def _why_stopped(run: Run) -> None:
+def _why_stopped(run: Run, name: str) -> None:
     status = run.status
     said = _("**{net}** · {state} after {epoch} of {total} epochs · `{run}`")
     if run.is_construction:
         said = _("**{net}** · construction {state} · `{run}`")
     word = _("not started") if run.state == "queued" else state_word(run.state)
     st.markdown(said.format(net=run.net, state=word, epoch=status.epoch,
-                            total=status.epochs_total, run=run.id))  # fmt: skip
+                            total=status.epochs_total, run=name))  # fmt: skip
     reason = status.reason
     if run.state == "interrupted" and not reason:
         reason = Message("the process ended unexpectedly: killed, or the machine went down")
@@ -225,22 +226,31 @@ def _stopped_buttons(run: Run) -> None:
         actions.ask_delete(run.path)
 
 
-def _figures(running: Sequence[Comparable], everything: list[Run]) -> None:
-    """Curves of what trains beside chosen runs, and their layer responses."""
+def _figures(followed: Sequence[Comparable], everything: list[Run]) -> None:
+    """Curves of what trains or has just ended beside chosen runs, and their layer responses."""
+    ids = {run.id for run in followed}
     others = [run for run in everything if run.status.epoch and run.state != "running"]
-    if not others and not running:
+    others = [run for run in others if run.id not in ids]
+    if not others and not followed:
         return
-    st.subheader(_("Curves"))
+    place = st.container()
+    pickers.renew_link(others, "train_beside")
     names, by_id = pickers.run_names(others), {run.id: run for run in others}
     chosen = st.multiselect(
         _("Compare with"), list(by_id), format_func=lambda i: names.get(i, i),
         key="train_beside", bind=state.URL, select_all=False, filter_mode="contains",
         placeholder=_("Choose runs to compare with"),
     )  # fmt: skip
-    picked = [*running, *(by_id[i] for i in chosen if i in by_id)]
-    if not picked:
-        st.caption(_("Finished runs are on the Compare page; choose some here to see them."))
-        return
+    picked = [*followed, *(by_id[i] for i in chosen if i in by_id)]
+    with place:
+        if picked:
+            _draw(picked)
+        else:
+            st.subheader(_("Curves"))
+            st.caption(_("Finished runs are on the Compare page; choose some here to see them."))
+
+
+def _draw(picked: Sequence[Comparable]) -> None:
     try:
         drawn = _drawn(picked)
     except RunDamaged as error:
@@ -255,7 +265,8 @@ def _figures(running: Sequence[Comparable], everything: list[Run]) -> None:
         reading = _("In closed form from the BN parameters, after each run's last whole epoch.")
         if not any(isinstance(run, Run) for run in picked):
             reading = _("As measured by each program's last probe.")
-        shown.figure(*drawn[1], "train_responses", reading, conditions=drawn[2])
+        said = sentences.of_responses(drawn[1][1])
+        shown.figure(*drawn[1], "train_responses", reading, said, drawn[2])
 
 
 def _drawn(runs: Sequence[Comparable]) -> list:
@@ -279,5 +290,6 @@ def _drawn(runs: Sequence[Comparable]) -> list:
 
 
 def _head(run: Run) -> str:
-    """A run in a line: net, data, recipe, id."""
-    return f"**{run.net}** · {messages.literal(run.data_title)} · {run.recipe} · `{run.id}`"
+    """A run in a line: net, data, recipe, seed."""
+    seed = _("seed {seed}").format(seed=run.config.seed)
+    return f"**{run.net}** · {messages.literal(run.data_title)} · {run.recipe} · {seed}"

@@ -221,3 +221,17 @@ def test_a_link_reopens_the_view_for_a_reader_of_another_language(address: str, 
     assert other.locator(chart).evaluate(axis) == "开始后的时间（s）"
     page.context.close()
     other.context.close()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_legend_and_the_line_of_conditions_lie_apart(page: Page, address: str, width: int):
+    """Nine nets have no room for names at line ends: their legend is under the figure."""
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(address)
+    page.get_by_role("button", name="Fig. 6").click()
+    chart = page.locator(".st-key-compare_responses .js-plotly-plot")
+    legend = chart.locator(".legend .bg").bounding_box()
+    conditions = chart.locator(".annotation", has_text="recipe short").bounding_box()
+    assert legend
+    assert conditions
+    assert legend["y"] + legend["height"] <= conditions["y"] + 1

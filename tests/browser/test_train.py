@@ -126,8 +126,8 @@ def _see_both_in_compare(page: Page, address: str) -> None:
     page.goto(address)  # Compare is the front page
     page.locator(".st-key-compare_choice button").first.click()
     for net in ("plain-20", "resnet-20"):
-        page.get_by_role("combobox", name="Runs").fill(f"{net} quick-e3000")
-        page.get_by_role("option", name=f"{net} quick-e3000").first.click()
+        page.get_by_role("combobox", name="Runs").fill(f"{net} quick epochs 3000")
+        page.get_by_role("option", name=f"{net} quick epochs 3000").first.click()
         expect(
             page.get_by_text(re.compile(rf"{net}.*: cancelled after \d+ of 3000"))
         ).to_be_visible()

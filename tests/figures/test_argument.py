@@ -62,12 +62,17 @@ def test_depth_has_means_ranges_and_signed_gaps(tmp_path):
 
 
 def test_options_are_named_in_the_depth_figure(tmp_path):
-    """A, B and C are lines of their own, and no two are called alike; one net by its name."""
+    """A, B and C are lines of their own, and no two are called alike; a single net is tied to its
+    point, so that its name is taken for no other's."""
     nets = ("plain-8", "resnet-8", "resnet-8-B", "resnet-8-C", "resnet-14")
     figure = plot_depth(depth_info([made(tmp_path, net, 5.0) for net in nets]))
-    names = {note.text.split("</span> ")[-1]: note.text for note in figure.layout.annotations}
-    assert sorted(names) == ["plain-8", "residual", "resnet-8-B", "resnet-8-C"]
-    assert kind_colour("residual") in names["resnet-8-B"]  # names may stand beside others' points
+    notes = {note.text: note for note in figure.layout.annotations}
+    assert sorted(notes) == ["plain-8", "residual", "resnet-8-B", "resnet-8-C"]
+    assert not notes["residual"].showarrow
+    tied = [notes[name] for name in ("plain-8", "resnet-8-B", "resnet-8-C")]
+    assert all((note.showarrow, note.x, note.y, note.yref) == (True, 8, 5, "y") for note in tied)
+    assert len({note.ay for note in tied}) == 3
+    assert notes["resnet-8-B"].arrowcolor == kind_colour("residual")
 
 
 def test_depths_that_lie_together_share_a_number(tmp_path):
@@ -84,7 +89,7 @@ def test_the_sentence_above_the_depth_figure_is_its_numbers(tmp_path):
     assert said == (
         "From plain-8 to plain-14 training error goes from 4.00 % to 8.00 % in plain nets; "
         "from resnet-8 to resnet-14 from 5.00 % to 3.50 % in residual nets."
-    )
+    ).replace(" %", "\u00a0%")  # so that a sign is on the line of its number
     assert of_depth(depth_info([])) == ""
 
 
@@ -102,7 +107,20 @@ def test_a_verdicts_picture_and_table_have_its_numbers(tmp_path):
     (line,) = figure.data
     assert list(line.y) == [5.0, 8.0]
     assert figure.layout.xaxis.ticktext == ("8", "14")
-    assert [note.text for note in figure.layout.annotations] == ["plain"]
+    names = [note.text for note in figure.layout.annotations]
+    assert names == ["plain", "Training error (%)"]
+
+
+def test_a_net_of_another_width_is_not_named_like_the_line(tmp_path):
+    """Nor is an outlier's axis without numbers: one, two and five of each decade."""
+    runs = [made(tmp_path, "plain-8", 1.5), made(tmp_path, "plain-14", 3.0)]
+    runs += [made(tmp_path, "plain-20", 70.0), made(tmp_path, "plain-14-w8", 2.0)]
+    verdict = next(v for c, v in evaluate(runs) if c.id == "degradation")
+    assert {one.net.name for one in verdict.numbers} >= {"plain-20", "plain-8"}
+    figure = plot_numbers(numbers_info(verdict), "Training error (%)")
+    names = [note.text for note in figure.layout.annotations]
+    assert names == ["plain", "Training error (%)"]
+    assert list(figure.layout.yaxis.tickvals) == [2, 5, 10, 20, 50]
 
 
 def test_a_gap_within_the_spread_says_so(tmp_path):
@@ -215,11 +233,13 @@ def test_the_study_of_a_constructed_net_begins_at_the_shallower_ones_error(tmp_p
         "plain-8 at its end, training", "plain-14, constructed", "plain-14, from scratch",
     ]  # fmt: skip
     end = on.history()["train_error_clean"].iloc[-1]
-    assert kept_words(info)[:2] == [
+    assert kept_words(info, {})[:2] == [
         "Given: 5.00 % training error at epoch 0",
         f"Trained on: {end:.2f} %, not kept (above what was given): on",
     ]
-    assert kept_words(info)[2].startswith("From scratch: ")
+    words = kept_words(info, {scratch.id: "plain-14 from scratch"})[2]
+    assert words.startswith("From scratch: ")
+    assert words.endswith(": plain-14 from scratch")
 
 
 def test_a_constructed_net_alone_has_a_figure_too(tmp_path):

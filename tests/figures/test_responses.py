@@ -184,3 +184,18 @@ def test_without_responses_the_figure_says_so(tmp_path: Path, source):
         assert figure.layout.annotations[0].text == (
             "None of these runs has recorded layer responses for this choice."
         )
+
+
+def test_names_hide_no_lines(tmp_path: Path):
+    """In the sorted panel a short net's name would lie on deeper ones; many names need a legend."""
+    nets = ("plain-8", "resnet-8", "plain-14", "resnet-14", "plain-20", "resnet-20", "resnet-26")
+    runs = [load_run(write_run(tmp_path, net, epochs=1)) for net in nets]
+    notes = plot_responses(responses_info(runs)).layout.annotations
+    named = {ref: [n.text.split()[-1] for n in notes if n.yref == ref] for ref in
+             ("y domain", "y2 domain")}  # fmt: skip
+    assert set(nets) <= set(named["y domain"])
+    assert set(nets) & set(named["y2 domain"]) == {"resnet-26"}
+    more = [*runs, load_run(write_run(tmp_path, "plain-26", epochs=1))]
+    figure = plot_responses(responses_info(more))
+    assert figure.layout.showlegend
+    assert len(figure.layout.annotations) == 2

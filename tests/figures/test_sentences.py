@@ -17,9 +17,9 @@ def test_runs_under_way_are_told_with_their_epoch():
             "test_error": [51.0, 41.0, np.nan],
         }
     )  # fmt: skip
-    assert sentences.of_progress(info) == (
-        "plain-20 after epoch 2: training error 40.0 %, test error 41.0 %; "
-        r"my\*net after epoch 7: training error 9.0 %, test error –."
+    assert sentences.of_progress(info).replace("\u00a0", " ") == (
+        "plain-20 after epoch 2: training error (running) 40.00 %, test error 41.00 %; "
+        r"my\*net after epoch 7: training error (running) 9.04 %, test error –."
     )
     assert sentences.of_progress(info[:0]) == ""
 
@@ -55,7 +55,37 @@ def test_from_which_layer_on_a_class_is_told():
         }
     )  # fmt: skip
     said = sentences.of_forming(info)
-    assert said == "a gives cat 93 % in the end, its readouts over half from layer 5 on."
-    assert sentences.of_forming(info[info["source"] == "head"]) == "a gives cat 93 % in the end."
+    assert said == "a gives cat 93.0\u00a0% in the end, its readouts over half from layer 5 on."
+    assert (
+        sentences.of_forming(info[info["source"] == "head"])
+        == "a gives cat 93.0\u00a0% in the end."
+    )
     unsure = info.assign(probability=0.2)
-    assert sentences.of_forming(unsure) == "a gives cat 20 % in the end."
+    assert sentences.of_forming(unsure) == "a gives cat 20.0\u00a0% in the end."
+
+
+def test_of_several_twins_none_is_picked():
+    """Options A and B beside plain-20: all are named. One ladder of each kind: a verdict each."""
+
+    def rows(errors):
+        return pd.DataFrame([
+            {"run": net, "net": net, "label": net, "epoch": 1, "train_error": error, "std": error,
+             "kind": "plain" if net.startswith("plain") else "residual"}
+            for net, error in errors.items()
+        ])  # fmt: skip
+
+    options = rows({"plain-20": 7.0, "resnet-20": 5.0, "resnet-20-B": 4.0})
+    assert sentences.of_curves(options).replace("\u00a0", " ") == (
+        "Training error (running): plain-20 7.00 %; resnet-20 5.00 %; resnet-20-B 4.00 %."
+    )
+    assert sentences.of_responses(options) == (
+        "Mean response: plain-20 7.000; resnet-20 5.000; resnet-20-B 4.000."
+    )
+    ladders = rows({"plain-20": 7.0, "plain-56": 22.0, "resnet-20": 5.0, "resnet-56": 2.0})
+    assert sentences.of_curves(ladders).replace("\u00a0", " ") == (
+        "Training error (running): plain-20 7.00 %, plain-56 22.00 %: deeper is **worse**; "
+        "resnet-20 5.00 %, resnet-56 2.00 %: deeper is better."
+    )
+    assert sentences.of_curves(ladders.iloc[::2]).replace("\u00a0", " ") == (
+        "Training error (running): plain-20 7.00 %, resnet-20 5.00 %."
+    )

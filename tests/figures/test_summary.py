@@ -10,7 +10,7 @@ import pytest
 
 from analysis.figures import comparability, mean_responses, responses_info, summary_info
 from analysis.figures.summary import summary_table, summary_words, titles
-from analysis.runs import Run, load_run
+from analysis.runs import BUNDLED, Run, find_run, load_run
 from analysis.runs.provenance import Imported
 from analysis.specs import Recipe
 from tests.tiny import errors, write_run
@@ -177,3 +177,12 @@ def test_normalizations_are_the_same_by_their_numbers(tmp_path: Path):
         "another's": "input normalized by its file's own mean, not by half",
     }
     assert comparability(runs[3:])["another's"] == "each input normalized by its own file's mean"
+
+
+def test_a_run_that_went_on_from_another_net_is_told_from_one_from_scratch():
+    """Same net, images and recipe, and yet not the paper's comparison."""
+    names = ("plain-32 short s0, from scratch", "plain-32 short s0, continued from plain-20")
+    runs = [find_run(name, [BUNDLED]) for name in names]
+    assert list(comparability(runs).values()) == ["", "continued from plain-20"]
+    assert list(comparability(runs[::-1]).values()) == ["", "from scratch"]
+    assert list(comparability(runs[1:] * 2).values()) == [""]

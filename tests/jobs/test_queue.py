@@ -263,6 +263,21 @@ def test_time_is_scaled_by_multiply_adds_and_says_so():
     assert found.seconds == pytest.approx((1437 + (360 + 1437 + 360) / 3) / 2000 + 8)
 
 
+def test_a_gpus_speed_is_no_guess_for_a_machine_without_one(monkeypatch: pytest.MonkeyPatch):
+    """Of other machines the rates on a like device count: the median, by multiply-adds."""
+    request = _requests("plain-20", changes={"epochs": 1})[0]
+    adds = 40_551_040
+    rates = [estimate.Rate("plain-20", speed, adds, 1, device, False)
+             for speed, device in ((8000.0, "cuda:0"), (90.0, "cpu"), (500.0, "cpu"))]  # fmt: skip
+    rates.append(estimate.Rate("plain-8", 1000.0, adds // 2, 1, "cpu", False))
+    for found, expected in (((), 500.0), (("GPU-1",), 8000.0)):
+        monkeypatch.setattr(estimate, "gpus", lambda found=found: found)
+        guess = estimate.estimate(request, rates)
+        assert (guess.basis, guess.images_per_second) == ("elsewhere", expected)
+    monkeypatch.setattr(estimate, "gpus", lambda: ())
+    assert estimate.estimate(request, rates[:1]).basis == "none"
+
+
 def test_the_worker_and_all_of_jobs_know_nothing_of_torch():
     """Importing the package loads no torch."""
     code = "import sys, analysis.jobs, analysis.jobs.estimate; assert 'torch' not in sys.modules"

@@ -19,7 +19,6 @@ from analysis.evidence.presets import default_pair, first_choice, presets
 from analysis.figures.theme import FADED
 from analysis.runs import load_run, open_writer, run_paths
 from analysis.specs import Recipe
-from pages.common.pickers import run_names
 from tests import tiny
 from tests.pages.reading import drawn, figures, legend
 from tests.tiny import write_damaged, write_run
@@ -341,9 +340,20 @@ def test_runs_that_do_not_compare_are_no_default_pair(tmp_path: Path):
     assert default_pair([]) == []
 
 
-def test_a_runs_name_in_the_address_is_its_own(tmp_path: Path):
-    """The id without the date; with it only where two would be called alike."""
-    names = ("2026-11-24_resnet-8_quick_s0_3f9a", "mine", "2026-11-24_x_1", "2026-11-25_x_1")
-    runs = [load_run(write_run(tmp_path, run_id=name)) for name in names]
-    assert list(run_names(runs[:2]).values()) == ["resnet-8 quick s0 3f9a", "mine"]
-    assert list(run_names(runs[2:]).values()) == ["2026-11-24_x_1", "2026-11-25_x_1"]
+def test_an_old_link_opens_and_is_renewed(page: AppTest, folder: Path):
+    """Names used to end in a hash; and a name may say more or less beside other runs."""
+    for net in ("plain-8", "resnet-8", "resnet-14"):
+        write_run(folder, net, run_id=f"2026-11-24_{net}_quick-e3_s0_3f9a")
+    page.query_params["compare_runs"] = [
+        "resnet-14 quick-e3 s0 3f9a", "plain-8 quick epochs 3 s0 digits, from scratch",
+        "resnet-999 gone",
+    ]  # fmt: skip
+    page.run()
+    assert legend(figures(page)[0]) == ["plain-8", "resnet-14"]
+    assert page.query_params["compare_runs"] == [
+        "resnet-14 quick epochs 3 s0 digits", "plain-8 quick epochs 3 s0 digits",
+    ]  # fmt: skip
+    assert page.warning[0].value.count("resnet") == 1
+    assert "resnet-999 gone" in page.warning[0].value
+    options = page.multiselect(key="compare_runs").options
+    assert not any("3f9a" in option for option in options)

@@ -17,6 +17,7 @@ import psutil
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from analysis.pictures.samples import sample_classes, sample_names
 from analysis.runs import load_run, reader, run_paths
 from analysis.specs import Compute, DataSpec, NetSpec, Recipe
 from analysis.training import prepare_run, train_run
@@ -325,3 +326,18 @@ def test_export(page, runs):
     with np.load(io.BytesIO(activations_file(run, pixels))) as found:
         assert {"pixels", "stem.bn", "stage3.block1.relu2", "head.fc"} <= set(found.files)
         assert found["stage1.block1.bn1"].shape == (4, 32, 32)
+
+
+def test_a_sample_that_no_class_fits_is_said_so(page):
+    """A temple and digits' nets; and each net has its own row of stages, side by side."""
+    said = "This picture shows none of the classes: whatever the nets say of it is wrong."
+    assert said in words(page)
+    captions = [one.caption for image in panel(page, "layers").image for one in image.proto.imgs]
+    assert sum(caption.startswith("Stage 2, channels") for caption in captions) == 2
+
+
+def test_of_a_sample_with_a_class_the_verdict_is_shown():
+    """A drawn ship is CIFAR's ship."""
+    assert sample_classes("ship") == ("ship",)
+    assert "airplane" in sample_classes("aeroplane")
+    assert [name for name in sample_names() if sample_classes(name)] == ["ship", "aeroplane"]

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 from torch import nn
 
+from analysis.runs import list_runs
+from analysis.runs.names import find_named
 from tests.importing import foreign
 
 pytestmark = pytest.mark.slow
@@ -91,8 +94,12 @@ def test_responses_are_there_at_once_and_compare_opens_on_them(page: AppTest, tm
     assert [len(trace["customdata"]) for trace in lines] == [7, 7]
     assert any("no training history" in caption.value for caption in page.caption)
     (link,) = page.get("page_link")
-    (made,) = [path for path in (tmp_path / "runs").iterdir() if not path.name.startswith(".")]
-    assert made.name.split("_", 1)[1].replace("_", "+") in link.proto.query_string
+    assert link.proto.query_string == "compare_runs=resnet-8-B+import+s0"
+    page.button(key="import_go").click().run()  # again: a run of its own, which the link means
+    (link,) = page.get("page_link")
+    asked = parse_qs(link.proto.query_string)["compare_runs"]
+    (meant,) = find_named(asked, list_runs([tmp_path / "runs"])).values()
+    assert any(f"Imported as {meant}" in said.value for said in page.success)
 
 
 def test_the_file_is_read_once(page: AppTest, tmp_path: Path):

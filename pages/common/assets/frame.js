@@ -1,6 +1,7 @@
-// What the page itself can't say from Python: its language, and that the drawer of a narrow screen is
-// done with once a page was chosen in it.
+// What the page itself can't say from Python: its language, that the drawer of a narrow screen is
+// done with once a page was chosen in it, and that there is something new at the top.
 let shown = null
+let top = 0
 
 export default function (component) {
   const { data } = component
@@ -10,4 +11,8 @@ export default function (component) {
     document.querySelector("[data-testid=stSidebarCollapseButton] button")?.click()
   }
   shown = data.page
+  if (data.top > top) {
+    document.querySelector("[data-testid=stMain]")?.scrollTo({ top: 0 })
+  }
+  top = data.top
 }

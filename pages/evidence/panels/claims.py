@@ -68,7 +68,7 @@ def show_card(claim: Claim, verdict: Verdict, names: list[str]) -> None:
     )  # fmt: skip
     st.markdown(f"**{claim.words()}**")
     if whole != short:
-        st.caption(f"{whole[0].upper()}{whole[1:]}.")
+        st.caption(_("{sentence}.").format(sentence=f"{whole[0].upper()}{whole[1:]}"))
     if verdict.numbers:
         drawn = verdicts.plot_numbers(verdicts.numbers_info(verdict), claim.quantity())
         show.chart(drawn, f"argument_card_{claim.id}", config={"displayModeBar": False},

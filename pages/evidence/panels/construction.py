@@ -21,6 +21,7 @@ from analysis.evidence.continuation import (
 )
 from analysis.figures import conditions, construction, readings
 from analysis.runs import Run, default_folder
+from analysis.runs.names import names_at
 from analysis.specs import NetSpec, plan
 from analysis.text import Message, _
 from pages.common import cached, classroom, messages, pickers, places, show, state
@@ -157,22 +158,21 @@ def _compare(base: Run, made: Run) -> None:
 
 def follow() -> None:
     """A constructed net of any time: its errors, its blocks, and what training made of it."""
-    queued = st.session_state.pop(_QUEUED, [])
+    queued = st.session_state.pop(_QUEUED, "")
     if queued:
         queueing.say_queued(queued)
     known, _damaged = cached.list_runs()
-    made = {run.id: run for run in built_runs(known)}
+    # What the user has made, newest first; of what came along the plain net, which is the point.
+    found = sorted(built_runs(known), key=lambda r: (r.bundled, r.bundled and r.kind != "plain"))
+    made = {run.id: run for run in found}
     if not made:
         st.info(_("No net has been constructed yet."))
         return
+    names = pickers.run_names(known)
     chosen = st.selectbox(
-        _("Constructed net"),
-        list(made),
-        format_func=lambda run: _("{net} from {shallow}: {run}").format(
-            net=made[run].net, shallow=_shallow(made[run]), run=run
-        ),
+        _("Constructed net"), list(made), format_func=lambda run: names.get(run, run),
         key="argument_built",
-    )
+    )  # fmt: skip
     _same_function(study(made[chosen], known))
     busy = _is_busy(study(made[chosen], known))
     st.fragment(run_every=_REFRESH if busy else None)(_experiment)(chosen)
@@ -235,18 +235,20 @@ def _experiment(built: str) -> None:
     info = construction.construction_info(found)
     reading = readings.reading("argument_study_figure")
     figure = construction.plot_construction(info)
-    shown = conditions([run, *found.trained_on, *found.scratch])
+    shown = conditions([run, *found.scratch])  # trained on is no other condition, but what is shown
     show.figure(figure, info, "argument_study_figure", reading, conditions=shown)
-    st.markdown("\n".join(f"- {line}" for line in construction.kept_words(info)))
+    names = pickers.run_names(known)
+    kept = construction.kept_words(info, names)
+    st.markdown("\n".join(f"- {messages.literal(line)}" for line in kept))
     for other in found.trained_on + found.scratch:
         if other.state != "finished":
-            st.caption(_experiment_words(other))
+            st.caption(_experiment_words(other, names[other.id]))
 
 
-def _experiment_words(run: Run) -> str:
+def _experiment_words(run: Run, name: str) -> str:
     """A training that is not finished: how far it is, or that it waits."""
     progress = progress_words(run) if run.state == "running" else state_word(run.state)
-    return _("{run}: {progress}").format(run=run.id, progress=progress)
+    return _("{run}: {progress}").format(run=messages.literal(name), progress=progress)
 
 
 def _queue(run: Run, known: Sequence[Run]) -> None:
@@ -257,5 +259,5 @@ def _queue(run: Run, known: Sequence[Run]) -> None:
     except LensError as error:
         st.error(messages.literal(str(error)))
         return
-    st.session_state[_QUEUED] = [path.name for path in done.paths]
+    st.session_state[_QUEUED] = names_at(done.paths)
     st.rerun()  # the whole page, so that the figure follows the trainings

@@ -172,7 +172,7 @@ def _on_all(run: Run, lesion: Any) -> None:
 
 
 def _answer(run: Run, words: str, probe: str, before: Any, after: Any) -> None:
-    classes = nets.classes_of(run)
+    classes = nets.class_words(run)
     both = [_best(logits, classes) for logits in (before, after)]
     picture = _("This picture: {before} before, {after} now.")
     shown = [messages.literal(text) for text in (words, probe)]

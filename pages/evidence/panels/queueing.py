@@ -12,6 +12,7 @@ from analysis import jobs
 from analysis.errors import LensError
 from analysis.evidence.missing import commands_elsewhere, requests_like
 from analysis.runs import Run, default_folder
+from analysis.runs.names import names_at, run_names
 from analysis.text import _
 from pages.common import cached, classroom, messages, state
 
@@ -78,7 +79,9 @@ def _not_there(requests: Sequence[jobs.Request], runs: Sequence[Run]) -> list[jo
         same = [r for r in runs if (r.net, r.config.seed) == (request.net.name, request.seed)]
         if same:
             words = _("{net} with seed {seed} is there already ({run}); take another seed")
-            said = words.format(net=request.net.name, seed=request.seed, run=same[0].id)
+            said = words.format(
+                net=request.net.name, seed=request.seed, run=run_names(same)[same[0].id]
+            )
             st.info(said, icon=":material/info:")
         else:
             found.append(request)
@@ -95,13 +98,17 @@ def _queue(requests: list[jobs.Request]) -> None:
         st.error(messages.literal(str(error)))
         return
     if done.paths:
-        say_queued([path.name for path in done.paths])
+        say_queued(names_at(done.paths))
     for part in busy:
         words = _("{net} is queued or running already, with the same seed: {run}")
-        st.warning(words.format(net=part.request.net.name, run=part.run.id if part.run else ""))
+        st.warning(
+            words.format(
+                net=part.request.net.name, run=names_at([part.run.path]) if part.run else ""
+            )
+        )
 
 
-def say_queued(names: Sequence[str]) -> None:
+def say_queued(names: str) -> None:
     """What was queued, and the way to the page that follows it."""
-    st.success(_("Queued: {runs}").format(runs=", ".join(names)))
+    st.success(_("Queued: {runs}").format(runs=names))
     st.page_link(TRAIN, label=_("Follow it on the Train page"), icon=":material/play_circle:")

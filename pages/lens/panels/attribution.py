@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from analysis import formats
 from analysis.figures import images, run_styles
 from analysis.figures.inspect import plot_sanity
 from analysis.runs import Run
@@ -170,7 +171,9 @@ def _one(
         words.append(layer)
     if found.delta is not None:
         words.append(
-            _("sum {total:.2f}, delta {delta:.1e}").format(total=found.total, delta=found.delta)
+            _("sum {total}, delta {delta}").format(
+                total=formats.number(found.total, 2), delta=formats.small(found.delta)
+            )
         )
     large = images.enlarged(over, max(256 // len(over), 1))
     said = ", ".join(words)

@@ -13,12 +13,13 @@ import streamlit as st
 from analysis.errors import LensError
 from analysis.figures.images import enlarged
 from analysis.pictures.crops import Crop, to_input
-from analysis.pictures.samples import sample, sample_names, sample_title
+from analysis.pictures.samples import sample, sample_classes, sample_names, sample_title
 from analysis.pictures.uploads import Picture, pixel_digest
 from analysis.runs import Run
 from analysis.text import _
 from pages.common import cached, classroom, messages, places, state
 from pages.lens.panels import browser
+from pages.lens.panels.nets import class_word, classes_of
 
 if TYPE_CHECKING:
     from analysis.data import Images
@@ -32,7 +33,9 @@ class Subject:
     pixels: np.ndarray
     """The nets' input, uint8 (size, size, 3)."""
     label: str = ""
-    """Its true class, where it is the data set's."""
+    """Its true class, where it is the data set's, or a sample of one of its classes."""
+    fits: bool = True
+    """False: a sample that shows none of the nets' classes."""
 
     @property
     def digest(self) -> str:
@@ -43,12 +46,12 @@ class Subject:
 def choose(runs: Sequence[Run]) -> Subject:
     """The picture, its crop and the pixels that the nets get; stops the page without one."""
     size = runs[0].config.image_size
-    choice, shown, result = st.columns([5, 4, 3], gap="medium")
+    choice, shown, result = st.columns([9, 8, 6], gap="medium")
     with choice:
         source = state.choose("image_source", _("Picture"), {
             "sample": _("Samples"), "upload": _("Upload"), "data": _("Test images")})  # fmt: skip
         browser.paste_into("image_files", "image_paste", _show_uploader)
-        label = ""
+        label, fits = "", True
         if source == "upload":
             picture = _uploaded()
         elif source == "data":
@@ -59,6 +62,8 @@ def choose(runs: Sequence[Run]) -> Subject:
                 _("Sample"), names, format_func=sample_title, key="image_sample", bind=state.URL
             )
             picture = sample(name)
+            label = next((c for c in classes_of(runs[0]) if c in sample_classes(name)), "")
+            fits = bool(label)
         if picture is None:
             st.stop()
         crop = _crop(picture)
@@ -69,7 +74,7 @@ def choose(runs: Sequence[Run]) -> Subject:
         words = _("What the nets get: {size} x {size} pixels").format(size=size)
         shown_pixels = enlarged(pixels, 224 // size or 1)
         st.image(shown_pixels, caption=words, alt=words, width=224, output_format="PNG")
-    return Subject(picture, pixels, label)
+    return Subject(picture, pixels, label, fits)
 
 
 def _show_uploader() -> None:
@@ -169,7 +174,7 @@ def _from_data(run: Run) -> tuple[Picture | None, str]:
     rgb = images.test[number].permute(1, 2, 0).numpy().copy()
     label = images.classes[int(images.test_labels[number])]
     name = _("{data}, test image {number}: {label}").format(
-        data=run.data_title, number=number, label=label
+        data=run.data_title, number=number, label=class_word(label)
     )
     return Picture(name, rgb, (rgb.shape[1], rgb.shape[0])), label
 
@@ -185,7 +190,7 @@ def _pick_number(images: Images) -> int:
         key="image_number",
         bind=state.of_number("image_number"),
     )
-    names = [_("any class"), *images.classes]
+    names = [_("any class"), *map(class_word, images.classes)]
     with state.row():
         wanted = st.selectbox(
             _("Class"), range(len(names)), format_func=names.__getitem__,

@@ -30,7 +30,7 @@ def show_panel(runs: Sequence[Run], subject: Subject, probes: dict[str, Any]) ->
         )
         for run in runs
     }
-    classes = {run.id: nets.classes_of(run) for run in runs}
+    classes = {run.id: nets.class_words(run) for run in runs}
     info = forming_info(run_styles(runs), tables, classes, shown)
     reading = _(
         "The net's own classifier fits the last stage's blocks only. A readout tells how much of "
@@ -53,7 +53,7 @@ def show_panel(runs: Sequence[Run], subject: Subject, probes: dict[str, Any]) ->
 
 def pick_class(runs: Sequence[Run], probes: dict[str, Any], key: str) -> int:
     """A class of the first run; at first the one that it predicts."""
-    names = nets.classes_of(runs[0])
+    names = nets.class_words(runs[0])
     probabilities = probes[runs[0].id].probabilities
     # Another picture or net has another prediction: a class chosen for the old one is forgotten.
     asked = (runs[0].id, probabilities.tobytes())

@@ -9,25 +9,34 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from analysis import formats
 from analysis.figures import images, run_styles
 from analysis.figures.inspect import plot_tiles
 from analysis.figures.netmap import netmap_info, plot_netmap
 from analysis.runs import Run
-from analysis.specs.plan import layers
+from analysis.specs import NetSpec
+from analysis.specs.plan import blocks, layers
 from analysis.text import _
-from pages.common import cached, show, state
+from pages.common import cached, messages, show, state
 from pages.lens.panels.chooser import Subject
 
 
 def show_panel(runs: Sequence[Run], subject: Subject, probes: dict[str, Any]) -> None:
-    """One net's map and layer; then the block's parts; then a row of channels for each stage."""
+    """One net's map and layer, the block's parts; then all nets side by side, stage by stage."""
     run = pick_run(runs, "image_net")
     block = _pick_block(run, probes[run.id])
     net, x = cached.net_of(run)[0], cached.input_of(run, subject.pixels)
     if block != "stem":
         _parts(net, x, block)
     _layer(run, net, x, block, subject)
-    _stages(net, x)
+    st.markdown(f"##### {_('From low-level to high-level features')}")
+    names = {style.run: style.label for style in run_styles(runs)}
+    for one, place in zip(runs, st.columns(len(runs), gap="medium"), strict=True):
+        with place:
+            if len(runs) > 1:
+                st.markdown(f"**{messages.literal(names[one.id])}**")
+            _stages(cached.net_of(one)[0], cached.input_of(one, subject.pixels))
+    st.caption(_("The channels that vary most after each stage's last block, strongest first."))
 
 
 def pick_run(runs: Sequence[Run], key: str) -> Run:
@@ -47,7 +56,7 @@ def _pick_block(run: Run, probe: Any) -> str:
     key = f"image_block_{run.net}"
     names = list(values)
     if st.session_state.get(key) not in names:
-        st.session_state[key] = names[-1]
+        st.session_state[key] = _first_block(run.config.net)
     info = netmap_info(run.config.net, values)
     chart = f"image_map_{run.id}"
     style = run_styles([run])[0]
@@ -60,11 +69,16 @@ def _pick_block(run: Run, probe: Any) -> str:
         if points:
             st.session_state[key] = points[0]["customdata"][0]
 
-    st.plotly_chart(
-        figure, key=chart, on_select=clicked, selection_mode="points",
+    show.chart(
+        figure, chart, on_select=clicked, selection_mode="points",
         config={"displayModeBar": False}, alt=_("Map of the net's blocks"),
     )  # fmt: skip
     return st.selectbox(_("Block (or click it above)"), names, key=key)
+
+
+def _first_block(net: NetSpec) -> str:
+    """The last one whose maps are large enough to see something in: of the second stage."""
+    return [block for block in blocks(net) if block.stage <= 2][-1].name
 
 
 def _parts(net: Any, x: Any, block: str) -> None:
@@ -97,7 +111,7 @@ def _parts(net: Any, x: Any, block: str) -> None:
 
 def _scale_words(limit: float, scale: images.Scale) -> str:
     if scale == "signed":
-        return _("One scale: blue -{limit:.2g}, white 0, red {limit:.2g}.").format(limit=limit)
+        return _("One scale: blue \u2212{limit:.2g}, white 0, red {limit:.2g}.").format(limit=limit)
     return _("One scale: black 0, bright {limit:.2g}.").format(limit=limit)
 
 
@@ -125,8 +139,10 @@ def _layer(run: Run, net: Any, x: Any, block: str, subject: Subject) -> None:
     limit, scale = images.limit_of(maps), images.scale_of(maps)
     tiles = images.tile(maps[order], limit, scale, least=640)
     labels = [
-        _("channel {channel}: std {std:.3f}, mean {mean:.3f}").format(
-            channel=int(row["channel"]), std=row["std"], mean=row["mean"]
+        _("channel {channel}: std {std}, mean {mean}").format(
+            channel=int(row["channel"]),
+            std=formats.response(row["std"]),
+            mean=formats.response(row["mean"]),
         )
         for row in table.to_dict("records")
     ]
@@ -173,8 +189,8 @@ def _pick_channel(
             st.session_state[key] = channels[points[0]["point_index"]]
 
     title = _("{layer}: {count} channels").format(layer=layer, count=len(channels))
-    st.plotly_chart(
-        plot_tiles(tiles.pixels, tiles.centres, labels, title), key=chart, on_select=clicked,
+    show.chart(
+        plot_tiles(tiles.pixels, tiles.centres, labels, title), chart, on_select=clicked,
         selection_mode="points", config={"displayModeBar": False}, alt=title,
     )  # fmt: skip
     return st.selectbox(_("Channel (or click it)"), channels, key=key)
@@ -183,7 +199,6 @@ def _pick_channel(
 def _stages(net: Any, x: Any) -> None:
     from analysis.lens.activations import strongest_channels
 
-    st.markdown(f"##### {_('From low-level to high-level features')}")
     for row in strongest_channels(net, x):
         scale = images.scale_of(row.maps)
         pixels = images.tile(row.maps, images.limit_of(row.maps), scale, 8, 720).pixels
@@ -191,4 +206,3 @@ def _stages(net: Any, x: Any) -> None:
             stage=row.stage, channels=", ".join(str(channel) for channel in row.channels)
         )
         st.image(pixels, caption=words, alt=words, output_format="PNG")
-    st.caption(_("The channels that vary most after each stage's last block, strongest first."))

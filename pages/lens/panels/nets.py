@@ -21,6 +21,21 @@ def classes_of(run: Run) -> tuple[str, ...]:
     return info.classes if info else tuple(str(i) for i in range(run.config.net.classes))
 
 
+def class_word(name: str) -> str:
+    """A class of CIFAR-10 in the reader's language; any other as its data set calls it."""
+    words = {
+        "airplane": _("airplane"), "automobile": _("automobile"), "bird": _("bird"),
+        "cat": _("cat"), "deer": _("deer"), "dog": _("dog"), "frog": _("frog"),
+        "horse": _("horse"), "ship": _("ship"), "truck": _("truck"),
+    }  # fmt: skip
+    return words.get(name, name)
+
+
+def class_words(run: Run) -> tuple[str, ...]:
+    """`classes_of` in the reader's language."""
+    return tuple(map(class_word, classes_of(run)))
+
+
 def offer_to_learn(runs: Sequence[Run], lesson: cached.Lesson, label: str, why: str) -> None:
     """A button for what a pass over the data set would add, where a run has no such thing yet.
 

@@ -20,6 +20,10 @@ from pages.lens.panels.chooser import Subject
 def show_panel(runs: Sequence[Run], subject: Subject, probes: Mapping[str, Any]) -> None:
     """Top-5 of each net beside each other, and the layer chart."""
     labels = {style.run: style.label for style in run_styles(runs)}
+    if not subject.fits:
+        st.caption(
+            _("This picture shows none of the classes: whatever the nets say of it is wrong.")
+        )
     for run, column in zip(runs, st.columns(len(runs), gap="medium"), strict=True):
         with column:
             _top_five(run, labels[run.id], probes[run.id], subject.label)
@@ -34,16 +38,21 @@ def _top_five(run: Run, label: str, probe: Any, truth: str) -> None:
     verdict = ""
     if truth:
         verdict = ":green[✓]" if best["class"] == truth else ":red[✗]"
-    words = _("**{net}**: {name}, {percent:.0f} % {verdict}")
+    words = _("**{net}**: {name}, {percent:.1f} % {verdict}")
     st.markdown(
         words.format(
             net=messages.literal(label),
-            name=messages.literal(best["class"]),
+            name=messages.literal(nets.class_word(best["class"])),
             percent=100 * best["probability"],
             verdict=verdict,
         )
     )
-    shown = pd.DataFrame({_("Class"): table["class"], _("Probability"): table["probability"] * 100})
+    shown = pd.DataFrame(
+        {
+            _("Class"): table["class"].map(nets.class_word),
+            _("Probability"): table["probability"] * 100,
+        }
+    )
     config = {
         _("Probability"): st.column_config.ProgressColumn(
             format="%.1f %%", min_value=0, max_value=100
