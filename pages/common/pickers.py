@@ -9,8 +9,8 @@ import streamlit as st
 
 from analysis.evidence.presets import first_choice, presets, titles
 from analysis.figures import seeds
-from analysis.runs import Comparable, Run
-from analysis.runs.names import find_named, run_names
+from analysis.runs import Comparable, Run, names
+from analysis.runs.names import find_named
 from analysis.text import _
 from pages.common import cached
 from pages.common.state import URL
@@ -19,6 +19,11 @@ Entry = TypeVar("Entry", Run, Comparable)
 
 _SELECTION = "selection"
 """In the session: ids of the runs chosen last, which go with the user from page to page."""
+
+
+def run_names(runs: Sequence[Comparable]) -> dict[str, str]:
+    """As `names.run_names`, kept."""
+    return cached.made(names.run_names, runs)
 
 
 def pick_runs(

@@ -163,7 +163,7 @@ def by_depth(runs: Sequence[Run], everything: Sequence[Run]) -> None:
         with place:
             show.figure(figure, info, key, readings.reading(key))
     names = pickers.run_names(everything)
-    judged = {claim.id: (claim, verdict) for claim, verdict in claims.evaluate(group)}
+    judged = {claim.id: (claim, verdict) for claim, verdict in cached.made(claims.evaluate, group)}
     shown = ("smaller-refinements", "small-responses")
     for place, wanted in zip(st.columns(2), shown, strict=True):
         claim, verdict = judged[wanted]
