@@ -130,7 +130,7 @@ def _over_training(
 
 def by_decay(everything: Sequence[Run]) -> None:
     """Responses and refinements of one net trained with several weight decays, if some were."""
-    runs = presets.by_decay(everything)
+    runs = cached.made(presets.by_decay, everything)
     if not runs:
         return
     st.header(_("What weight decay does"))
