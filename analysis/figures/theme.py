@@ -22,6 +22,7 @@ import plotly.graph_objects as go
 from analysis.escape import for_plotly
 from analysis.runs import Comparable, Run, SavedRecording
 from analysis.runs.labels import labels_of
+from analysis.runs.names import run_names
 from analysis.specs import KINDS, Kind, NetSpec
 from analysis.text import _
 
@@ -164,7 +165,7 @@ def run_styles(runs: Sequence[Comparable]) -> list[RunStyle]:
 
 
 def _labels(runs: Sequence[Comparable]) -> dict[str, str]:
-    """The run's own name; else the net's where that is enough, with recipe, data, seed or id."""
+    """The run's own name; else the net's, with recipe, data, seed and whatever tells runs apart."""
     labels, of_net = {}, {}
     for run in runs:
         of_net.setdefault(run.net, []).append(run)
@@ -177,7 +178,8 @@ def _labels(runs: Sequence[Comparable]) -> dict[str, str]:
         parts = [run.net, *(words(run) for words in told[run.net])]
         labels[run.id] = ", ".join(part for part in parts if part)
     taken = Counter(labels.values())
-    return {run.id: run.id if taken[labels[run.id]] > 1 else labels[run.id] for run in runs}
+    alike = [run for run in runs if taken[labels[run.id]] > 1]
+    return labels | run_names(alike)  # which say what differs
 
 
 def _recipe(run: Comparable) -> str:
@@ -347,8 +349,8 @@ def layout(
 
 _SIGNATURE = 18
 """Pixels that a line of conditions takes under a figure."""
-_SIGNED_LETTERS = 80
-"""Of a line of conditions: what half a page has room for."""
+_SIGNED_LETTERS = 56
+"""Of a line of conditions: what a phone has room for."""
 
 
 def sign(figure: go.Figure, conditions: str) -> go.Figure:
