@@ -137,6 +137,17 @@ def _mark(run: Comparable, many: bool) -> Hashable:
     return str(run.path), stamps(run.path, _TOLD)
 
 
+def is_new(runs: Sequence[Comparable]) -> bool:
+    """Whether this is asked of these runs, as they are now, for the first time."""
+    mark = hash(tuple(_mark(run, True) for run in runs))
+    asked = mark in _ASKED
+    _ASKED.add(mark)
+    return not asked
+
+
+_ASKED: set[int] = set()
+
+
 @st.cache_resource(max_entries=128, show_spinner=False)
 def _made(key: Hashable, choices: tuple, _build: Callable, _runs: Sequence[Comparable]) -> Any:
     return _build(_runs, *choices), _runs  # kept, so that no other object gets the id of a run
