@@ -115,13 +115,14 @@ def given(info: pd.DataFrame) -> float:
     return float(first.iloc[0]) if len(first) else float("nan")
 
 
-def kept_words(info: pd.DataFrame, names: Mapping[str, str]) -> list[str]:
+def kept_words(info: pd.DataFrame, names: Mapping[str, str] | None = None) -> list[str]:
     """What became of the training error that was given: a sentence a run that has finished.
 
     Args:
         info: from `construction_info`.
-        names: what runs are called, by id.
+        names: what runs are called, by id; the id where that is not said.
     """
+    names = names or {}
     start = given(info)
     clean = info[(info["measure"] == "clean") & (info["epoch"] > 0)]
     lines = [_("Given: {error:.2f} % training error at epoch 0").format(error=start)]

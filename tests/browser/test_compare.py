@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, FloatRect, Locator, Page, expect
 
 from analysis.evidence.presets import first_choice
 from analysis.runs import BUNDLED, Run, list_runs
-from tests.browser.serve import chromium_path, open_page, watch_requests
+from tests.browser.serve import chromium_path, open_page, wait_until_settled, watch_requests
 from tests.tiny import write_run
 
 pytestmark = [
@@ -229,6 +229,7 @@ def test_a_legend_and_the_line_of_conditions_lie_apart(page: Page, address: str,
     page.set_viewport_size({"width": width, "height": 900})
     page.goto(address)
     page.get_by_role("button", name="Fig. 6").click()
+    wait_until_settled(page)
     chart = page.locator(".st-key-compare_responses .js-plotly-plot")
     legend = chart.locator(".legend .bg").bounding_box()
     conditions = chart.locator(".annotation", has_text="recipe short").bounding_box()
