@@ -24,10 +24,12 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlencode
 
+import pandas as pd
+
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from analysis.runs import open_writer, run_paths  # noqa: E402
+from analysis.runs import load_run, open_writer, run_paths  # noqa: E402
 from tests import tiny  # noqa: E402
 from tests.benchmarks.bench_many import write_many  # noqa: E402
 
@@ -80,7 +82,8 @@ def write_runs(folder: Path) -> None:
         with open_writer(path) as writer:
             table = tiny.responses(writer.config.net, EPOCHS - 1)
             closed = table[table["source"] == "closed_form"]
-            writer.append("responses", closed.assign(source="measured"))
+            both = pd.concat([load_run(path).table("responses"), closed.assign(source="measured")])
+            writer.replace_table("responses", both.sort_values("epoch", kind="stable"))
     size = sum(file.stat().st_size for file in folder.rglob("*.csv")) / 2**20
     print(f"{RUNS} runs of depth {DEPTH}, {EPOCHS} epochs: {size:.0f} MiB of tables")
 
@@ -100,7 +103,7 @@ def time_server() -> None:
     changes: dict[str, Callable[[], object]] = {
         "horizontal axis": lambda: flip(page, "compare_x", ["iteration", "wall", "epoch"]),
         "error axis": lambda: flip(page, "compare_scale", ["log", "linear"]),
-        "panels": lambda: flip(page, "compare_panels", ["panels", "overlay"]),
+        "panels": lambda: flip(page, "compare_panels", ["auto", "panels", "overlay"]),
         "source": lambda: flip(page, "compare_source", ["auto", "closed_form", "measured"]),
         "epoch": lambda: page.select_slider(key="compare_epoch").set_value(next(epochs)),
     }
@@ -117,6 +120,12 @@ def flip(page, key: str, values: list[str]) -> None:
     control.set_value(values[(values.index(control.value) + 1) % len(values)])
 
 
+DRAWN = """
+key => document.querySelector(`.st-key-${key} .scatterlayer .trace`) && performance.now()
+"""
+"""Milliseconds since the request of the page."""
+
+
 def time_browser(folder: str, path: str, figures: dict[str, str]) -> None:
     """From the page request to visible figures, on a server that has served one page before.
 
@@ -131,11 +140,10 @@ def time_browser(folder: str, path: str, figures: dict[str, str]) -> None:
         for title in ("first page of the server", *["page of a warm server"] * 3):
             context = browser.new_context(viewport={"width": 1440, "height": 900})
             page = context.new_page()
-            start = time.perf_counter()
             page.goto(f"{address}/{path}", wait_until="commit")
             for key, words in figures.items():
-                page.locator(f".st-key-{key} .scatterlayer .trace").first.wait_for(timeout=120_000)
-                report(f"{title}: {words}", time.perf_counter() - start)
+                drawn = page.wait_for_function(DRAWN, arg=key, polling=20, timeout=120_000)
+                report(f"{title}: {words}", drawn.json_value() / 1000)
             context.close()
 
 
