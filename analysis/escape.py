@@ -36,7 +36,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 def visible(text: object) -> str:
     """Control characters and direction marks written out (`\\u001b`); lines stay lines."""
     text = str(text)
-    if text.isprintable():  # nearly every text, told at once
+    if text.replace("\n", "").isprintable():  # nearly every text, told at once
         return text
     return "".join(
         c if c in "\n\t" or not (c in _MARKS or unicodedata.category(c) in _UNSEEN) else _code(c)

@@ -15,8 +15,8 @@ import pandas as pd
 
 from analysis.errors import LensError, SpecError
 from analysis.evidence.claims import mean_response, test_error, train_error
+from analysis.evidence.refining import mean_ratio
 from analysis.runs import Run
-from analysis.runs.index import remembered
 from analysis.runs.labels import labels_of
 from analysis.runs.names import origin_words, recipe_words
 from analysis.text import _
@@ -53,7 +53,7 @@ def row(run: Run) -> dict[str, Any]:
         "data": run.data_title, "recipe": recipe_words(run), "seed": run.config.seed,
         "epochs": run.status.epoch, "train_error": train_error(run),
         "test_error": test_error(run), "mean_response": _or_nan(lambda: mean_response(run)),
-        "mean_refinement": _or_nan(lambda: _mean_refinement(run)), "state": run.state,
+        "mean_refinement": _or_nan(lambda: mean_ratio(run)), "state": run.state,
         "created": run.config.created[:10], "origin": origin_words(run),
         "tags": " ".join(labels.tags), "note": labels.note, "caveats": " ".join(labels.caveats),
     }  # fmt: skip
@@ -64,12 +64,6 @@ def _or_nan(of: Callable[[], float]) -> float:
         return of()
     except LensError:  # a torn table is said where the run is opened
         return float("nan")
-
-
-@remembered
-def _mean_refinement(run: Run) -> float:
-    rows = run.refinement()
-    return float(rows.loc[rows["epoch"] == rows["epoch"].max(), "ratio"].mean())
 
 
 def search(table: pd.DataFrame, text: str) -> pd.DataFrame:

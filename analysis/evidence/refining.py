@@ -53,6 +53,13 @@ def median_ratio(run: Run) -> float:
     return float(rows["ratio"].median()) if len(rows) else np.nan
 
 
+@remembered
+def mean_ratio(run: Run) -> float:
+    """Mean over the blocks of rms(F) / rms(x) over all test images; NaN: not recorded."""
+    rows = run.refinement()
+    return float(rows.loc[rows["epoch"] == rows["epoch"].max(), "ratio"].mean())
+
+
 def _judge(nets: Nets) -> Verdict:
     known = {net: [run for run in runs if not np.isnan(median_ratio(run))]
              for net, runs in nets.items() if net.kind == "residual"}  # fmt: skip

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FILE = ".index.sqlite"
-_VERSION = zlib.crc32(f"2 {__version__}".encode()) & 0x7FFFFFFF
+_VERSION = zlib.crc32(f"3 {__version__}".encode()) & 0x7FFFFFFF
 """Of what is kept: raise the number in front where a question's answer becomes another."""
 _WAIT = 1.0
 """Seconds."""
@@ -144,16 +144,17 @@ def remembered_lines(
     for folder in folders:
         index = _index(folder)
         known = index.get_all(question) if index else {}
-        new = []
+        real, links, new = reader.real_path(str(folder)), reader.links(folder), []
         for path in reader.entries(folder):
             name = path.rpartition(os.sep)[2]
+            place = reader.real_path(path) if name in links else f"{real}{os.sep}{name}"
             stamp = _words(stamps.stamps(path, _TOLD))
             before = known.get(name)
             if before is not None and before[0] == stamp:
-                lines[reader.real_path(path)] = path, before[1]
+                lines[place] = path, before[1]
             elif reader.is_run(path, folder):
                 line, kept = of(Path(path))
-                lines[reader.real_path(path)] = path, line
+                lines[place] = path, line
                 if kept:
                     new.append((name, question, stamp, line))
         if index and new:
@@ -161,10 +162,9 @@ def remembered_lines(
     return dict(lines.values())
 
 
-@functools.lru_cache(1 << 14)  # asked again for each question about each of thousands of runs
 def _words(stamp: stamps.Stamp) -> str:
-    """As the index holds it."""
-    return " ".join([f"{part:x}" for part in stamp])
+    """As the index holds it: of numbers the hash is the same in every process."""
+    return f"{hash(stamp):x}"
 
 
 class _Index:

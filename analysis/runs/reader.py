@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -293,7 +294,14 @@ def list_runs(folders: Iterable[Path | str] | None = None) -> list[Run | Damaged
     Args:
         folders: where to look; by default the bundled runs and the user's.
     """
-    return [load_or_damaged(path) for path in run_paths(folders)]
+    paths = run_paths(folders)
+    collected = gc.isenabled()
+    gc.disable()  # thousands of runs are many small objects, none of them garbage
+    try:
+        return [load_or_damaged(path) for path in paths]
+    finally:
+        if collected:
+            gc.enable()
 
 
 def run_paths(folders: Iterable[Path | str] | None = None) -> list[Path]:
@@ -315,6 +323,15 @@ def real_path(path: str) -> str:
         return os.path.realpath(path)
     folder, name = os.path.split(os.path.abspath(path))  # noqa: PTH100
     return f"{_real(folder)}{os.sep}{name}"
+
+
+def links(folder: Path) -> set[str]:
+    """The names in a folder that are links."""
+    try:
+        with os.scandir(folder) as found:
+            return {entry.name for entry in found if entry.is_symlink()}
+    except OSError:
+        return set()
 
 
 def entries(folder: Path) -> list[str]:
