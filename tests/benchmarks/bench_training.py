@@ -35,6 +35,7 @@ from analysis.training.distributed import World
 from analysis.training.loop import _Trainer
 from analysis.training.monitor import Monitor
 from analysis.training.prepare import TrainingImages, completed, load_training_images
+from analysis.training.session import Session
 
 BATCH = 128
 
@@ -111,7 +112,7 @@ def our_trainer(spec: NetSpec, data: DataSpec, compute: Compute) -> tuple[_Train
         images = load_training_images(writer.config)
         config = completed(writer.config, images.info)
     world = World()
-    monitor = Monitor(None, world, None, None)
+    monitor = Monitor(Session(), world, None)
     trainer = _Trainer(config, images, None, world, monitor)
     monitor.begin(trainer.length, Position())
     monitor.begin_epoch(0)
