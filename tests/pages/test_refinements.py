@@ -9,12 +9,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from analysis.evidence.presets import by_decay, default_depths
-from analysis.runs import Run, load_run, run_paths
+from analysis.runs import Run, load_run, run_paths, write_recording
 from analysis.specs import Compute, DataSpec, NetSpec, Recipe
 from analysis.training import prepare_run, train_run
 from tests.probed import write_probed
 from tests.queues import wait_until
-from tests.tiny import write_run
+from tests.tiny import responses, write_run
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -187,3 +187,13 @@ def test_layers_are_compared_on_request(page: AppTest, trained: Path, monkeypatc
     page.button(key="refinements_make").click().run()
     assert len(charts(page)[title]["data"][0]["y"]) > 0
     assert any("a layer of resnet-14-w4 and the next one" in text.value for text in page.markdown)
+
+
+def test_a_recording_alone_is_no_fault(page: AppTest, folder: Path):
+    """It has no weights to compare or to take blocks from: those parts say nothing of it."""
+    write_probed(folder, "resnet-8")
+    recorded = write_recording(responses(NetSpec.parse("resnet-8"), 1), "mine", folder)
+    page.run()
+    page.multiselect(key="refinements_runs").set_value([recorded.path.name]).run()
+    assert not page.exception, page.exception[0].message
+    assert "Layers of" not in [control.label for control in page.segmented_control]
