@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -44,14 +46,17 @@ def plot_speed(info: pd.DataFrame) -> go.Figure:
     title = _("Measured time against multiply-adds")
     if info.empty:
         return theme.empty_figure(_("Nothing measured yet."), title)
-    traces = []
+    traces, names = [], _names(info)
+    right, middles = info["multiply_adds"].max() / 4, info["median_ms"] / info["batch"]
     for row in info.itertuples():
         colour = _VGG_COLOUR if row.net == VGG19 else theme.net_colour(str(row.net))  # ty: ignore[missing-attribute]
         middle = row.median_ms / row.batch  # type: ignore
         traces.append(
             {
                 "type": "scatter", "mode": "markers+text", "x": [row.multiply_adds], "y": [middle],  # ty: ignore[missing-attribute]
-                "text": [title_of(str(row.net))], "textposition": "top center",  # ty: ignore[missing-attribute]
+                "text": [names.get(str(row.net), "")],  # ty: ignore[missing-attribute]
+                # Points rise to the right: below them there is room, but for those at the edge.
+                "textposition": "bottom right" if row.multiply_adds < right else "top left",  # ty: ignore[missing-attribute]
                 "name": title_of(str(row.net)), "showlegend": False,  # ty: ignore[missing-attribute]
                 "marker": {"color": colour, "size": 11},
                 "error_y": {
@@ -64,12 +69,38 @@ def plot_speed(info: pd.DataFrame) -> go.Figure:
             }
         )  # fmt: skip
     axes = {
-        "xaxis": {"title": {"text": _("Multiply-adds of one image")}, "type": "log"},
-        "yaxis": {"title": {"text": _("Time of one image (ms)")}, "type": "log"},
+        "xaxis": {"title": {"text": _("Multiply-adds of one image")}, "type": "log", "dtick": 1},
+        "yaxis": {
+            "title": {"text": _("Time of one image (ms)")}, "type": "log",
+            "tickvals": [m * 10.0**power for power in range(-3, 5) for m in (1, 2, 5)],
+            # Names stand below the lowest point.
+            "range": [math.log10(middles.min() / 2), math.log10(middles.max() * 1.5)],
+        },
         "hovermode": "closest",
-    }
+    }  # fmt: skip
     first = info.iloc[0]
     subtitle = _("{machine}, threads: {threads}, float32; bars: quartiles").format(
         machine=first["machine"], threads=first["threads"]
     )
     return go.Figure({"data": traces, "layout": theme.layout(title, subtitle, [], **axes)})  # ty: ignore[invalid-argument-type]
+
+
+_NEAR = 1.2
+"""Points whose multiply-adds and times are less than this factor apart have one name in common."""
+
+
+def _names(info: pd.DataFrame) -> dict[str, str]:
+    """By net what stands at its point: its name, and those of the points that lie on it."""
+    groups: list[list[tuple[str, float, float]]] = []
+    for row in info.sort_values("multiply_adds").itertuples():
+        point = str(row.net), float(row.multiply_adds), float(row.median_ms) / float(row.batch)  # type: ignore
+        last = groups[-1][-1] if groups else None
+        if last and all(
+            max(a / b, b / a) < _NEAR for a, b in zip(point[1:], last[1:], strict=True)
+        ):
+            groups[-1].append(point)
+        else:
+            groups.append([point])
+    return {
+        group[-1][0]: "<br>".join(title_of(net) for net, _adds, _time in group) for group in groups
+    }
