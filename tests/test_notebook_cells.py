@@ -63,7 +63,7 @@ def test_the_figures_are_those_of_the_argument(executed: list):
     assert "training error at epoch 0" in texts(executed[4])
     assert names(executed[5]) == {"plain-20", "plain-56", "resnet-20", "resnet-56"}
     assert names(executed[6]) == {"resnet-20", "resnet-56"}
-    (ladder,) = names(executed[7])
+    (ladder,) = [trace["name"] for trace in figure(executed[7])["data"]]
     assert ladder.startswith("resnet-20 to resnet-")
 
 

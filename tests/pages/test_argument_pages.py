@@ -183,8 +183,9 @@ def test_an_odd_number_of_layers_is_refused_in_words(app):
 
 
 def test_the_other_pages_open(app):
-    """Counts and diagram; a term for each row, and no cell without a word for nothing."""
-    assert len(opened(app, "complexity").get("plotly_chart")) == 1
+    """Times that came along and diagram; a term for each row, no cell without a word."""
+    charts = opened(app, "complexity").get("plotly_chart")
+    assert [chart.key for chart in charts] == ["complexity_speed", "complexity_diagram"]
     at = opened(app, "glossary")
     terms = at.dataframe[0].value
     assert "恒等映射" in terms["中文"].tolist()
