@@ -17,6 +17,7 @@ import threading
 import zlib
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +53,7 @@ def remembered(of: Callable[[Run], Any]) -> Callable[[Run], Any]:
         if isinstance(run, _Once):
             return run.ask(question)
         path = str(run.path)
-        stamp = _looked_at(path)
+        stamp = _within_look(path, lambda: stamps.stamps(path))
         before = told.get(path)
         if before is None or before[0] != stamp:
             before = told[path] = stamp, _answer(run, question, _words(stamp))
@@ -73,8 +74,7 @@ def _answer(run: Run, question: str, stamp: str) -> Any:
     known = index.get(run.id, question, stamp)
     if known is not None:
         return json.loads(known)
-    once = _Once(run.path, run.config, run.status)
-    once.__dict__["_run"] = run
+    once = _Once(run.path, run.config, run.status, run)
     value = once.ask(question)
     found = [(run.id, question, stamp, json.dumps(value))]
     for other in _questions:
@@ -85,8 +85,12 @@ def _answer(run: Run, question: str, stamp: str) -> Any:
     return value
 
 
+@dataclass(frozen=True)
 class _Once(Run):
     """A run each table of which is read once, and of which each question is asked once."""
+
+    given: Run
+    """Which reads its tables as it is wont to."""
 
     @functools.cached_property
     def _read(self) -> dict[str, pd.DataFrame]:
@@ -105,7 +109,7 @@ class _Once(Run):
     def table(self, table: str) -> pd.DataFrame:
         """As of the run."""
         if table not in self._read:
-            self._read[table] = self.__dict__["_run"].table(table)
+            self._read[table] = self.given.table(table)
         return self._read[table]
 
 
@@ -120,13 +124,14 @@ def one_look() -> Generator[None]:
         _here.looked = before
 
 
-def _looked_at(path: str) -> stamps.Stamp:
+def _within_look(key: str | Path, look: Callable[[], Any]) -> Any:
+    """What a look at a run's files or a folder's index finds: within `one_look` the first time."""
     looked: dict[str | Path, Any] | None = _here.__dict__.get("looked")
     if looked is None:
-        return stamps.stamps(path)
-    if path not in looked:
-        looked[path] = stamps.stamps(path)
-    return looked[path]
+        return look()
+    if key not in looked:
+        looked[key] = look()
+    return looked[key]
 
 
 def remembered_lines(
@@ -144,10 +149,9 @@ def remembered_lines(
     for folder in folders:
         index = _index(folder)
         known = index.get_all(question) if index else {}
-        real, links, new = reader.real_path(str(folder)), reader.links(folder), []
-        for path in reader.entries(folder):
+        new = []
+        for path, place in reader.real_entries(folder):
             name = path.rpartition(os.sep)[2]
-            place = reader.real_path(path) if name in links else f"{real}{os.sep}{name}"
             stamp = _words(stamps.stamps(path, _TOLD))
             before = known.get(name)
             if before is not None and before[0] == stamp:
@@ -248,12 +252,7 @@ _here = threading.local()
 
 def _index(folder: Path) -> _Index | None:
     """This thread's index of a folder; None for the runs that came along."""
-    looked: dict[str | Path, Any] | None = _here.__dict__.get("looked")
-    if looked is None:
-        return _opened(folder)
-    if folder not in looked:
-        looked[folder] = _opened(folder)
-    return looked[folder]
+    return _within_look(folder, lambda: _opened(folder))
 
 
 def _opened(folder: Path) -> _Index | None:

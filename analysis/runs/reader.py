@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -312,8 +313,8 @@ def run_paths(folders: Iterable[Path | str] | None = None) -> list[Path]:
     """
     found: dict[str, Path] = {}
     for folder in map(Path, folders if folders is not None else (BUNDLED, default_folder())):
-        inside = [path for path in entries(folder) if is_run(path, folder)]
-        found |= {real_path(path): Path(path) for path in inside}
+        inside = real_entries(folder)
+        found |= {real: Path(path) for path, real in inside if is_run(path, folder)}
     return list(found.values())
 
 
@@ -325,13 +326,16 @@ def real_path(path: str) -> str:
     return f"{_real(folder)}{os.sep}{name}"
 
 
-def links(folder: Path) -> set[str]:
-    """The names in a folder that are links."""
-    try:
-        with os.scandir(folder) as found:
-            return {entry.name for entry in found if entry.is_symlink()}
-    except OSError:
-        return set()
+def real_entries(folder: Path) -> Iterator[tuple[str, str]]:
+    """(path, `real_path` of it) of what `entries` finds: one look at the folder tells all links."""
+    linked: set[str] = set()
+    with suppress(OSError), os.scandir(folder) as found:
+        linked = {entry.name for entry in found if entry.is_symlink()}
+    real = real_path(str(folder))
+    for path in entries(folder):
+        name = path.rpartition(os.sep)[2]
+        alone = path == str(folder) or name in linked  # the folder itself: it can't be read
+        yield path, real_path(path) if alone else f"{real}{os.sep}{name}"
 
 
 def entries(folder: Path) -> list[str]:
