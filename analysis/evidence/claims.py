@@ -86,6 +86,10 @@ def verdict_words(verdict: Verdict) -> str:
     return words[verdict.state]
 
 
+SEEDS = 10
+"""Of a net in the figure that shows a verdict, at most."""
+
+
 def shown_runs(claim: Claim, verdict: Verdict, runs: Sequence[Run]) -> list[Run]:
     """Which of the runs behind a verdict its figure begins with: the paper's choice of nets."""
     by_id = {run.id: run for run in runs}
@@ -96,10 +100,6 @@ def shown_runs(claim: Claim, verdict: Verdict, runs: Sequence[Run]) -> list[Run]
     behind = [run for own in seeds.values() for run in own[:SEEDS]]
     chosen = [run for run in behind if run.net in claim.shown]
     return chosen if len({run.net for run in chosen}) > 1 else behind
-
-
-SEEDS = 10
-"""Of a net in the figure that shows a verdict, at most."""
 
 
 def comparable_with_paper(run: Run) -> bool:

@@ -46,11 +46,11 @@ def plot_speed(info: pd.DataFrame) -> go.Figure:
     title = _("Measured time against multiply-adds")
     if info.empty:
         return theme.empty_figure(_("Nothing measured yet."), title)
-    traces, names = [], _names(info)
-    right, middles = info["multiply_adds"].max() / 4, info["median_ms"] / info["batch"]
+    info = info.assign(middle=info["median_ms"] / info["batch"])
+    traces, names, right = [], _names(info), info["multiply_adds"].max() / 4
     for row in info.itertuples():
         colour = _VGG_COLOUR if row.net == VGG19 else theme.net_colour(str(row.net))  # ty: ignore[missing-attribute]
-        middle = row.median_ms / row.batch  # type: ignore
+        middle = float(row.middle)  # type: ignore
         traces.append(
             {
                 "type": "scatter", "mode": "markers+text", "x": [row.multiply_adds], "y": [middle],  # ty: ignore[missing-attribute]
@@ -74,7 +74,7 @@ def plot_speed(info: pd.DataFrame) -> go.Figure:
             "title": {"text": _("Time of one image (ms)")}, "type": "log",
             "tickvals": [m * 10.0**power for power in range(-3, 5) for m in (1, 2, 5)],
             # Names stand below the lowest point.
-            "range": [math.log10(middles.min() / 2), math.log10(middles.max() * 1.5)],
+            "range": [math.log10(info["middle"].min() / 2), math.log10(info["middle"].max() * 1.5)],
         },
         "hovermode": "closest",
     }  # fmt: skip
@@ -93,7 +93,7 @@ def _names(info: pd.DataFrame) -> dict[str, str]:
     """By net what stands at its point: its name, and those of the points that lie on it."""
     groups: list[list[tuple[str, float, float]]] = []
     for row in info.sort_values("multiply_adds").itertuples():
-        point = str(row.net), float(row.multiply_adds), float(row.median_ms) / float(row.batch)  # type: ignore
+        point = str(row.net), float(row.multiply_adds), float(row.middle)  # type: ignore
         last = groups[-1][-1] if groups else None
         if last and all(
             max(a / b, b / a) < _NEAR for a, b in zip(point[1:], last[1:], strict=True)

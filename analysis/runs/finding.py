@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeVar
@@ -70,14 +70,7 @@ def find_comparable(name: str, folders: Iterable[Path | str] | None = None) -> C
 
 def _named(name: str, known: Sequence[Entry]) -> Entry | None:
     """The only one that fits best; None where none does. Raises RunError where several do."""
-    whole = [entry for entry in known if not isinstance(entry, DamagedRun)]
-    called = run_names([run for run in known if isinstance(run, Run | SavedRecording)])
-    for fits in (
-        [entry for entry in known if entry.id == name],
-        [entry for entry in whole if entry.net == name],
-        [entry for entry in whole if called[entry.id] == name],
-        [entry for entry in known if name in entry.id],
-    ):
+    for fits in _fitting(name, known):
         if len(fits) == 1:
             return fits[0]
         if fits:
@@ -88,6 +81,16 @@ def _named(name: str, known: Sequence[Entry]) -> Entry | None:
                 listed=listed,
             )
     return None
+
+
+def _fitting(name: str, known: Sequence[Entry]) -> Iterator[list[Entry]]:
+    """What fits, the best way first; of thousands of runs only what is asked for is computed."""
+    yield [entry for entry in known if entry.id == name]
+    whole = [entry for entry in known if not isinstance(entry, DamagedRun)]
+    yield [entry for entry in whole if entry.net == name]
+    called = run_names([run for run in known if isinstance(run, Run | SavedRecording)])
+    yield [entry for entry in whole if called[entry.id] == name]
+    yield [entry for entry in known if name in entry.id]
 
 
 def _is_path(name: str, file: str) -> bool:

@@ -117,13 +117,13 @@ def made(
         f"{build.__module__}.{getattr(build, '__name__', build)}",
         text.current_language(),
         st.context.theme.type,
-        hash(tuple(_mark(run, len(runs) > _MANY) for run in runs)),
+        hash(tuple(_mark(run, len(runs) > MANY) for run in runs)),
         others,
     )
     return _made(key, choices, build, runs)[0]
 
 
-_MANY = 200
+MANY = 200
 """Runs whose files would take long to look at at each rerun."""
 
 

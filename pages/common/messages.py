@@ -65,13 +65,9 @@ def only_readable(runs: Sequence[Entry]) -> list[Entry]:
     return readable
 
 
-_MANY = 200
-"""Runs of which the first reading of all tables takes a while: 15 ms each."""
-
-
 def _read_once(runs: Sequence[Comparable]) -> None:
-    """Read the tables of many runs, with progress; what is learned is kept beside them."""
-    if len(runs) <= _MANY or not cached.is_new(runs):
+    """Read the tables of many runs, 15 ms each, with progress; what is learned is kept."""
+    if len(runs) <= cached.MANY or not cached.is_new(runs):
         return
     words = _("Reading {done} of {count} runs, once")
     bar, began = st.empty(), time.monotonic()
@@ -153,8 +149,8 @@ def _caveats(runs: Sequence[Comparable]) -> dict[str, list[str]]:
 
 def name_unfinished(runs: Sequence[Comparable]) -> None:
     """Say of which runs the training is not complete."""
-    words = _("{run}: {state} after {epoch} of {total} epochs")
     labels = shown_names(runs)
+    words = _("{run}: {state} after {epoch} of {total} epochs")
     lines = [
         words.format(
             run=labels[run.id], state=state_word(run.state), epoch=run.status.epoch, total=total
