@@ -7,7 +7,7 @@ whatever the page's theme is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from analysis.escape import csv_text
-from analysis.figures import theme
+from analysis.figures import readings, theme
 from analysis.text import _
 
 _FILES = Path(__file__).with_name("assets")
@@ -103,6 +103,17 @@ def chart(drawn: go.Figure, key: str, **options: Any) -> Any:
     return st.plotly_chart(
         drawn.update_layout(template=theme.TEMPLATES[mode()]), key=key, theme=None, **options
     )
+
+
+def beside(
+    figures: Mapping[str, go.Figure], tables: Sequence[pd.DataFrame], widths: Sequence[int] = (1, 1)
+) -> None:
+    """Figures beside each other by their keys, with their tables and how to read them."""
+    for place, (key, drawn), shown in zip(
+        st.columns(widths, gap="medium"), figures.items(), tables, strict=True
+    ):
+        with place:
+            figure(drawn, shown, key, readings.reading(key))
 
 
 def is_drawn(key: str) -> bool:

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from analysis.errors import LensError
-from analysis.figures import conditions, lesions, readings, run_styles, theme
+from analysis.figures import conditions, lesions, run_styles, theme
 from analysis.runs import Run
 from analysis.text import _
 from pages.common import cached, classroom, errands, messages, places, show, state
@@ -28,10 +28,7 @@ def kept(runs: Sequence[Run], highlight: str | None) -> None:
     figures = cached.made(_figures, runs, highlight, others=stamps)
     if said:
         st.markdown(said)
-    columns = st.columns([3, 2], gap="medium")
-    for place, info, (key, figure) in zip(columns, (single, several), figures.items(), strict=True):
-        with place:
-            show.figure(figure, info, key, readings.reading(key))
+    show.beside(figures, [single, several], (3, 2))
     nets.name_other_images(runs, "lesions")
     nets.offer_to_learn(
         runs, "lesions", _("Take the blocks away"),

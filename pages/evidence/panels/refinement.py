@@ -83,10 +83,7 @@ def directions(runs: Sequence[Comparable], highlight: str | None) -> None:
     if not said:
         return
     st.markdown(said)
-    for place, (measure, figure) in zip(st.columns(2, gap="medium"), figures.items(), strict=True):
-        key = f"refinements_{measure}"
-        with place:
-            show.figure(figure, info, key, readings.reading(key))
+    show.beside(figures, [info, info])
 
 
 def _directions(
@@ -97,7 +94,9 @@ def _directions(
     if info.empty:
         return info, {}, ""
     figures = {
-        measure: theme.sign(refinement.plot_by_block(info, measure, highlight), conditions(runs))
+        f"refinements_{measure}": theme.sign(
+            refinement.plot_by_block(info, measure, highlight), conditions(runs)
+        )
         for measure in ("cosine", "drift")
     }
     return info, figures, f"**{messages.literal(refinement.direction_words(info))}**"
@@ -135,33 +134,26 @@ def by_decay(everything: Sequence[Run]) -> None:
         return
     st.header(_("What weight decay does"))
     st.markdown(f"**{sentences.of_decay(runs)}**")
-    figures = cached.made(_by_decay, runs)
-    for place, (key, (figure, info)) in zip(
-        st.columns(2, gap="medium"), figures.items(), strict=True
-    ):
-        with place:
-            show.figure(figure, info, key, readings.reading(key))
+    show.beside(*cached.made(_by_decay, runs))
 
 
-def _by_decay(runs: Sequence[Comparable]) -> dict[str, tuple[go.Figure, pd.DataFrame]]:
-    """(a figure, its numbers) by its key."""
+def _by_decay(runs: Sequence[Comparable]) -> tuple[dict[str, go.Figure], list[pd.DataFrame]]:
+    """(figures by their keys, their numbers)."""
     responses, ratios = responses_info(runs), refinement.refinement_info(runs)
     shown_of = conditions(runs)
     return {
-        "refinements_decay": (theme.sign(plot_responses(responses), shown_of), responses),
-        "refinements_decay_ratio": (
-            theme.sign(refinement.plot_by_block(ratios, "ratio", None), shown_of), ratios,
+        "refinements_decay": theme.sign(plot_responses(responses), shown_of),
+        "refinements_decay_ratio": theme.sign(
+            refinement.plot_by_block(ratios, "ratio", None), shown_of
         ),
-    }  # fmt: skip
+    }, [responses, ratios]
 
 
 def by_depth(runs: Sequence[Run], everything: Sequence[Run]) -> None:
     """Ratio and response against depth over all runs like the first one, with the verdict."""
     group = claims.groups(everything).get(runs[0].comparison_key, [])
     info, figures = cached.made(_by_depth, group)
-    for place, (key, figure) in zip(st.columns(2, gap="medium"), figures.items(), strict=True):
-        with place:
-            show.figure(figure, info, key, readings.reading(key))
+    show.beside(figures, [info, info])
     names = pickers.run_names(everything)
     judged = {claim.id: (claim, verdict) for claim, verdict in cached.made(claims.evaluate, group)}
     shown = ("smaller-refinements", "small-responses")
