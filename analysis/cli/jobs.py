@@ -113,7 +113,8 @@ def start(
             "--slots",
             min=1,
             help="Trainings at once, from now on: by default one on each GPU, else one a core, at "
-            "most four. More than there are GPUs share them evenly.",
+            "most four. More than there are GPUs share them evenly, which pays under NVIDIA MPS "
+            "alone (README, Studies).",
         ),
     ] = None,
 ) -> None:

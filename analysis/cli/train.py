@@ -114,7 +114,7 @@ def train(
     from analysis.training.hardware import resolve
 
     resolve(compute)  # a device that is not here is said before there is a run
-    with World() as world:
+    with World(compute.device) as world:
         path = None
         if world.main:
             path = prepare_run(

@@ -8,24 +8,33 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from analysis.errors import SpecError
+
 
 class World:
     """This process among those that train one net together: `rank` of `size`.
 
     A context manager; an inner `with` joins the group that an outer one has made.
+
+    Args:
+        device: that the run asks for; `auto` and `cuda` take a GPU per process where there are any.
+
+    Raises:
+        SpecError: on entering, where this machine has fewer GPUs than processes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, device: str = "auto") -> None:
+        self._gpus = device.startswith(("auto", "cuda")) and torch.cuda.is_available()
         self.rank = int(os.environ.get("RANK", 0))
         self.size = int(os.environ.get("WORLD_SIZE", 1))
         self._joined = False
 
     def __enter__(self) -> World:
         if self.size > 1 and not dist.is_initialized():
-            if torch.cuda.is_available():
-                torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
+            if self._gpus:
+                _take_gpu()
             # Counts and flags are summed on the CPU, gradients on the device.
-            dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+            dist.init_process_group("cpu:gloo,cuda:nccl" if self._gpus else "gloo")
             self._joined = True
         return self
 
@@ -80,3 +89,15 @@ class World:
         if self.size > 1:
             for buffer in net.buffers():
                 dist.broadcast(buffer, src=0)
+
+
+def _take_gpu() -> None:
+    """This process's own of the machine's GPUs."""
+    here, gpus = int(os.environ.get("LOCAL_WORLD_SIZE", 1)), torch.cuda.device_count()
+    if here > gpus:
+        raise SpecError(
+            "{processes} processes need a GPU each, and this machine has {gpus}: start torchrun "
+            "with --nproc-per-node {gpus}, or train with --device cpu",
+            processes=here, gpus=gpus,
+        )  # fmt: skip
+    torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))

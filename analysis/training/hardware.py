@@ -59,6 +59,14 @@ def resolve(compute: Compute, images: float = math.inf) -> Compute:
     )  # fmt: skip
 
 
+def resolve_here(compute: Compute) -> Compute:
+    """The same where its device is here, so that it computes the same bits; else this machine's."""
+    try:
+        return resolve(compute)
+    except SpecError:
+        return resolve(replace(compute, device="auto", cuda_graph=None))
+
+
 def _device(name: str) -> torch.device:
     found = ["cpu"]
     if torch.cuda.is_available():

@@ -66,9 +66,10 @@ def train_run(
         RunInUse: another process trains it.
         DataError: its images can't be had.
         TrainingFailed: non-finite loss or no memory; the last good weights are kept.
+        SpecError: more processes than this machine has GPUs.
     """
     path = Path(path)
-    with World() as world, ExitStack() as stack:
+    with World(load_run(path).config.compute.device) as world, ExitStack() as stack:
         writer = stack.enter_context(open_writer(path)) if world.main else None
         session = Session(writer, should_stop, path)
         if not session.may_begin(only_queued):

@@ -21,6 +21,7 @@ from analysis.nets import build
 from analysis.responses.probe import probe, probe_images
 from analysis.runs import Run, create_run, load_run, open_writer, tables
 from analysis.runs.provenance import Scratch
+from analysis.training.hardware import resolve_here
 from analysis.training.loop import Progress, train_run
 from analysis.weights import load_net
 
@@ -133,7 +134,7 @@ def _first_epoch(
             training(at)
 
     with tempfile.TemporaryDirectory() as folder:
-        compute = replace(run.config.compute, device="auto", cuda_graph=None)
+        compute = resolve_here(run.config.compute)
         path = create_run(folder, replace(run.config, compute=compute, images=None), "again")
         train_run(path, told, should_stop=lambda: reached[0] >= 1)
         again = load_run(path)

@@ -51,6 +51,8 @@ class Updates:
         )
         self.graphed = bool(self.compute.cuda_graph) and device.type == "cuda" and world.size == 1
         self.optimizer = self._optimizer()
+        if device.type == "cuda":  # a resume is to give the same bits; the default need not
+            torch.backends.cudnn.deterministic = True
         self._recorded: _Recorded | None = None
         self._eager_updates = 0
 

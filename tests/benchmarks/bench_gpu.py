@@ -1,16 +1,21 @@
 """Updates a second on a GPU, eager against one recorded CUDA graph, on random images.
 
     python tests/benchmarks/bench_gpu.py [--nets resnet-20,resnet-110] [--seconds 3]
+    python tests/benchmarks/bench_gpu.py --together 1,2,4,8    # what `jobs start --slots` gains
 
-One line a net and way; the losses after the same updates are printed beside each other, since the
-two must train alike. Without a GPU it says so.
+One line per net and way; the losses after the same updates are printed beside each other, since the
+two must train alike. With `--together`, one line per net and number of trainings side by side, each
+a process of its own, with the images per second of all. Without a GPU it says so.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from multiprocessing import get_context
+from typing import Any
 
 import torch
 
@@ -37,9 +42,13 @@ def random_images(n: int = 50_000) -> TrainingImages:
 
 
 def bench(
-    net: str, images: TrainingImages, compute: Compute, seconds: float
+    net: str,
+    images: TrainingImages,
+    compute: Compute,
+    seconds: float,
+    ready: Callable[[], object] = lambda: None,
 ) -> tuple[float, float]:
-    """(updates a second, mean loss over the first hundred updates)."""
+    """(updates a second, mean loss over the first hundred updates, then `ready` is called)."""
     spec = NetSpec.parse(net)
     compute = resolve(compute)
     device = torch.device(compute.device)
@@ -55,6 +64,7 @@ def bench(
     for step in range(100):
         sums += updates.update(step, 0.01)
     loss = float(sums[0] / sums[2])
+    ready()
     steps, began = 0, time.perf_counter()
     while time.perf_counter() - began < seconds:
         for step in range(50):
@@ -62,6 +72,25 @@ def bench(
         steps += 50
         torch.cuda.synchronize()
     return steps / (time.perf_counter() - began), loss
+
+
+def _beside(net: str, compute: Compute, seconds: float, barrier: Any, found: Any) -> None:
+    """One of several processes: they start counting together."""
+    found.put(bench(net, random_images(), compute, seconds, barrier.wait)[0])
+
+
+def together(net: str, compute: Compute, seconds: float, count: int) -> float:
+    """Updates a second of several trainings side by side, all together."""
+    context = get_context("spawn")
+    barrier, found = context.Barrier(count), context.Queue()
+    asked = (net, compute, seconds, barrier, found)
+    processes = [context.Process(target=_beside, args=asked) for _ in range(count)]
+    for process in processes:
+        process.start()
+    rate = sum(found.get(timeout=120) for _ in processes)
+    for process in processes:
+        process.join()
+    return rate
 
 
 def main() -> None:
@@ -72,11 +101,18 @@ def main() -> None:
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--layouts", default="last", help="last, first or last,first")
     parser.add_argument("--ways", default="eager,graph")
+    parser.add_argument("--together", default="", help="trainings at once, as in 1,2,4,8")
     given = parser.parse_args()
     if not torch.cuda.is_available():
         print("no NVIDIA GPU here")
         return
     print(torch.cuda.get_device_name(0), torch.__version__)
+    if given.together:
+        for net in given.nets.split(","):
+            for count in map(int, given.together.split(",")):
+                rate = together(net, Compute("cuda", given.precision), given.seconds, count)
+                print(f"{net:15} {count:2} at once {128 * rate:9.0f} images/s", flush=True)
+        return
     images = random_images()
     for net in given.nets.split(","):
         for layout in given.layouts.split(","):
