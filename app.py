@@ -13,11 +13,13 @@ from pathlib import Path
 
 import streamlit as st
 from starlette.middleware import Middleware
+from streamlit.runtime.scriptrunner import StopException
 
 from analysis import faults
 from analysis.errors import LensError
+from analysis.runs.index import one_look
 from analysis.text import _
-from pages.common import classroom, messages
+from pages.common import classroom, collector, messages
 from pages.common.language import choose_language, frame
 
 ROOT = Path(__file__).resolve().parent
@@ -79,12 +81,16 @@ def show() -> None:
         )
         frame(asked.title)
     try:
-        asked.run()
+        with one_look():
+            asked.run()
+    except StopException:  # by st.stop(); passed on, Streamlit would keep the last page's
+        pass  # fragments, and a late click on that page would draw them into this one
     except LensError as error:  # one that no page foresaw: it says what to do all the same
         st.error(messages.literal(str(error)))
     except Exception as error:
         st.error(messages.literal(str(faults.keep(error))))
         raise  # its kind is named below, as .streamlit/config.toml says
+    collector.pass_over_modules()
 
 
 if __name__ == "__main__":
