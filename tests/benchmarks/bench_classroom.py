@@ -1,12 +1,13 @@
 """A class on one server: sessions that change a widget and upload, and how long each waits.
 
-    python tests/benchmarks/bench_classroom.py [--sessions 30] [--minutes 10]
+    python tests/benchmarks/bench_classroom.py [--sessions 30] [--minutes 10] [--every 10]
 
-A real server with RESIDUAL_LENS_CLASSROOM=1 on 127.0.0.1, over the bundled runs, and as many tabs
-of one Chromium, each a session of its own: every 10 s a widget of Inspect, Refinements or Compare
-is changed, every minute a picture uploaded. Prints the median and the 95th percentile of the time
-from a change to the end of the page's run, of the slowest change, how often the server said that it
-was busy, the errors, and the server's memory at the beginning and the end of each quarter.
+A real server with RESIDUAL_LENS_CLASSROOM=1 on 127.0.0.1, over the bundled runs, and sessions that
+draw nothing (`visitor.py`), since students' browsers are not the server's work: every 10 s each
+presses a button of Inspect, Refinements or Compare, every minute it uploads a picture. Prints the
+median and the 95th percentile of the time from a press to the end of the page's run, how often the
+server said that it was busy, the errors, what a session was sent, and the server's memory at the
+beginning and the end of each quarter.
 """
 
 from __future__ import annotations
@@ -14,17 +15,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
+import statistics
 import sys
 import time
 from pathlib import Path
-
-from playwright.async_api import Page
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from pages.common.classroom import SWITCH  # noqa: E402
-from tests.benchmarks.load import Found, give, server, tabs, timed  # noqa: E402
+from tests.benchmarks.load import Found, server, timing  # noqa: E402
+from tests.benchmarks.visitor import visit  # noqa: E402
 from tests.browser.serve import app_server  # noqa: E402
 from tests.lens.bad_files import encoded, photo  # noqa: E402
 
@@ -33,37 +34,33 @@ CHANGES = {
     "": ["Fig. 6", "Fig. 7"],
     "refinements": ["Response", "Gradient norm", "rms(F) / rms(x)"],
 }
-"""By page: buttons that are pressed in turn, where the page has them."""
+"""By page: buttons that are pressed in turn."""
 BUSY = "The server is busy"
 
 
-async def student(page: Page, address: str, number: int, until: float, found: Found) -> None:
-    """One session: mostly on Inspect, the others on Compare and Refinements."""
+async def student(address: str, number: int, end: float, every: float, found: Found) -> int:
+    """One session, mostly on Inspect, the others on Compare and Refinements; bytes it was sent."""
     where = ("image", "image", "image", "", "refinements")[number % 5]
     chance = random.Random(number)
-    query = "?image_source=Upload" if where == "image" else ""
-    await asyncio.sleep(chance.uniform(0, 10))
-    await timed(found, "page", page.goto(f"{address}/{where}{query}"), page)
-    step = 0
-    while time.monotonic() < until:
-        begin = time.monotonic()
-        if where == "image" and step % 6 == 0:
-            data = encoded(photo(300 + number, 200 + step))
-            file = {"name": f"{number}-{step}.png", "mimeType": "image/png", "buffer": data}
-            await timed(found, "upload", give(page, file), page)
-        else:
-            await timed(found, "change", press(page, CHANGES[where], step), page)
-        found.busy += await page.get_by_text(BUSY).count() > 0
-        step += 1
-        await asyncio.sleep(max(0, begin + chance.uniform(8, 12) - time.monotonic()))
-
-
-async def press(page: Page, names: list[str], step: int) -> None:
-    """The next of the buttons of the page, which Compare has plain and the others in rows."""
-    role = "radio" if names is not CHANGES[""] else "button"
-    button = page.get_by_role(role, name=names[step % len(names)], exact=True)
-    await button.first.click(force=True)
-    await page.wait_for_timeout(50)
+    await asyncio.sleep(chance.uniform(0, every))
+    async with visit(address) as session:
+        async with timing(found, f"open /{where}"):
+            await session.open(where, "image_source=Upload" if where == "image" else "")
+        step = 0
+        while time.monotonic() < end:
+            begin = time.monotonic()
+            if where == "image" and step % 6 == 0:
+                data = encoded(photo(300 + number, 200 + step))
+                async with timing(found, "upload"):
+                    await session.upload(f"{number}-{step}.png", data)
+            else:
+                async with timing(found, f"change /{where}"):
+                    await session.press(CHANGES[where][step % len(CHANGES[where])])
+            found.busy += session.shows(BUSY)
+            step += 1
+            pause = every * chance.uniform(0.8, 1.2)
+            await asyncio.sleep(max(0, begin + pause - time.monotonic()))
+        return session.received
 
 
 def server_memory() -> float:
@@ -71,20 +68,22 @@ def server_memory() -> float:
     return server().memory_info().rss / 1e6
 
 
-async def hold(address: str, sessions: int, minutes: float, found: Found) -> list[float]:
-    """All sessions at once; the server's memory at the end of each quarter."""
+async def hold(
+    address: str, sessions: int, minutes: float, every: float, found: Found
+) -> tuple[list[float], list[int]]:
+    """All sessions at once: the server's memory over time, and bytes sent to each session."""
     memory = [server_memory()]
-    async with tabs(sessions, found) as pages:
-        until = time.monotonic() + 60 * minutes
-        tasks = [asyncio.create_task(student(page, address, number, until, found))
-                 for number, page in enumerate(pages)]  # fmt: skip
-        for _quarter in range(4):
-            await asyncio.sleep(15 * minutes)
-            memory.append(server_memory())
-        for task in await asyncio.gather(*tasks, return_exceptions=True):
-            if task is not None:
-                found.errors.append(str(task)[:300])
-    return memory
+    end = time.monotonic() + 60 * minutes
+    students = [
+        asyncio.create_task(student(address, number, end, every, found))
+        for number in range(sessions)
+    ]
+    for _quarter in range(4):
+        await asyncio.sleep(15 * minutes)
+        memory.append(server_memory())
+    ended = await asyncio.gather(*students, return_exceptions=True)
+    found.errors += [repr(one)[:300] for one in ended if isinstance(one, BaseException)]
+    return memory, [one for one in ended if isinstance(one, int)]
 
 
 def main() -> None:
@@ -92,14 +91,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="A class on one server.")
     parser.add_argument("--sessions", type=int, default=30)
     parser.add_argument("--minutes", type=float, default=10.0)
-    options = parser.parse_args()
+    parser.add_argument("--every", type=float, default=10.0, help="seconds between two changes")
+    given = parser.parse_args()
     found = Found()
     with app_server(None, **{SWITCH: "1"}) as address:
-        memory = asyncio.run(hold(address, options.sessions, options.minutes, found))
-    print(f"{options.sessions} sessions, {options.minutes:g} minutes")
+        work = hold(address, given.sessions, given.minutes, given.every, found)
+        memory, sent = asyncio.run(work)
+    print(f"{given.sessions} sessions, {given.minutes:g} minutes")
     found.print_times()
+    found.print_together("change")
     print(f"busy, try again: {found.busy} times")
     print("memory of the server, MB: " + ", ".join(f"{value:.0f}" for value in memory))
+    print(f"sent to a session, median: {statistics.median(sent or [0]) / 1e6:.1f} MB")
     found.print_errors()
 
 

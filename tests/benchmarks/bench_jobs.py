@@ -9,6 +9,7 @@ costs is processor time, since wall time would count what else the machine does.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -25,7 +26,7 @@ sys.path.insert(0, str(ROOT))
 from analysis.specs import Compute, NetSpec  # noqa: E402
 
 
-def rate(processes: int, threads: int, net: str, seconds: float = 5.0) -> float:
+def rate(processes: int, threads: int, net: str, seconds: float) -> float:
     """Images a second of all processes together, batch 128."""
     asked = {
         "net": NetSpec.parse(net).to_dict(),
@@ -87,11 +88,20 @@ def following() -> None:
 
 def main() -> None:
     """Print a line for each net and repetition."""
-    for _ in range(3):
-        for net in ("resnet-20", "resnet-34-w16"):
-            together, apart = rate(1, 2, net), rate(2, 1, net)
+    parser = argparse.ArgumentParser(description="One training with two threads, or two with one.")
+    parser.add_argument("what", nargs="?", choices=["rates", "following"], default="rates")
+    parser.add_argument("--nets", default="resnet-20,resnet-34-w16")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    asked = parser.parse_args()
+    if asked.what == "following":
+        return following()
+    for _ in range(asked.rounds):
+        for net in asked.nets.split(","):
+            together, apart = (rate(*way, net, asked.seconds) for way in ((1, 2), (2, 1)))
             print(f"{net}: 1 x 2 threads {together:.0f}, 2 x 1 thread {apart:.0f} images/s")
+    return None
 
 
 if __name__ == "__main__":
-    following() if sys.argv[1:] == ["following"] else main()
+    main()

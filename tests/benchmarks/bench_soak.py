@@ -4,10 +4,10 @@
 
 A real server on 127.0.0.1 over the bundled runs and a folder of its own, and tabs of one Chromium,
 each a session: they go from page to page, change a few widgets on each, upload pictures to Inspect
-and reload. Meanwhile one small net trains on the digits by the command line, over and over with the
-same seed, and every finished run is compared with one that was trained before the load. Prints
-memory, threads and open files of the server by quarter, the times of all changes, and which of
-these does not hold:
+and reload. Meanwhile one small net trains on the digits, with the priority that the queue gives,
+over and over with the same seed, and every finished run is compared with one that was trained
+before the load. Prints memory, threads and open files of the server by quarter, the times of all
+changes, and which of these does not hold:
 
 - memory: the median of the last quarter is less than 5 % above that of the second;
 - threads and open files: the same, with 5 for chance;
@@ -24,15 +24,17 @@ import shutil
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
-from playwright.async_api import Locator, Page
+from playwright.async_api import Locator, Page, TimeoutError
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from analysis.jobs.processes import lower_priority  # noqa: E402
 from analysis.runs import load_run  # noqa: E402
 from tests.benchmarks.bench_faults import same_bits  # noqa: E402
 from tests.benchmarks.load import Found, give, server, tabs, timed  # noqa: E402
@@ -90,9 +92,10 @@ async def visitor(page: Page, address: str, number: int, until: float, found: Fo
         for _change in range(CHANGES):
             await asyncio.sleep(chance.uniform(0.5, 3))
             main = page.get_by_test_id("stMain")
-            widgets = await main.get_by_role("radio").or_(main.get_by_role("slider")).all()
-            if widgets and time.monotonic() < until:
-                await timed(found, f"change /{where}", change(chance.choice(widgets)), page)
+            widgets = main.get_by_role("radio").or_(main.get_by_role("slider"))
+            if (count := await widgets.count()) and time.monotonic() < until:
+                widget = widgets.nth(chance.randrange(count))
+                await timed(found, f"change /{where}", change(widget), page, await name(widget))
         step += 1
 
 
@@ -103,8 +106,16 @@ async def follow(page: Page, where: str) -> None:
     await page.get_by_role("heading", level=1).first.wait_for()
 
 
+async def name(widget: Locator) -> str:
+    """What it says; empty where the page has put another in its place meanwhile."""
+    with suppress(TimeoutError):
+        return await widget.get_attribute("aria-label", timeout=2000) or await widget.inner_text()
+    return ""
+
+
 async def change(widget: Locator) -> None:
     """A button of a row, or a step of a slider; no tab presses what starts or deletes something."""
+    await widget.scroll_into_view_if_needed()
     if await widget.get_attribute("type") == "range":
         await widget.press("ArrowRight")
     else:
@@ -119,6 +130,7 @@ async def train(folder: Path, name: str, epochs: int) -> Path:
         "--no-compile", "--name", name, "--runs", str(folder), cwd=ROOT,
         stdout=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
+    lower_priority(process.pid)  # as the queue does, which trains for the app
     if await process.wait():
         raise RuntimeError(f"{name} did not train to its end")
     return folder / name
@@ -198,6 +210,7 @@ def main() -> None:
     print("Medians of the server by quarter (memory in MB):")
     print(seen.quarters().round(0).to_string())
     seen.found.print_times()
+    seen.found.print_slowest()
     print(f"trainings under load: {seen.trained}, with other bits: {seen.different}")
     seen.found.print_errors()
     for complaint in complaints(seen) or ["All of it holds."]:

@@ -1,4 +1,4 @@
-"""What benchmarks of a server under load share: tabs, a change and its time, the server's process.
+"""What benchmarks of a server under load share: tabs, times and errors, the server's process.
 
 Used by `bench_classroom.py`, `bench_soak.py` and `tests/browser/test_soak.py`.
 """
@@ -26,24 +26,42 @@ class Found:
     def __init__(self) -> None:
         self.seconds: dict[str, list[float]] = defaultdict(list)
         """From a change to the end of the page's run, by what was changed."""
+        self.slow: list[tuple[float, str]] = []
+        """Seconds and name of each single thing that was done."""
         self.errors: list[str] = []
         self.busy = 0
 
     def print_times(self) -> None:
         """A line per kind of change."""
         for kind, seconds in self.seconds.items():
-            ordered = sorted(seconds)
-            late = ordered[min(int(0.95 * len(ordered)), len(ordered) - 1)]
-            print(
-                f"{kind}: {len(ordered)} times, median {statistics.median(ordered):.2f} s, "
-                f"95 % {late:.2f} s, slowest {ordered[-1]:.2f} s"
-            )
+            _print_times(kind, seconds)
+
+    def print_together(self, kinds: str) -> None:
+        """One line for all kinds that begin so."""
+        every = [s for kind, seconds in self.seconds.items() if kind.startswith(kinds)
+                 for s in seconds]  # fmt: skip
+        if every:
+            _print_times(f"every {kinds}", every)
+
+    def print_slowest(self, count: int = 10) -> None:
+        """What took longest."""
+        for seconds, name in sorted(self.slow, reverse=True)[:count]:
+            print(f"  {seconds:.1f} s: {name}")
 
     def print_errors(self) -> None:
         """How many, and the first ten that differ."""
         print(f"errors: {len(self.errors)}")
         for error in list(dict.fromkeys(self.errors))[:10]:
             print(f"  {error}")
+
+
+def _print_times(kind: str, seconds: list[float]) -> None:
+    ordered = sorted(seconds)
+    late = ordered[min(int(0.95 * len(ordered)), len(ordered) - 1)]
+    print(
+        f"{kind}: {len(ordered)} times, median {statistics.median(ordered):.2f} s, "
+        f"95 % {late:.2f} s, slowest {ordered[-1]:.2f} s"
+    )
 
 
 @asynccontextmanager
@@ -68,17 +86,28 @@ async def settled(page: Page) -> None:
     await page.locator(IDLE).wait_for(state="attached")
 
 
-async def timed(found: Found, kind: str, work: Awaitable[object], page: Page) -> None:
-    """Do it, wait for the page, note the seconds; whatever goes wrong is noted as well."""
+@asynccontextmanager
+async def timing(found: Found, kind: str, name: str = "") -> AsyncGenerator[None]:
+    """Note the seconds of what is done within; whatever goes wrong is noted as well."""
     start = time.perf_counter()
     try:
-        await work
-        await settled(page)
-        found.seconds[kind].append(time.perf_counter() - start)
-        for shown in await page.locator(EXCEPTION).all_inner_texts():
-            found.errors.append(f"{kind}: {shown}"[:300])
+        yield
+        seconds = time.perf_counter() - start
+        found.seconds[kind].append(seconds)
+        found.slow.append((seconds, f"{kind} {name}"))
     except Exception as error:  # whatever it is, it is counted
         found.errors.append(f"{kind}: {type(error).__name__}: {error}"[:300])
+
+
+async def timed(
+    found: Found, kind: str, work: Awaitable[object], page: Page, name: str = ""
+) -> None:
+    """Do it, wait for the page, note the seconds; whatever goes wrong is noted as well."""
+    async with timing(found, kind, name):
+        await work
+        await settled(page)
+    for shown in await page.locator(EXCEPTION).all_inner_texts():
+        found.errors.append(f"{kind}: {shown}"[:300])
 
 
 async def give(page: Page, file: dict) -> None:
