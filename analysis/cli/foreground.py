@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
 import typer
-
-from analysis.jobs.drain import STOP_SIGNALS
 
 if TYPE_CHECKING:
     from analysis.training.session import Session
@@ -27,13 +25,17 @@ def stop_asked(patient: bool = False) -> Generator[list[int]]:
         patient: heed a scheduler's warnings as well, and don't mind being asked again.
     """
     received: list[int] = []
+    numbers: Sequence[int] = (signal.SIGINT, signal.SIGTERM)
+    if patient:
+        from analysis.jobs.drain import STOP_SIGNALS  # the only one here that needs the queue
+
+        numbers = STOP_SIGNALS
 
     def stop(number: int, _frame: object) -> None:
         if received and not patient:  # asked again: don't wait for the next update
             raise KeyboardInterrupt
         received.append(number)
 
-    numbers = STOP_SIGNALS if patient else (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield received

@@ -15,7 +15,6 @@ from analysis.cli import terminal
 from analysis.cli.foreground import session
 from analysis.cli.options import RunName, RunsFolder, folders
 from analysis.escape import one_line
-from analysis.jobs import errands
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -152,6 +151,8 @@ def progress_bar(unit: str = "images") -> Generator[Any]:
         TextColumn,
         TimeRemainingColumn,
     )
+
+    from analysis.jobs import errands
 
     console = terminal.console()
     columns = (

@@ -249,7 +249,7 @@ def ladder(nets: Nets, kind: Kind) -> list[NetSpec]:
     """The nets of a kind that differ in depth alone: of several such sets the largest, by depth."""
     sets: dict[tuple, list[NetSpec]] = {}
     for net in _of_kind(nets, kind):
-        alike = {field: value for field, value in vars(net).items() if field != "depth"}
+        alike = {field: value for field, value in net.to_dict().items() if field != "depth"}
         sets.setdefault(tuple(alike.values()), []).append(net)
     return max(sets.values(), key=len, default=[])
 

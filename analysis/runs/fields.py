@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import types
+from collections.abc import Callable
 from dataclasses import dataclass, fields
-from functools import cache
+from functools import cache, partial
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from analysis.errors import RunDamaged
@@ -52,76 +53,91 @@ def check_fields(cls: Any, values: object, file: str, name: str = "") -> dict[st
     """
     if not isinstance(values, dict):
         raise _damaged(file, name, values, Message("an object"))
-    for field, hint in _hints(cls).items():
-        if field in values:
-            check(values[field], hint, file, f"{name}.{field}" if name else field)
+    for field, wrong_of in _checks(cls).items():
+        if field in values and (wrong := wrong_of(values[field])):
+            where = f"{name}.{field}" if name else field
+            raise _damaged(file, where, values[field], wrong)
     return values
 
 
 def check(value: object, hint: Any, file: str, name: str) -> None:
     """Raises RunDamaged where a value is not what an annotation says."""
-    wrong = _wrong(value, hint)
+    wrong = _check(hint)(value)
     if wrong:
         raise _damaged(file, name, value, wrong)
 
 
-@cache
-def _parts(hint: Any) -> tuple[Any, tuple]:
-    return get_origin(hint), get_args(hint)
+_Check = Callable[[Any], Message | None]
+"""Of a value: what it should have been; None where it is."""
 
 
 @cache
-def _hints(cls: Any) -> dict[str, Any]:
+def _checks(cls: Any) -> dict[str, _Check]:
     known = get_type_hints(cls, include_extras=True)
-    return {field.name: known[field.name] for field in fields(cls)}
+    return {field.name: _check(known[field.name]) for field in fields(cls)}
 
 
-def _wrong(value: object, hint: Any) -> Message | None:
-    """What the value should have been; None where it is."""
-    kind, parts = _parts(hint)
-    if kind is None:
-        return _wrong_simple(value, hint)
+@cache
+def _check(hint: Any) -> _Check:
+    kind, parts = get_origin(hint), get_args(hint)
     if kind is Annotated:
-        return _wrong(value, parts[0]) or _outside(value, parts[1])
+        simple, limits = _check(parts[0]), parts[1]
+        return lambda value: simple(value) or _outside(value, limits)
     if kind in (Union, types.UnionType):
-        if value is None and type(None) in parts:
-            return None
-        problems = [_wrong(value, part) for part in parts if part is not type(None)]
-        return None if None in problems else problems[0]
+        return partial(_wrong_choice, [_check(p) for p in parts if p is not type(None)],
+                       type(None) in parts)  # fmt: skip
     if kind is Literal:
         listed = ", ".join(map(str, parts))
-        return None if value in parts and isinstance(value, str) else Message(listed)
+        return lambda v: None if isinstance(v, str) and v in parts else Message(listed)
     if kind is tuple:
-        return _wrong_list(value, parts)
-    if kind is dict:
-        return None if isinstance(value, dict) else Message("an object")
-    return None
+        return partial(_wrong_list, parts)
+    return _SIMPLE.get(kind or hint, lambda value: None)
 
 
-def _wrong_simple(value: object, hint: Any) -> Message | None:
-    if hint is bool:
-        return None if isinstance(value, bool) else Message("true or false")
-    if hint is int:
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        return None if whole and abs(value) < LARGEST else Message("a whole number")
-    if hint is float:
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        return None if number and abs(value) < 1e300 else Message("a number")
-    if hint is str:
-        return None if isinstance(value, str) and "\0" not in value else Message("a text")
-    return None
+def _wrong_choice(checks: list[_Check], or_none: bool, value: object) -> Message | None:
+    if value is None and or_none:
+        return None
+    problems = [wrong_of(value) for wrong_of in checks]
+    return None if None in problems else problems[0]
 
 
-def _wrong_list(value: object, parts: tuple) -> Message | None:
+def _wrong_list(parts: tuple, value: object) -> Message | None:
     if not isinstance(value, list | tuple):
         return Message("a list")
     if parts[-1] is Ellipsis:
         parts = parts[:1] * len(value)
     if len(parts) != len(value):
         return Message("a list of {length} values", length=len(parts))
-    problems = (_wrong(item, part) for item, part in zip(value, parts, strict=True))
+    problems = (_check(part)(item) for item, part in zip(value, parts, strict=True))
     wrong = next((problem for problem in problems if problem), None)
     return Message("a list of which each is {kind}", kind=wrong) if wrong else None
+
+
+def _wrong_bool(value: object) -> Message | None:
+    return None if isinstance(value, bool) else Message("true or false")
+
+
+def _wrong_int(value: object) -> Message | None:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return None if whole and abs(value) < LARGEST else Message("a whole number")
+
+
+def _wrong_float(value: object) -> Message | None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return None if number and abs(value) < 1e300 else Message("a number")
+
+
+def _wrong_text(value: object) -> Message | None:
+    return None if isinstance(value, str) and "\0" not in value else Message("a text")
+
+
+def _wrong_object(value: object) -> Message | None:
+    return None if isinstance(value, dict) else Message("an object")
+
+
+_SIMPLE: dict[Any, _Check] = {
+    bool: _wrong_bool, int: _wrong_int, float: _wrong_float, str: _wrong_text, dict: _wrong_object,
+}  # fmt: skip
 
 
 def _outside(value: Any, limits: Range) -> Message | None:

@@ -89,8 +89,23 @@ def write_whole(
             temporary.unlink(missing_ok=True)
 
 
+_written = 0
+
+
+def written() -> int:
+    """Changes with each write of this process: what it has looked at before may be another now."""
+    return _written
+
+
+def note_written() -> None:
+    """A file was written or deleted."""
+    global _written
+    _written += 1
+
+
 def replace(source: Path, target: Path) -> None:
     """`os.replace`, `patiently`."""
+    note_written()
     patiently(lambda: os.replace(source, target))
 
 
@@ -291,6 +306,7 @@ def append_text(path: Path, text: str) -> None:
     Raises:
         RunError: no space, no permission.
     """
+    note_written()
     try:
         with open(path, "ab", buffering=0) as file:
             start = file.tell()
@@ -371,6 +387,7 @@ def _named(error: OSError) -> Path | None:
 
 def remove(path: Path) -> None:
     """Delete a file, if it is there. Raises RunError."""
+    note_written()
     with told(path):
         path.unlink(missing_ok=True)
 

@@ -1,10 +1,10 @@
 """What was once computed of a run's files: kept by the process, and beside the runs for the next.
 
 `.index.sqlite` in a runs folder is only a cache and never asked for. It has one row for each run
-and question. A row counts as long as the files that it was computed from have the same times and
-sizes. Deleted, damaged, written by another version, or on a disk where it can't be locked, it is
-made anew or done without. SQLite lets one write at a time; whoever finds it busy for long does
-without as well.
+and question, in the user's folder also of the runs that came along. A row counts as long as the
+files that it was computed from have the same times and sizes. Deleted, damaged, written by another
+version, or on a disk where it can't be locked, it is made anew or done without. SQLite lets one
+write at a time; whoever finds it busy for long does without as well.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import os
 import sqlite3
 import threading
 import zlib
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterable, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +53,7 @@ def remembered(of: Callable[[Run], Any]) -> Callable[[Run], Any]:
         if isinstance(run, _Once):
             return run.ask(question)
         path = str(run.path)
-        stamp = _within_look(path, lambda: stamps.stamps(path))
+        stamp = within_look(path, lambda: stamps.stamps(path))
         before = told.get(path)
         if before is None or before[0] != stamp:
             before = told[path] = stamp, _answer(run, question, _words(stamp))
@@ -69,15 +69,14 @@ _questions: dict[str, Callable[[Run], Any]] = {}
 def _answer(run: Run, question: str, stamp: str) -> Any:
     """From the index beside the run, else computed and kept there."""
     index = _index(run.path.parent)
-    if index is None:
-        return _questions[question](run)
     known = index.get(run.id, question, stamp)
     if known is not None:
         return json.loads(known)
     once = _Once(run.path, run.config, run.status, run)
     value = once.ask(question)
     found = [(run.id, question, stamp, json.dumps(value))]
-    for other in _questions:
+    # Of the few that came along the first page asks for little, and is not to wait for the rest.
+    for other in () if run.bundled or not index.is_kept else _questions:
         if other != question and index.get(run.id, other, stamp) is None:
             with suppress(LensError):
                 found.append((run.id, other, stamp, json.dumps(once.ask(other))))
@@ -115,23 +114,41 @@ class _Once(Run):
 
 @contextmanager
 def one_look() -> Generator[None]:
-    """Within it files of runs are looked at once, whatever is asked of them and how often."""
+    """Within it files of runs are looked at once, until this process writes to some.
+
+    Of a thread: a command, or one run of a page.
+    """
     before = _here.__dict__.get("looked")
-    _here.looked = {} if before is None else before
+    _here.looked = _Looked() if before is None else before
     try:
         yield
     finally:
         _here.looked = before
 
 
-def _within_look(key: str | Path, look: Callable[[], Any]) -> Any:
-    """What a look at a run's files or a folder's index finds: within `one_look` the first time."""
-    looked: dict[str | Path, Any] | None = _here.__dict__.get("looked")
+@dataclass
+class _Looked:
+    """What the looks within `one_look` have found."""
+
+    found: dict[Hashable, Any] = field(default_factory=dict)
+    written: int = field(default_factory=files.written)
+
+
+def within_look(key: Hashable, look: Callable[[], Any]) -> Any:
+    """What a look at files of runs finds; within `one_look` what it found the first time.
+
+    Args:
+        key: of what is looked at.
+        look: at it.
+    """
+    looked: _Looked | None = _here.__dict__.get("looked")
     if looked is None:
         return look()
-    if key not in looked:
-        looked[key] = look()
-    return looked[key]
+    if looked.written != files.written():
+        looked.found, looked.written = {}, files.written()
+    if key not in looked.found:
+        looked.found[key] = look()
+    return looked.found[key]
 
 
 def remembered_lines(
@@ -148,7 +165,7 @@ def remembered_lines(
     lines: dict[str, tuple[str, str]] = {}
     for folder in folders:
         index = _index(folder)
-        known = index.get_all(question) if index else {}
+        known = index.get_all(question)
         new = []
         for path, place in reader.real_entries(folder):
             name = path.rpartition(os.sep)[2]
@@ -161,7 +178,7 @@ def remembered_lines(
                 lines[place] = path, line
                 if kept:
                     new.append((name, question, stamp, line))
-        if index and new:
+        if new:
             index.put_all(new)
     return dict(lines.values())
 
@@ -179,6 +196,11 @@ class _Index:
         self._connection = self._open()
         self._known: dict[str, dict[str, tuple[str, str]]] = {}
         """(stamp, value) by question and run, as they were when the question was first asked."""
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether there is a file; else nothing is known and nothing kept."""
+        return self._connection is not None
 
     def get(self, run: str, question: str, stamp: str) -> str | None:
         """A value as JSON; None where it is not known, or no longer."""
@@ -250,15 +272,15 @@ class _Index:
 _here = threading.local()
 
 
-def _index(folder: Path) -> _Index | None:
-    """This thread's index of a folder; None for the runs that came along."""
-    return _within_look(folder, lambda: _opened(folder))
+def _index(folder: Path) -> _Index:
+    """This thread's index of a folder; of the runs that came along, that of the user's."""
+    return within_look(folder, lambda: _opened(folder))
 
 
-def _opened(folder: Path) -> _Index | None:
+def _opened(folder: Path) -> _Index:
     known: dict[Path, tuple[int, _Index]] = _here.__dict__.setdefault("known", {})
-    if reader.real_path(str(folder)) == _BUNDLED:
-        return None
+    if reader.real_path(str(folder)) == _BUNDLED:  # nothing is written beside the program
+        folder = reader.default_folder()
     file = folder / FILE
     before = known.get(folder)
     if before is None or before[0] != _inode(file):

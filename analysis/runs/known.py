@@ -11,11 +11,12 @@ from pathlib import Path
 
 from analysis.runs import files
 from analysis.runs.reader import DamagedRun, Run, entries, is_run, load_or_damaged, real_path
-from analysis.runs.stamps import Stamp, stamp, stamps
+from analysis.runs.stamps import LOADED, Stamp, stamp, stamps
 
 CLOSER = 5.0
-"""Seconds between looks at the times of all files of runs, rather than of their folder and status,
-which all that we write changes."""
+"""Seconds between looks at the times of all files of runs, rather than of their folders, which
+every status that takes another's place changes."""
+_ALL = (*LOADED, files.STATUS)
 _AT_ONCE = 1000
 """Runs of which all files are looked at in one such look; of more, one part after the other."""
 
@@ -25,9 +26,9 @@ class _Loaded:
     entry: Run | DamagedRun
     real: str
     quick: Stamp
-    """Of its folder and status."""
+    """Of its folder."""
     all: Stamp
-    """Of what loading it looks at besides."""
+    """Of what loading it looks at."""
 
 
 class KnownRuns:
@@ -71,14 +72,14 @@ class KnownRuns:
         parts = 1 + len(self._known) // _AT_ONCE
         for folder in places:
             for number, path in enumerate(entries(folder)):
-                quick = (*stamp(path), *stamp(f"{path}{os.sep}{files.STATUS}"))
+                quick = stamp(path)
                 before = self._known.get(path)
                 same = before is not None and before.quick == quick
                 due = closer and number % parts == self._turn % parts
-                if same and not (due and before.all != stamps(path)):
+                if same and not (due and before.all != stamps(path, _ALL)):
                     yield before
                 elif is_run(path, folder):
-                    every = stamps(path)  # before it is loaded: changes meanwhile are seen later
+                    every = stamps(path, _ALL)  # before it is loaded: later changes are seen
                     entry = load_or_damaged(Path(path))
                     if isinstance(entry, Run):
                         entry = self._kind(entry.path, entry.config, entry.status)

@@ -276,6 +276,7 @@ def delete_run(run: Run, folder: Path | str) -> None:
             folder=folder,
         )
     hold(path).release()
+    files.note_written()
     try:
         shutil.rmtree(path)
     except OSError as error:

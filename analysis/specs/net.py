@@ -215,7 +215,7 @@ class NetSpec(Dictable):
             final="none" if match["nofinal"] else "bn",
         )
 
-    @property
+    @functools.cached_property
     def name(self) -> str:
         """The short name, which `parse` turns back into this net (its classes apart)."""
         parts = [self.traits.prefix, str(self.depth)]

@@ -28,7 +28,7 @@ from analysis.runs import (
 )
 from analysis.runs.checks import read_table
 from analysis.runs.files import CONFIG, STATUS, table_file
-from analysis.runs.index import one_look
+from analysis.runs.index import one_look, within_look
 from analysis.runs.known import KnownRuns
 from analysis.runs.labels import LABELS
 from analysis.runs.learned import (
@@ -155,7 +155,8 @@ def _made(key: Hashable, choices: tuple, _build: Callable, _runs: Sequence[Compa
 
 def list_runs() -> tuple[list[Run], list[DamagedRun]]:
     """The bundled runs and the user's, and those that are damaged."""
-    found = _KNOWN.entries((reader.BUNDLED, default_folder()))
+    folders = reader.BUNDLED, default_folder()
+    found = within_look(folders, lambda: _KNOWN.entries(folders))
     whole = [run for run in found if isinstance(run, Run)]
     return whole, [run for run in found if isinstance(run, DamagedRun)]
 
