@@ -10,7 +10,18 @@ import pytest
 
 from analysis.runs import Run, load_run
 from analysis.specs.places import CONFIG_VARIABLE
+from tests import slow
 from tests.tiny import write_run
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m is looked at
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow is what trains, drives a browser or a cluster, and what `tests/slow.txt` names."""
+    named = slow.read()
+    for item in items:
+        markers = (item.get_closest_marker(name) for name in ("trains", "browser", "cluster"))
+        if any(markers) or item.nodeid.partition("[")[0] in named:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import slow
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -44,3 +46,10 @@ def test_import_contracts():
 def test_no_page_file_is_directly_in_pages():
     """Streamlit would discover it and bypass app.py on a deep link."""
     assert list((ROOT / "pages").glob("*.py")) == []
+
+
+def test_the_slow_tests_are_there():
+    """So that the list does not name what was renamed."""
+    for name in slow.read():
+        file, _, function = name.partition("::")
+        assert f"def {function}(" in (ROOT / file).read_text(encoding="utf-8"), name

@@ -18,7 +18,7 @@ from tests.importing import foreign
 from tests.queues import wait_until
 from tests.tiny import write_run
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.trains
 
 
 def started(*arguments: str, cwd: Path) -> subprocess.Popen[str]:

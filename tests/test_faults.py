@@ -24,7 +24,7 @@ from analysis.cli import app
 from analysis.runs import Run, list_runs
 from tests.tiny import write_run
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.trains
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = {

@@ -55,7 +55,7 @@ def test_every_module_is_imported_without_posix():
     _without_posix("-c", code)
 
 
-@pytest.mark.slow
+@pytest.mark.trains
 def test_runs_the_queue_and_a_training_by_the_worker_without_posix():
     """The runs' and the queue's own tests, and real trainers that are started, cancelled, resumed.
 

@@ -185,7 +185,7 @@ def test_a_site_without_learning_has_no_empty_parts(site: Path):
     assert "What depth bought" not in said
 
 
-@pytest.mark.slow
+@pytest.mark.trains
 def test_the_command_publishes_the_bundled_runs(tmp_path: Path):
     """All there is, lesions and similarity too, below 8 MB; a name that is no run is an error."""
     command = [sys.executable, "-m", "analysis", "publish", str(tmp_path / "site")]

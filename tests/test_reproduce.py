@@ -24,7 +24,7 @@ from analysis.specs import DataSpec, NetSpec, Recipe
 from tests.queues import wait_until
 from tests.tiny import FINGERPRINT, write_run
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.trains
 
 ROOT = Path(__file__).resolve().parents[1]
 

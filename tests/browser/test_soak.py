@@ -17,7 +17,7 @@ from tests.browser.serve import chromium_path
 MINUTES = 2.0
 
 
-@pytest.mark.slow
+@pytest.mark.trains
 @pytest.mark.browser
 @pytest.mark.skipif(chromium_path() is None, reason="needs a Chromium")
 def test_load_leaves_nothing_behind_and_changes_no_number(tmp_path: Path):

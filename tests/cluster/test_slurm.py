@@ -18,7 +18,7 @@ from analysis.runs import leases, load_run
 from analysis.training import train_run
 from tests.cluster.slurm_here import EPOCHS, ROOT, TASKS, Cluster, can_start, started, write_study
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+pytestmark = [pytest.mark.cluster, pytest.mark.trains]
 
 
 @pytest.fixture

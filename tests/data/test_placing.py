@@ -109,7 +109,7 @@ def test_cifar_is_checked_by_its_checksums(
         place_images_of(run, str(archive.parent))
 
 
-@pytest.mark.slow
+@pytest.mark.trains
 def test_the_command_line(tmp_path: Path):
     """`images RUN FOLDER`, then a command that needs them."""
     run = write_away(tmp_path / "runs", tmp_path / "mine")

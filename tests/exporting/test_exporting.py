@@ -21,7 +21,7 @@ from analysis.weights import load_net, model_tensors
 from tests.importing import foreign
 from tests.importing.foreign import noise, shaken
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.trains
 
 NETS = [
     "resnet-8", "plain-8", "resnet-8-B", "resnet-8-C", "resnet-14-w4", "resnet-18-w4-B",

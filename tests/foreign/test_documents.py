@@ -54,7 +54,7 @@ def test_the_watched_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert len(found.responses()) == 2
 
 
-@pytest.mark.slow
+@pytest.mark.trains
 def test_the_readmes_lines_put_any_net_beside_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Copied as they are, for a ResNet-50 and a ViT: both beside resnet-56, figure and page."""
     monkeypatch.setenv("RESIDUAL_LENS_RUNS", str(tmp_path))
@@ -85,7 +85,7 @@ def test_the_readmes_lines_put_any_net_beside_ours(tmp_path: Path, monkeypatch: 
     assert sorted(drawn) == [16, 24, 27]
 
 
-@pytest.mark.slow
+@pytest.mark.trains
 def test_akamasters_net_beside_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The commands, on a file of the public one's layout and a few images in CIFAR's place."""
     from collections import OrderedDict

@@ -80,7 +80,7 @@ def test_one_tensor_more_or_of_another_shape_is_no_such_net():
     assert library.fitting({**shapes, "features.0.0.weight": (16, 3, 5, 5)}) == ()
 
 
-@pytest.mark.slow
+@pytest.mark.trains
 def test_the_index_says_what_the_libraries_build():
     """A sample of it, built anew; timm's where timm is there."""
     pytest.importorskip("timm")
@@ -105,7 +105,7 @@ def test_the_library_builds_it_and_logits_are_equal(net: nn.Module, file: Path):
         assert torch.equal(found.open(found.chosen())(images), net(images))
 
 
-@pytest.mark.slow
+@pytest.mark.trains
 def test_timms_vit_is_opened(tmp_path: Path):
     """By timm's builder, from a .safetensors file."""
     timm = pytest.importorskip("timm")
@@ -121,7 +121,7 @@ def test_timms_vit_is_opened(tmp_path: Path):
         assert torch.equal(opened(images), made(images))
 
 
-@pytest.mark.slow
+@pytest.mark.trains
 def test_it_is_measured_over_pictures_of_any_size(file: Path, pictures: DataSpec, tmp_path: Path):
     """A recording with as many blocks as MobileNetV3-small has shortcuts, named as the file."""
     found = library.library_file(file)
@@ -145,7 +145,7 @@ def test_several_that_fit_must_be_named(file: Path):
     assert found.chosen("timm/b") == several[1]
 
 
-@pytest.mark.slow
+@pytest.mark.trains
 def test_import_measures_a_librarys_net(file: Path, pictures: DataSpec, tmp_path: Path):
     """On the command line: what it is, its blocks, the recording; without images what is needed."""
     runs = tmp_path / "runs"
@@ -161,7 +161,7 @@ def test_import_measures_a_librarys_net(file: Path, pictures: DataSpec, tmp_path
     assert "name some, --data folder:PATH" in done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.trains
 def test_import_says_how_to_measure_any_other(tmp_path: Path):
     """The refusal, and Python with the file's path in it, which is valid."""
     other = nn.Sequential(nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5), nn.Flatten(), nn.Linear(20, 2))

@@ -25,7 +25,7 @@ from analysis.weights import load_net
 from tests.importing import foreign
 from tests.importing.twins import OPTION_A, option_a_net
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.trains
 
 DIGITS = DataSpec.parse("digits")
 

@@ -23,7 +23,7 @@ from analysis.runs import Run, load_run
 from analysis.specs import Compute, DataSpec
 from tests.benchmarks import bench_faults
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.trains
 
 ROOT = Path(__file__).resolve().parents[2]
 EAGER = Compute("cpu", "float32", compile=False, threads=1)

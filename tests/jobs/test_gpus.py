@@ -58,7 +58,7 @@ def _asked(seed: int, compute: Compute = Compute()) -> list[jobs.Request]:
     return jobs.requests_for(["resnet-8"], digits, "quick", {"epochs": 200}, seed, compute)
 
 
-@pytest.mark.slow
+@pytest.mark.trains
 def test_a_worker_gives_each_training_its_own_and_knows_those_of_the_one_before(tmp_path: Path):
     """Real processes: two on two GPUs and one on none; a new worker takes what has come free."""
     paths = jobs.enqueue([*_asked(0), *_asked(1, Compute("cpu")), *_asked(2)], tmp_path).paths

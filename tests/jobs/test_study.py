@@ -113,7 +113,7 @@ def test_a_stopped_run_is_put_back_and_a_finished_one_is_not(tmp_path: Path):
         jobs.put_back(write_run(tmp_path, "resnet-8"))
 
 
-@pytest.mark.slow
+@pytest.mark.trains
 def test_the_printed_commands_train_the_study_in_any_order_and_twice(tmp_path: Path):
     """As lines of a shell, from an empty folder whose name has a blank: each net trained once."""
     folder = tmp_path / "my runs"

@@ -36,7 +36,7 @@ from analysis.runs.provenance import Errors
 from analysis.specs import KINDS, DataSpec, NetSpec, Recipe, plan
 from analysis.training import prepare_run, train_run
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.trains
 
 LADDER = [(20, 32), (20, 44), (20, 56), (32, 44), (32, 56), (44, 56)]
 

@@ -20,7 +20,7 @@ from analysis.runs import store
 from analysis.runs.learned import Origin, read_readouts
 from analysis.specs import DataSpec
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.trains
 
 ROOT = Path(__file__).parents[2]
 

@@ -45,7 +45,7 @@ def test_the_keys_are_found():
     assert len(keys) > 60
 
 
-@pytest.mark.slow
+@pytest.mark.trains
 @pytest.mark.parametrize("value", HOSTILE)
 def test_any_page_opens_whatever_the_address_says(folder: Path, value: str):
     """With the value for every control at once, once and twice over; nothing of it is markup."""

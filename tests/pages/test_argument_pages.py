@@ -17,7 +17,7 @@ from analysis.training import prepare_run, train_run
 from tests import queues
 from tests.tiny import write_run
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.trains
 
 APP = str(Path(__file__).resolve().parents[2] / "app.py")
 

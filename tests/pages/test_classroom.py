@@ -174,7 +174,7 @@ def test_places_are_taken_out_of_text(served: Path, said: str, shown: str):
         assert at == shown
 
 
-@pytest.mark.slow
+@pytest.mark.trains
 @pytest.mark.usefixtures("class_of_runs")
 def test_a_picture_too_large_for_a_class():
     """Refused in words before it is decoded, by bytes and by pixels; a usual one is shown."""
@@ -192,7 +192,7 @@ def test_a_picture_too_large_for_a_class():
     assert "small.png, 300 x 200." in everything_on(at)
 
 
-@pytest.mark.slow
+@pytest.mark.trains
 @pytest.mark.usefixtures("class_of_runs")
 def test_busy_is_said_and_passes(monkeypatch: pytest.MonkeyPatch):
     """With every place taken the page says so at once and offers to try again; then it works."""

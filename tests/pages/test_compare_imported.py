@@ -15,7 +15,7 @@ from tests.importing import foreign
 from tests.pages.reading import figures, legend
 from tests.tiny import write_run
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.trains
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -24,7 +24,7 @@ from analysis.training import prepare_run, train_run
 from tests.lens.bad_files import animation, encoded, photo, refused
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.trains,
     pytest.mark.filterwarnings("default::PIL.Image.DecompressionBombWarning"),
     pytest.mark.filterwarnings("default::ResourceWarning"),
     pytest.mark.filterwarnings("default::DeprecationWarning"),

@@ -21,7 +21,7 @@ from analysis.runs import list_runs
 from analysis.runs.names import find_named
 from tests.importing import foreign
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.trains
 
 ROOT = Path(__file__).parents[2]
 

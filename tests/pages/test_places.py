@@ -14,7 +14,7 @@ from analysis.specs.places import named_places
 from pages.common import classroom
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.trains,
     pytest.mark.filterwarnings("default::ResourceWarning"),
     pytest.mark.filterwarnings("default::DeprecationWarning"),
 ]

@@ -20,7 +20,7 @@ from analysis.runs import list_runs, load_run
 from tests import queues
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.trains,
     pytest.mark.filterwarnings("default::ResourceWarning"),
     pytest.mark.filterwarnings("default::DeprecationWarning"),
 ]

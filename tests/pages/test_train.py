@@ -21,7 +21,7 @@ from analysis.specs import DataSpec, Recipe
 from tests.queues import nobody_works
 from tests.tiny import write_run
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.trains
 
 APP = str(Path(__file__).resolve().parents[2] / "app.py")
 

@@ -31,7 +31,7 @@ from analysis.training.monitor import Monitor, NonFinite
 from analysis.training.session import Session
 from analysis.weights import load_net, read_tensors
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.trains
 
 DIGITS = DataSpec("digits")
 FAST = Compute("cpu", threads=1)

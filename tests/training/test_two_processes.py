@@ -29,7 +29,7 @@ from analysis.training.schedule import learning_rate
 from analysis.training.updates import Updates
 from analysis.weights import load_net
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.trains
 
 ROOT = Path(__file__).resolve().parents[2]
 DIGITS = DataSpec("digits")
