@@ -76,7 +76,7 @@ def following() -> None:
         known = KnownRuns()
         cost = _milliseconds(lambda: known.entries([folder]), 50)
         print(f"a look of the worker at ten runs: {cost:.2f} ms every 0.5 s, {cost / 5:.2f} %")
-        script = "from pages.training import live; live.show()"
+        script = "from pages.training import live; live.show(False)"
         page = AppTest.from_string(script, default_timeout=120).run()
         page.multiselect(key="train_beside").set_value([p.name for p in Path(folder).iterdir()])
         page.run()

@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Page
 
 from analysis.figures.site import publish
 from analysis.runs import load_run
@@ -44,6 +45,15 @@ def write_hostile(folder: Path) -> list[Path]:
     return paths
 
 
+def wait_until_whole(page: Page) -> None:
+    """Nothing has been added for a while: some pages go on once their first figure is drawn."""
+    before, parts = -1, page.locator("[data-testid=stElementContainer]")
+    while parts.count() != before:
+        before = parts.count()
+        page.wait_for_timeout(2500)
+        page.locator("[data-test-script-state=notRunning]").wait_for(state="attached")
+
+
 def test_a_page_shows_names_and_does_nothing_of_them(tmp_path: Path):
     """Compare, refinements, argument, runs, train and inspect: no tag, script, formula, picture."""
     write_hostile(tmp_path / "runs")
@@ -55,8 +65,7 @@ def test_a_page_shows_names_and_does_nothing_of_them(tmp_path: Path):
             asked = "&".join(f"{where}_runs={name}" for name in names)
             page.goto(f"{address}/{'' if where == 'compare' else where}?{asked}")
             page.get_by_role("heading", level=1).wait_for()
-            page.locator("[data-test-script-state=notRunning]").wait_for(state="attached")
-            page.wait_for_timeout(1500)
+            wait_until_whole(page)
             assert page.locator("[data-testid=stException]").count() == 0, where
             assert page.evaluate(HACKED) in (0, None), where
             assert outside == []

@@ -39,10 +39,11 @@ def _readouts(runs: Sequence[Run], highlight: str | None) -> tuple[pd.DataFrame,
 def _layers(runs: Sequence[Run]) -> None:
     drawn = st.container()
     labels = {style.run: style.label for style in run_styles(runs)}
+    words_of = messages.shown_names(runs)  # of data sets and nets, which files name
     pair = _first_pair(runs)
     with state.row():
         first, second = (
-            state.choose(f"refinements_{key}", words, {run.id: labels[run.id], **labels})
+            state.choose(f"refinements_{key}", words, {run.id: words_of[run.id], **words_of})
             for run, key, words in zip(
                 pair, ("first", "second"), (_("Layers of"), _("and of")), strict=True
             )

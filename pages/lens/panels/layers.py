@@ -41,10 +41,9 @@ def show_panel(runs: Sequence[Run], subject: Subject, probes: dict[str, Any]) ->
 
 def pick_run(runs: Sequence[Run], key: str) -> Run:
     """One of the runs that are inspected."""
-    labels = {style.run: style.label for style in run_styles(runs)}
     if len(runs) == 1:
         return runs[0]
-    chosen = state.choose(key, _("Net"), labels)
+    chosen = state.choose(key, _("Net"), messages.shown_names(runs))
     return next(run for run in runs if run.id == chosen)
 
 
