@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
-from playwright.async_api import Locator, Page, TimeoutError
+from playwright.async_api import Error, Locator, Page, TimeoutError
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -115,7 +115,8 @@ async def name(widget: Locator) -> str:
 
 async def change(widget: Locator) -> None:
     """A button of a row, or a step of a slider; no tab presses what starts or deletes something."""
-    await widget.scroll_into_view_if_needed()
+    with suppress(Error):  # a page that refreshes itself may just have put another in its place
+        await widget.scroll_into_view_if_needed(timeout=2000)
     if await widget.get_attribute("type") == "range":
         await widget.press("ArrowRight")
     else:
