@@ -83,8 +83,10 @@ def show() -> None:
     try:
         with one_look():
             asked.run()
-    except StopException:  # by st.stop(); passed on, Streamlit would keep the last page's
-        pass  # fragments, and a late click on that page would draw them into this one
+    except StopException:
+        # By st.stop(). Passed on, it would keep Streamlit from forgetting the fragments of the page
+        # before, and a late click there would draw one of them into this page.
+        pass
     except LensError as error:  # one that no page foresaw: it says what to do all the same
         st.error(messages.literal(str(error)))
     except Exception as error:
