@@ -36,8 +36,11 @@ Method = Literal[
 
 IG_STEPS = 50
 CONDUCTANCE_STEPS = 20
-WINDOW, STRIDE = 4, 2
-"""Of occlusion, in pixels."""
+WINDOW, STRIDE = 6, 3
+"""Of occlusion, in pixels of 32: 100 passes. With 4 and 2 they are 225, for maps in which one sees
+the same."""
+COPIES = 25
+"""Of an image of 32 pixels that pass at once: with 16 it takes a fifth longer, more gain little."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +65,20 @@ class Attribution:
 def layered(method: str) -> bool:
     """Whether a method looks at a layer of choice."""
     return method in ("grad_cam", "guided_grad_cam", "layer_conductance")
+
+
+def patch(size: int) -> tuple[int, int]:
+    """Side and stride of occlusion's patch for an input of so many pixels.
+
+    In proportion to the input, so that one of 224 pixels takes 100 passes too, not 5,476.
+    """
+    scale = max(size // 32, 1)
+    return WINDOW * scale, STRIDE * scale
+
+
+def _at_once(x: Tensor) -> int:
+    """Copies of an input (1, C, H, W) that pass together: fewer of a large one, for its memory."""
+    return max(COPIES * 32 * 32 // (x.shape[2] * x.shape[3]), 10)
 
 
 def default_layer(net: Net) -> str:
@@ -139,7 +156,7 @@ def _integrated(net: Net, x: Tensor, target: int, _module: nn.Module, steps: int
         x,
         target=target,
         n_steps=steps or IG_STEPS,
-        internal_batch_size=10,  # twice as fast as all at once here, and bounded
+        internal_batch_size=_at_once(x),
         return_convergence_delta=True,
     )
     return _Found(values[0].sum(0), signed=True, delta=float(delta[0]))
@@ -160,9 +177,7 @@ def _guided(net: Net, x: Tensor, target: int, module: nn.Module, _steps: int | N
 
 
 def _occlusion(net: Net, x: Tensor, target: int, _module: nn.Module, _steps: int | None) -> _Found:
-    # In proportion to the input, so that a 224-pixel net takes 225 passes too, not 12,321.
-    scale = max(x.shape[-1] // 32, 1)
-    window, stride = WINDOW * scale, STRIDE * scale
+    window, stride = patch(x.shape[-1])
     with torch.no_grad():
         values = attr.Occlusion(net).attribute(
             x,
@@ -170,7 +185,7 @@ def _occlusion(net: Net, x: Tensor, target: int, _module: nn.Module, _steps: int
             sliding_window_shapes=(x.shape[1], window, window),
             strides=(x.shape[1], stride, stride),
             baselines=0,
-            perturbations_per_eval=16,
+            perturbations_per_eval=_at_once(x),
         )
     return _Found(values[0].mean(0), signed=True)  # captum repeats one value over the colours
 

@@ -91,12 +91,16 @@ _places = BoundedSemaphore(QUERIES)
 
 @contextmanager  # ty: ignore[deprecated]
 def at_work() -> Iterator[None]:
-    """Answer a question to a net; where too many are at it already, say so and end this part.
+    """Answer a question to a net, with a fair share of the processor's threads.
 
-    Also a decorator. Not to be used within itself. Outside of a classroom it does nothing.
+    In a classroom where too many are at it already, say so and end this part. Also a decorator. Not
+    to be used within itself.
     """
+    from analysis.lens.threads import shared_threads
+
     if not is_on():
-        yield
+        with shared_threads():
+            yield
         return
     if not _places.acquire(timeout=PATIENCE):
         words = _("The server is busy with others' questions. Try again in a few seconds.")
@@ -104,7 +108,8 @@ def at_work() -> Iterator[None]:
         st.button(_("Try again"), icon=":material/refresh:")
         st.stop()
     try:
-        yield
+        with shared_threads():
+            yield
     finally:
         _places.release()
 

@@ -76,7 +76,7 @@ def app_server(
     }
     for name, value in options.items():
         command += [f"--{name}", str(value)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", **more}
+    environment = {**os.environ, **more}
     if runs is not None:
         environment["RESIDUAL_LENS_RUNS"] = str(runs)
     address = f"http://127.0.0.1:{port}"

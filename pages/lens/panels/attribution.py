@@ -44,8 +44,14 @@ def titles() -> dict[str, str]:
     }
 
 
-def notes() -> dict[str, str]:
-    """What each shows, and where it misleads."""
+def notes(size: int) -> dict[str, str]:
+    """What each shows, and where it misleads.
+
+    Args:
+        size: of the images, in pixels.
+    """
+    from analysis.lens.attribution import patch
+
     return {
         "saliency": _(
             "How much the class's score would change for a tiny change of each pixel (Simonyan et "
@@ -66,9 +72,10 @@ def notes() -> dict[str, str]:
             "edges, and hardly changes when the net is randomised (Adebayo et al. 2018)."
         ),
         "occlusion": _(
-            "How much the score falls when a 4 x 4 patch is set to the mean image (Zeiler and "
-            "Fergus 2014). Needs no gradients; but no net was trained on images with patches."
-        ),
+            "How much the score falls when a patch of {side} x {side} pixels is set to the mean "
+            "image (Zeiler and Fergus 2014). Needs no gradients; but no net was trained on images "
+            "with patches."
+        ).format(side=patch(size)[0]),
         "layer_conductance": _(
             "Integrated Gradients through the chosen layer (Dhamdhere et al. 2018), summed over "
             "its channels. Adds up as they do; as coarse as the layer's map."
@@ -96,8 +103,9 @@ def show_panel(runs: Sequence[Run], subject: Subject, probes: dict[str, Any]) ->
         for method, column in zip(methods, st.columns(len(methods)), strict=True):
             with column:
                 _one(run, subject, target, method, place, opacity)
+    said = notes(subject.pixels.shape[1])
     for method in methods:
-        st.caption(f"**{titles()[method]}.** {notes()[method]}")
+        st.caption(f"**{titles()[method]}.** {said[method]}")
     st.download_button(
         _("These maps (.npz)"),
         lambda: maps_file(runs, subject, target, methods, place),
