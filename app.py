@@ -98,7 +98,10 @@ def show() -> None:
 if __name__ == "__main__":
     show()
 else:
-    import analysis.figures  # noqa: F401  # with plotly and pandas: before the first request
+    import analysis.figures  # with plotly and pandas: before the first request
+
+    if classroom.is_on():  # where somebody will surely look into a net: with torch and captum
+        import analysis.lens.attribution  # noqa: F401
 
     app = st.App(
         ROOT / "pages" / "common" / "start.py", middleware=[Middleware(classroom.Doorkeeper)]

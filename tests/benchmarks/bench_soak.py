@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
-from playwright.async_api import Error, Locator, Page, TimeoutError
+from playwright.async_api import ElementHandle, Error, Page
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -78,6 +78,7 @@ async def visitor(page: Page, address: str, number: int, until: float, found: Fo
     """One session: a page, some changes, the next page; a new session at Inspect, for an upload."""
     chance = random.Random(number)
     first = step = 2 * number
+    await asyncio.sleep(5 * number)  # they come one after the other
     while time.monotonic() < until:
         where = PAGES[step % len(PAGES)]
         if where == "image" or step == first:
@@ -93,8 +94,9 @@ async def visitor(page: Page, address: str, number: int, until: float, found: Fo
             await asyncio.sleep(chance.uniform(0.5, 3))
             main = page.get_by_test_id("stMain")
             widgets = main.get_by_role("radio").or_(main.get_by_role("slider"))
-            if (count := await widgets.count()) and time.monotonic() < until:
-                widget = widgets.nth(chance.randrange(count))
+            there = await widgets.element_handles()
+            if there and time.monotonic() < until:
+                widget = there[chance.randrange(len(there))]
                 await timed(found, f"change /{where}", change(widget), page, await name(widget))
         step += 1
 
@@ -106,21 +108,24 @@ async def follow(page: Page, where: str) -> None:
     await page.get_by_role("heading", level=1).first.wait_for()
 
 
-async def name(widget: Locator) -> str:
+async def name(widget: ElementHandle) -> str:
     """What it says; empty where the page has put another in its place meanwhile."""
-    with suppress(TimeoutError):
-        return await widget.get_attribute("aria-label", timeout=2000) or await widget.inner_text()
+    with suppress(Error):
+        return await widget.get_attribute("aria-label") or await widget.inner_text()
     return ""
 
 
-async def change(widget: Locator) -> None:
+async def change(widget: ElementHandle) -> None:
     """A button of a row, or a step of a slider; no tab presses what starts or deletes something."""
-    with suppress(Error):  # a page that refreshes itself may just have put another in its place
-        await widget.scroll_into_view_if_needed(timeout=2000)
-    if await widget.get_attribute("type") == "range":
-        await widget.press("ArrowRight")
-    else:
-        await widget.click(force=True)
+    try:
+        await widget.scroll_into_view_if_needed()
+        if await widget.get_attribute("type") == "range":
+            await widget.press("ArrowRight")
+        else:
+            await widget.click(force=True)
+    except Error as error:
+        if "not attached" not in str(error):  # as on a page that refreshes itself
+            raise
 
 
 async def train(folder: Path, name: str, epochs: int) -> Path:

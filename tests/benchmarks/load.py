@@ -27,7 +27,8 @@ class Found:
         self.seconds: dict[str, list[float]] = defaultdict(list)
         """From a change to the end of the page's run, by what was changed."""
         self.slow: list[tuple[float, str]] = []
-        """Seconds and name of each single thing that was done."""
+        """Seconds and name of each single thing that was done, with the minute."""
+        self.began = time.perf_counter()
         self.errors: list[str] = []
         self.busy = 0
 
@@ -94,7 +95,7 @@ async def timing(found: Found, kind: str, name: str = "") -> AsyncGenerator[None
         yield
         seconds = time.perf_counter() - start
         found.seconds[kind].append(seconds)
-        found.slow.append((seconds, f"{kind} {name}"))
+        found.slow.append((seconds, f"{kind} {name}, minute {(start - found.began) / 60:.1f}"))
     except Exception as error:  # whatever it is, it is counted
         found.errors.append(f"{kind}: {type(error).__name__}: {error}"[:300])
 
