@@ -64,7 +64,7 @@ def _print_all(places: list[Path], runs: Path | None) -> None:
     from analysis.runs.index import remembered_lines
 
     lines = remembered_lines(places, "list", lambda p: _told(load_or_damaged(p)))
-    lines |= {str(found.path): _told(found)[0] for found in list_recordings(places)}
+    lines |= {str(found.path): _told(found)[0] for found in list_recordings(places, lines)}
     if lines:
         print("Run, state, epochs, training error (running), test error:")
     else:

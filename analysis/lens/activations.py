@@ -219,9 +219,6 @@ def all_activations(net: Net, x: Tensor) -> dict[str, np.ndarray]:
     return _kept(net, x, [name for name in names if name])
 
 
-CHANNEL_COLUMNS = ("channel", "mean", "std", "min", "max", "positive_percent")
-
-
 def channel_table(maps: np.ndarray) -> pd.DataFrame:
     """A row a channel of maps (C, H, W): mean, std, extremes, percent of positions above zero."""
     flat = maps.reshape(len(maps), -1).astype(np.float64)

@@ -48,12 +48,6 @@ class Survey:
     origin: Origin | None = None
     """Of the images; None where they are nobody's data set."""
 
-    def percentile(self, layer: str, std: float) -> float:
-        """Percent of the surveyed images whose response at a layer is below `std`; ties half."""
-        known = self.stds[:, self.layers.index(layer)]
-        below, equal = (known < std).sum(), (known == np.float32(std)).sum()
-        return 100 * float(below + equal / 2) / len(known)
-
     def exemplars(self, layer: str, channel: int) -> list[tuple[int, int, float]]:
         """(image, position, response) of a channel's exemplars, the strongest first."""
         at = self.layers.index(layer)

@@ -11,7 +11,7 @@ import os
 from functools import lru_cache
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analysis.errors import RunDamaged
 from analysis.runs import files, tables
@@ -22,6 +22,8 @@ from analysis.specs import NetSpec, plan
 if TYPE_CHECKING:
     import pandas as pd
 
+CHECKED = (files.MODEL, *map(files.table_file, ("history", "responses", "refinement")))
+"""The files that `check_finished` looks at."""
 _TAIL = 4096
 """Bytes at the end of a table in which its last row is."""
 
@@ -90,7 +92,7 @@ def _check_end(
         with open(file, "rb") as opened:
             header = opened.readline().decode().rstrip("\r\n").split(",")
             begins = opened.tell()
-            opened.seek(max(begins, file.stat().st_size - _TAIL))
+            opened.seek(max(begins, os.fstat(opened.fileno()).st_size - _TAIL))
             tail = opened.read()
             opened.seek(begins)
             rows = opened.read().count(b"\n") if table == "history" else 0
@@ -120,8 +122,7 @@ def _check_weights(path: Path, net: NetSpec) -> None:
             raise
         raise RunDamaged("{file} is missing, though the run has finished", file=path.name) from None
     try:
-        header = _tensors_header(path)
-        found = {name: tuple(entry["shape"]) for name, entry in header.items()}
+        found = _shapes_in(path)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise RunDamaged("{file} is not whole: {error}", file=path.name, error=error) from error
     for name, shape in weight_shapes(net):
@@ -133,22 +134,29 @@ def _check_weights(path: Path, net: NetSpec) -> None:
             )  # fmt: skip
 
 
-def _tensors_header(path: Path) -> dict[str, Any]:
-    """The tensors that a safetensors file says it holds, all of whose bytes are there.
+def _shapes_in(path: Path) -> dict[str, tuple[int, ...]]:
+    """Shapes by the names of the tensors in a safetensors file, all of whose bytes are there.
 
     Raises ValueError and its like where the file is not whole. Loading them is left to the library.
     """
-    size = path.stat().st_size
     with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
         length = int.from_bytes(file.read(8), "little")
         if length > size - 8:
             raise ValueError("its header is cut off")
-        header = json.loads(file.read(length))
-    header.pop("__metadata__", None)
-    end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
+        found, end = _header(file.read(length))
     if end != size - 8 - length:
         raise ValueError(f"it should have {end + 8 + length} bytes, not {size}")
-    return header
+    return found
+
+
+@lru_cache(maxsize=256)  # runs of one net have one header
+def _header(text: bytes) -> tuple[dict[str, tuple[int, ...]], int]:
+    """Shapes by name, and the bytes that the tensors take."""
+    tensors = json.loads(text)
+    tensors.pop("__metadata__", None)
+    end = max((entry["data_offsets"][1] for entry in tensors.values()), default=0)
+    return {name: tuple(entry["shape"]) for name, entry in tensors.items()}, end
 
 
 @lru_cache(maxsize=256)

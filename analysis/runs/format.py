@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Annotated, Any, Literal, Self, get_args
 
 from analysis.errors import RunDamaged, SpecError
@@ -138,12 +137,20 @@ def _optional(values: dict[str, Any], name: str, cls: Any) -> Any:
 
 def _part(cls: Any, held: object, name: str) -> Any:
     """The object in config.json that describes a dataclass, as one. Raises RunDamaged."""
-    return _parsed(cls, json.dumps(held), name)
+    return _parsed(cls, _Held(repr(held), held), name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What a file holds at a field, equal where it is written alike: 1 is not 1.0 there."""
+
+    written: str
+    value: object = field(compare=False)
 
 
 @lru_cache(maxsize=1024)  # thousands of runs have the same few
-def _parsed(cls: Any, held: str, name: str) -> Any:
-    values = check_fields(cls, json.loads(held), CONFIG, name)
+def _parsed(cls: Any, held: _Held, name: str) -> Any:
+    values = check_fields(cls, held.value, CONFIG, name)
     known = {f.name for f in fields(cls)}
     kept = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known}
     try:
@@ -245,7 +252,7 @@ class RunStatus:
         reason = values.get("reason", "")
         check(reason, str, STATUS, "reason")
         values["reason"] = Message.from_json(values.pop(_PARTS, None)) or Message(reason)
-        known = {f.name for f in fields(cls)} - {"extra"}
+        known = _names(cls)
         return cls(
             **{k: v for k, v in values.items() if k in known},
             extra={k: v for k, v in values.items() if k not in known},
@@ -254,6 +261,12 @@ class RunStatus:
     def with_(self, **changes: Any) -> RunStatus:
         """A copy with changes and a fresh heartbeat."""
         return replace(self, **{"heartbeat": now(), **changes})
+
+
+@cache
+def _names(cls: type[RunStatus]) -> frozenset[str]:
+    """Of the fields that a file may have."""
+    return frozenset(f.name for f in fields(cls)) - {"extra"}
 
 
 _PARTS = "reason_parts"

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from analysis import __version__
 from analysis.errors import LensError
 from analysis.runs import files, reader, stamps
+from analysis.runs.checks import CHECKED
 from analysis.runs.labels import LABELS
 from analysis.runs.reader import Run
 
@@ -36,7 +37,8 @@ _VERSION = zlib.crc32(f"3 {__version__}".encode()) & 0x7FFFFFFF
 _WAIT = 1.0
 """Seconds."""
 _BUNDLED = reader.real_path(str(reader.BUNDLED))
-_TOLD = (*stamps.LOADED, files.STATUS, LABELS)
+_TOLD = (files.CONFIG, files.STATUS, LABELS, *CHECKED)
+"""What a line about a run depends on."""
 
 
 def remembered(of: Callable[[Run], Any]) -> Callable[[Run], Any]:

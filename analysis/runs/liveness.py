@@ -28,11 +28,6 @@ def file_lock(path: Path) -> FileLock:
     return FileLock(path)
 
 
-def run_lock(path: Path) -> FileLock:
-    """The lock that a trainer holds for as long as it works on a run."""
-    return file_lock(path / files.LOCK)
-
-
 def is_locked(path: Path) -> bool:
     """Whether some live process holds the run's lock."""
     return is_held(path / files.LOCK)

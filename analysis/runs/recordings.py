@@ -13,7 +13,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -302,25 +302,27 @@ def load_recording(path: Path | str) -> SavedRecording:
     return SavedRecording(path, info, RunStatus.from_json(files.read_json(path / PROGRESS)))
 
 
-def recording_paths(folders: Iterable[Path | str] | None = None) -> list[Path]:
-    """The directories with a recording, by name; where `run_paths` looks."""
+def recording_paths(
+    folders: Iterable[Path | str] | None = None, runs: Container[str] = ()
+) -> list[Path]:
+    """The directories with a recording and no run, by name; where `run_paths` looks.
+
+    Args:
+        folders: where to look; by default the bundled runs and the user's.
+        runs: paths that are known to be runs, which are passed over.
+    """
     found: list[Path] = []
     for folder in folders if folders is not None else (reader.BUNDLED, reader.default_folder()):
-        inside = reader.entries(Path(folder))
+        inside = (path for path in reader.entries(Path(folder)) if path not in runs)
         found += [Path(path) for path in inside if os.path.lexists(f"{path}{os.sep}{RECORDING}")]
-    return [path for path in dict.fromkeys(found) if not _is_run(path)]
-
-
-def _is_run(path: Path) -> bool:
-    """So of a run's directory that has a recording's file in it."""
-    return any(files.exists(path / name) for name in (files.CONFIG, files.STATUS, files.MODEL))
+    return [path for path in dict.fromkeys(found) if not reader.is_run(str(path), path.parent)]
 
 
 def list_recordings(
-    folders: Iterable[Path | str] | None = None,
+    folders: Iterable[Path | str] | None = None, runs: Container[str] = ()
 ) -> list[SavedRecording | DamagedRun]:
-    """All recordings in the folders, damaged ones with their reason."""
-    return [recording_or_damaged(path) for path in recording_paths(folders)]
+    """All recordings in the folders, damaged ones with their reason; arguments as above."""
+    return [recording_or_damaged(path) for path in recording_paths(folders, runs)]
 
 
 def recording_or_damaged(path: Path) -> SavedRecording | DamagedRun:

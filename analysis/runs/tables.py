@@ -216,11 +216,6 @@ def names(table: str) -> list[str]:
     return [column.name for column in SCHEMAS[table].columns]
 
 
-def units(table: str) -> dict[str, str]:
-    """Unit by column name; an empty string where there is none."""
-    return {column.name: column.unit for column in SCHEMAS[table].columns}
-
-
 def empty(table: str) -> pd.DataFrame:
     """The table with no rows and the right dtypes."""
     return _empty(table).copy()

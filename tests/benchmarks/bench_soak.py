@@ -70,8 +70,7 @@ class Soak:
 
     def slowest(self) -> float:
         """Seconds of the slowest change of a widget."""
-        changes = (s for kind, s in self.found.seconds.items() if kind.startswith("change"))
-        return max((max(seconds) for seconds in changes), default=0.0)
+        return max(self.found.seconds("change"), default=0.0)
 
 
 async def visitor(page: Page, address: str, number: int, until: float, found: Found) -> None:

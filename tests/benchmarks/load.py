@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
 import psutil
 from playwright.async_api import Page, async_playwright
@@ -20,34 +20,45 @@ IDLE = "[data-test-script-state=notRunning]"
 EXCEPTION = "[data-testid=stException]"
 
 
+@dataclass(frozen=True, order=True)
+class Done:
+    """One thing that a session did."""
+
+    seconds: float
+    """From it to the end of the page's run."""
+    kind: str
+    name: str
+    minute: float
+    """Since all began."""
+
+
+@dataclass
 class Found:
     """What happened to all sessions."""
 
-    def __init__(self) -> None:
-        self.seconds: dict[str, list[float]] = defaultdict(list)
-        """From a change to the end of the page's run, by what was changed."""
-        self.slow: list[tuple[float, str]] = []
-        """Seconds and name of each single thing that was done, with the minute."""
-        self.began = time.perf_counter()
-        self.errors: list[str] = []
-        self.busy = 0
+    done: list[Done] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    busy: int = 0
+    began: float = field(default_factory=time.perf_counter)
+
+    def seconds(self, kinds: str = "") -> list[float]:
+        """Of all that was done whose kind begins so."""
+        return [one.seconds for one in self.done if one.kind.startswith(kinds)]
 
     def print_times(self) -> None:
         """A line per kind of change."""
-        for kind, seconds in self.seconds.items():
-            _print_times(kind, seconds)
+        for kind in dict.fromkeys(one.kind for one in self.done):
+            _print_times(kind, [one.seconds for one in self.done if one.kind == kind])
 
     def print_together(self, kinds: str) -> None:
         """One line for all kinds that begin so."""
-        every = [s for kind, seconds in self.seconds.items() if kind.startswith(kinds)
-                 for s in seconds]  # fmt: skip
-        if every:
+        if every := self.seconds(kinds):
             _print_times(f"every {kinds}", every)
 
     def print_slowest(self, count: int = 10) -> None:
         """What took longest."""
-        for seconds, name in sorted(self.slow, reverse=True)[:count]:
-            print(f"  {seconds:.1f} s: {name}")
+        for one in sorted(self.done, reverse=True)[:count]:
+            print(f"  {one.seconds:.1f} s: {one.kind} {one.name}, minute {one.minute:.1f}")
 
     def print_errors(self) -> None:
         """How many, and the first ten that differ."""
@@ -93,9 +104,8 @@ async def timing(found: Found, kind: str, name: str = "") -> AsyncGenerator[None
     start = time.perf_counter()
     try:
         yield
-        seconds = time.perf_counter() - start
-        found.seconds[kind].append(seconds)
-        found.slow.append((seconds, f"{kind} {name}, minute {(start - found.began) / 60:.1f}"))
+        minute = (start - found.began) / 60
+        found.done.append(Done(time.perf_counter() - start, kind, name, minute))
     except Exception as error:  # whatever it is, it is counted
         found.errors.append(f"{kind}: {type(error).__name__}: {error}"[:300])
 
