@@ -22,6 +22,7 @@ import typer
 from analysis import faults
 from analysis.cli import app
 from analysis.runs import Run, list_runs
+from tests import forked
 from tests.tiny import write_run
 
 pytestmark = pytest.mark.trains
@@ -126,12 +127,9 @@ def run(
         for word in COMMANDS[name]
     ]  # fmt: skip
     code = f"{before}\nimport sys; sys.argv[0] = 'analysis'; from analysis.cli import main; main()"
-    return subprocess.run(
-        [sys.executable, "-c", code, *words], cwd=place, capture_output=True, timeout=170,
-        check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **environment,
-             "RESIDUAL_LENS_CACHE": str(place / "cache")},
-    )  # fmt: skip
+    surroundings = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **environment,
+                    "RESIDUAL_LENS_CACHE": str(place / "cache")}  # fmt: skip
+    return forked.run(code, words, place, surroundings, timeout=170)
 
 
 def check(done: subprocess.CompletedProcess[bytes], place: Path) -> str:
