@@ -92,7 +92,7 @@ def show() -> None:
     except Exception as error:
         st.error(messages.literal(str(faults.keep(error))))
         raise  # its kind is named below, as .streamlit/config.toml says
-    collector.pass_over_modules()
+    collector.pass_over_the_lasting()
 
 
 if __name__ == "__main__":

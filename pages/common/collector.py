@@ -1,22 +1,52 @@
 """What Python's garbage collector looks at.
 
 Streamlit has it look at every object after each run of a page, so that memory does not grow. Most
-of them belong to modules (torch, plotly, pandas): to look at these takes longer than the page.
+of them belong to modules (torch, plotly, pandas) and to what is kept for all sessions (figures,
+tables, nets): to look at these takes longer than the page, and all sessions wait meanwhile.
 """
 
 from __future__ import annotations
 
 import gc
 import sys
+import time
+from typing import Literal
 
-_seen = 0
-"""Modules there were when it was told last."""
+LONG = 0.03
+"""Seconds of processor time that a look at everything may take."""
 
 
-def pass_over_modules() -> None:
-    """Leave out what there is now, where modules were imported since this was called last."""
-    global _seen
-    if len(sys.modules) > _seen:
-        _seen = len(sys.modules)
-        gc.collect()  # or garbage would be kept as well
+class _Watch:
+    """How long the last look at everything took."""
+
+    def __init__(self) -> None:
+        self.seconds = self._start = 0.0
+        self.modules = 0
+        """That were imported when the collector was last told what to pass over."""
+
+    def __call__(self, phase: Literal["start", "stop"], info: dict[str, int]) -> None:
+        """As `gc.callbacks` are called."""
+        if info["generation"] < 2:
+            return
+        if phase == "start":
+            self._start = time.thread_time()
+        else:
+            self.seconds = time.thread_time() - self._start
+
+
+_watch = _Watch()
+
+
+def pass_over_the_lasting() -> None:
+    """Leave out what there is now, where modules came or the last look took long.
+
+    What was left out before is looked at once more, so that none of it is kept for ever.
+    """
+    if _watch not in gc.callbacks:
+        gc.callbacks.append(_watch)
+    if len(sys.modules) > _watch.modules or _watch.seconds > LONG:
+        _watch.modules = len(sys.modules)
+        gc.unfreeze()
+        gc.collect()
         gc.freeze()
+        _watch.seconds = 0.0
