@@ -14,6 +14,8 @@ from typing import Literal
 
 LONG = 0.03
 """Seconds of processor time that a look at everything may take."""
+MORE = 1.25
+"""Of the objects that were looked at last, how many there are at the next look at all of them."""
 
 
 class _Watch:
@@ -21,8 +23,8 @@ class _Watch:
 
     def __init__(self) -> None:
         self.seconds = self._start = 0.0
-        self.modules = 0
-        """That were imported when the collector was last told what to pass over."""
+        self.modules = self.objects = 0
+        """That there were when the collector was last told what to pass over."""
 
     def __call__(self, phase: Literal["start", "stop"], info: dict[str, int]) -> None:
         """As `gc.callbacks` are called."""
@@ -40,13 +42,17 @@ _watch = _Watch()
 def pass_over_the_lasting() -> None:
     """Leave out what there is now, where modules came or the last look took long.
 
-    What was left out before is looked at once more, so that none of it is kept for ever.
+    Garbage among it is found by a look at all of it, where that has become a quarter more.
     """
     if _watch not in gc.callbacks:
         gc.callbacks.append(_watch)
-    if len(sys.modules) > _watch.modules or _watch.seconds > LONG:
-        _watch.modules = len(sys.modules)
+    if len(sys.modules) == _watch.modules and _watch.seconds < LONG:
+        return
+    everything = gc.get_freeze_count() > MORE * _watch.objects
+    if everything:
         gc.unfreeze()
-        gc.collect()
-        gc.freeze()
-        _watch.seconds = 0.0
+    gc.collect()
+    gc.freeze()
+    _watch.modules, _watch.seconds = len(sys.modules), 0.0
+    if everything:
+        _watch.objects = gc.get_freeze_count()

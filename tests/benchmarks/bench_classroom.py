@@ -4,10 +4,10 @@
 
 A real server with RESIDUAL_LENS_CLASSROOM=1 on 127.0.0.1, over the bundled runs, and sessions that
 draw nothing (`visitor.py`), since students' browsers are not the server's work: every 10 s each
-presses a button of Inspect, Refinements or Compare, every minute it uploads a picture. Prints the
-median and the 95th percentile of the time from a press to the end of the page's run, how often the
-server said that it was busy, the errors, what a session was sent, and the server's memory at the
-beginning and the end of each quarter.
+presses a button of Inspect, Refinements or Compare, every minute it uploads a picture, not all at
+the same moment. Prints the median and the 95th percentile of the time from a press to the end of
+the page's run, how often the server said that it was busy, the errors, what a session was sent, and
+the server's memory at the beginning and the end of each quarter.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ async def student(address: str, number: int, end: float, every: float, found: Fo
     """One session, mostly on Inspect, the others on Compare and Refinements; bytes it was sent."""
     where = ("image", "image", "image", "", "refinements")[number % 5]
     chance = random.Random(number)
-    await asyncio.sleep(chance.uniform(0, every))
+    await asyncio.sleep(chance.uniform(0, min(60, (end - time.monotonic()) / 4)))
     async with visit(address) as session:
         async with timing(found, f"open /{where}"):
             await session.open(where, "image_source=Upload" if where == "image" else "")
         step = 0
         while time.monotonic() < end:
             begin = time.monotonic()
-            if where == "image" and step % 6 == 0:
+            if where == "image" and (step == 0 or (step + number) % 6 == 0):
                 data = encoded(photo(300 + number, 200 + step))
                 async with timing(found, "upload"):
                     await session.upload(f"{number}-{step}.png", data)
