@@ -87,7 +87,7 @@ def _check_end(
         The rows of `history`, of which there are few; 0 for others.
     """
     file = path / files.table_file(table)
-    files.check_regular(file)
+    files.check_kind(file)
     try:
         with open(file, "rb") as opened:
             header = opened.readline().decode().rstrip("\r\n").split(",")

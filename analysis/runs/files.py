@@ -220,6 +220,17 @@ def is_folder(path: Path) -> bool:
 
 
 def check_regular(path: Path) -> None:
+    """Before a file is opened by somebody else, whose errors say less.
+
+    Raises:
+        RunDamaged: missing, no regular file, it may not be read, or its folder can't be entered.
+    """
+    check_kind(path)
+    if not os.access(path, os.R_OK):
+        raise unreadable(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+
+
+def check_kind(path: Path) -> None:
     """Before a file is opened, which may wait for ever at a pipe or read a device.
 
     Raises:
@@ -233,8 +244,6 @@ def check_regular(path: Path) -> None:
         raise unreadable(path, error) from error
     if not stat.S_ISREG(mode):
         raise RunDamaged("{file} is not a regular file", file=path.name)
-    if not os.access(path, os.R_OK):
-        raise unreadable(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
 
 
 def unreadable(path: Path, error: Exception) -> RunDamaged:
@@ -249,7 +258,7 @@ def read_text(path: Path, most: int = 2**30) -> str:
     Raises:
         RunDamaged: missing, not regular, not UTF-8, larger than `most` bytes.
     """
-    check_regular(path)
+    check_kind(path)
 
     def read() -> bytes:
         with open(path, "rb") as file:

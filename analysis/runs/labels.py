@@ -7,6 +7,7 @@ folder, as `.labels/RUN.json`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -90,6 +91,8 @@ def _users_place(run: Run) -> Path:
 
 
 def _read(place: Path) -> Labels:
+    if not os.path.lexists(place):  # as of most: quicker than to be told so by an error
+        return Labels()
     try:
         return Labels.from_json(read_json(place))
     except RunError:  # missing or torn

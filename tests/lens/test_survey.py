@@ -61,16 +61,6 @@ def test_fewer_images_than_exemplars():
     assert sorted(image for image, *_rest in result.exemplars("stem.conv", 0)) == [0, 1, 2, 3]
 
 
-def test_percentile():
-    """Below all, above all, and half way through ties."""
-    _made, result, _maps = found()
-    stds = np.sort(result.stds[:, 0])
-
-    assert result.percentile("stem.conv", 0.0) == 0
-    assert result.percentile("stem.conv", 1e9) == 100
-    assert result.percentile("stem.conv", float(stds[35])) == pytest.approx(100 * 35.5 / 70)
-
-
 def test_distribution():
     """Mean and quantiles by layer are NumPy's over images."""
     _made, result, _maps = found()
