@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from analysis.lens.hooks import lock_of, watching
-from analysis.nets import Net, layers
+from analysis.nets import Net
 from analysis.responses.recorder import Recorder, evaluating
-from analysis.specs.plan import BlockInfo, LayerInfo, blocks
+from analysis.specs import NetSpec
+from analysis.specs.plan import BlockInfo, LayerInfo, blocks, layers
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +72,7 @@ class LayerMaps:
     there is no ReLU (a projection, a pre-activation net's stem) this is `before`."""
 
 
-def mapped_layers(net: Net) -> list[LayerInfo]:
+def mapped_layers(net: NetSpec) -> list[LayerInfo]:
     """The layers that have feature maps, in forward order: not a linear one without a BN."""
     return [layer for layer in layers(net) if layer.response or layer.role != "head"]
 
@@ -82,7 +83,7 @@ def layer_maps(net: Net, x: Tensor, name: str) -> LayerMaps:
     Raises:
         KeyError: no such layer; `mapped_layers` has the names.
     """
-    layer = {layer.name: layer for layer in mapped_layers(net)}[name]
+    layer = {layer.name: layer for layer in mapped_layers(net.spec)}[name]
     after = layer.activation or layer.maps
     kept = _kept(net, x, [layer.maps, after])
     return LayerMaps(layer, kept[layer.maps], kept[after])
@@ -212,7 +213,7 @@ def all_activations(net: Net, x: Tensor) -> dict[str, np.ndarray]:
     a BN their output. float32, without the batch axis.
     """
     names = []
-    for layer in layers(net):
+    for layer in layers(net.spec):
         names += [layer.response, layer.activation]
         names += [layer.name] if layer.role == "head" or not layer.response else []
     names += [info.x for info in blocks(net.spec)]

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from analysis.lens.hooks import lock_of
 from analysis.nets import Net
 from analysis.responses.recorder import RECORD_BATCH, evaluating
+from analysis.specs import NetSpec
 from analysis.specs.plan import BlockInfo, blocks
 
 KEPT_BYTES = 300_000_000
@@ -33,9 +34,9 @@ class Lesion:
     """Two blocks of equal shape that change places."""
 
 
-def removable(net: Net) -> list[str]:
+def removable(net: NetSpec) -> list[str]:
     """The blocks that can be removed, in forward order."""
-    return [info.name for info in blocks(net.spec) if info.x or _keeps_shape(info)]
+    return [info.name for info in blocks(net) if info.x or _keeps_shape(info)]
 
 
 def _keeps_shape(info: BlockInfo) -> bool:

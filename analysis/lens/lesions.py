@@ -40,7 +40,7 @@ def try_lesions(
         progress: called with the lesions tried and their number, over all parts of the images.
     """
     names = [info.name for info in blocks(net.spec)]
-    single = removable(net)
+    single = removable(net.spec)
     counts, several = _random_choices(single)
     swaps = _random_swaps(blocks(net.spec))
     todo = [Lesion({name: 0.0}) for name in single]
@@ -103,6 +103,12 @@ def effect_of(bench: Laboratory, labels: Tensor, lesion: Lesion) -> Effect:
         )
     ]
     return Effect(*shares, len(labels))
+
+
+def on_one(net: Net, x: Tensor, lesion: Lesion) -> tuple[np.ndarray, np.ndarray]:
+    """One image's logits (classes,) without a lesion and under it, for x (1, 3, H, W)."""
+    bench = Laboratory(net, x)
+    return bench.intact[0].numpy(), bench.logits(lesion)[0].numpy()
 
 
 def read_effect(run: Run, lesion: Lesion) -> Effect | None:

@@ -83,7 +83,7 @@ def survey(
         progress: called after each batch.
     """
     net = deepcopy(net)
-    watched = [_Watched(layer) for layer in mapped_layers(net)]
+    watched = [_Watched(layer) for layer in mapped_layers(net.spec)]
     with watching(net, {w.layer.maps: w.take for w in watched}):
         for batch in images.split(RECORD_BATCH):
             net(normalizer.apply(batch))

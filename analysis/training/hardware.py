@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from analysis.errors import SpecError
-from analysis.specs import Compute
+from analysis.specs import Compute, NetSpec, plan
 
 _BF16_CAPABILITIES = ("amx_bf16", "avx512_bf16", "sve_bf16")
 
@@ -57,6 +57,20 @@ def resolve(compute: Compute, images: float = math.inf) -> Compute:
         compute, device=str(device), precision=precision, compile=compiled,
         channels_last=channels_last, threads=threads, cuda_graph=graph,
     )  # fmt: skip
+
+
+def with_safe_layout(compute: Compute, net: NetSpec) -> Compute:
+    """The same in NCHW where NHWC would overwrite foreign memory.
+
+    oneDNN's gradient of a strided 1x1 convolution's weights needs as many channels as its vectors
+    have numbers, 16 at most; with fewer in NHWC it is wrong, hangs or crashes
+    (https://github.com/uxlfoundation/oneDNN/issues/6035).
+    """
+    narrow = any(
+        layer.kernel == 1 and layer.stride > 1 and layer.c_in < 16 for layer in plan.layers(net)
+    )
+    on_cpu = compute.device.partition(":")[0] in ("cpu", "auto")
+    return replace(compute, channels_last=False) if narrow and on_cpu else compute
 
 
 def resolve_here(compute: Compute) -> Compute:

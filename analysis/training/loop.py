@@ -26,6 +26,7 @@ from analysis.text import Message
 from analysis.training import checkpoint
 from analysis.training.distributed import World
 from analysis.training.evaluate import evaluate
+from analysis.training.hardware import with_safe_layout
 from analysis.training.monitor import Monitor, Progress
 from analysis.training.prepare import TrainingImages, completed, load_training_images
 from analysis.training.recorders import Told, View, recorders
@@ -128,6 +129,7 @@ class _Trainer:
         monitor: Monitor,
     ) -> None:
         assert config.recipe is not None
+        config = replace(config, compute=with_safe_layout(config.compute, config.net))
         self.config, self.recipe, self.compute = config, config.recipe, config.compute
         self.images, self.writer, self.world, self.monitor = images, writer, world, monitor
         self.device = world.device(self.compute.device)

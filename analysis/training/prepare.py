@@ -14,7 +14,7 @@ from analysis.runs import ImagesInfo, RunConfig, create_run, open_writer
 from analysis.runs.format import now
 from analysis.runs.provenance import Provenance, Scratch
 from analysis.specs import Compute, DataSpec, NetSpec, Recipe
-from analysis.training.hardware import resolve
+from analysis.training.hardware import resolve, with_safe_layout
 
 
 def prepare_run(
@@ -117,4 +117,4 @@ def completed(config: RunConfig, info: ImagesInfo) -> RunConfig:
     assert config.recipe is not None
     batches = config.recipe.length(info.n_train).iterations
     compute = resolve(config.compute, images=batches * config.recipe.batch_size)
-    return replace(config, images=info, compute=compute)
+    return replace(config, images=info, compute=with_safe_layout(compute, config.net))

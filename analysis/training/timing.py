@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from analysis.jobs.processes import peak_memory_mb
 from analysis.nets import build
 from analysis.specs import Compute, NetSpec
-from analysis.training.hardware import resolve
+from analysis.training.hardware import resolve, with_safe_layout
 
 
 def time_steps(net: NetSpec, batch_size: int, compute: Compute, seconds: float) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def time_steps(net: NetSpec, batch_size: int, compute: Compute, seconds: float) 
         compute: as asked; `auto` is resolved for this machine.
         seconds: how long to look, at least one step after one to warm up.
     """
-    resolved = resolve(replace(compute, compile=False))
+    resolved = with_safe_layout(resolve(replace(compute, compile=False)), net)
     torch.set_num_threads(resolved.threads or 1)
     device = torch.device(resolved.device)
     layout = torch.channels_last if resolved.channels_last else torch.contiguous_format

@@ -32,7 +32,6 @@ from analysis.runs.index import one_look, within_look
 from analysis.runs.known import KnownRuns
 from analysis.runs.labels import LABELS
 from analysis.runs.learned import (
-    PROBE,
     read_lesions,
     read_readouts,
     read_similarity,
@@ -48,7 +47,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from analysis.data import Images, Normalizer
-    from analysis.lens.attribution import Attribution
     from analysis.lens.survey import Survey
     from analysis.nets import Net
     from analysis.pictures.uploads import Picture
@@ -228,18 +226,48 @@ def net_of(run: Run) -> tuple[Net, Normalizer]:
     return _net(str(run.path), stamp(run.weights_path))
 
 
-@st.cache_resource(max_entries=32 if classroom.is_on() else 8, show_spinner=False)
+@st.cache_resource(max_entries=8, show_spinner=False)
 def _net(path: str, stamp: Stamp) -> Any:
     from analysis.weights import load_net
 
     return load_net(load_run(Path(path)))
 
 
-def input_of(run: Run, pixels: np.ndarray) -> Tensor:
-    """The net's normalised input (1, 3, H, W) from pixels uint8 (H, W, 3)."""
-    import torch
+def check(run: Run) -> None:
+    """Whether a run's net can be asked: looked at once for all sessions.
 
-    return net_of(run)[1].apply(torch.from_numpy(pixels.transpose(2, 0, 1)[None].copy()))
+    Raises:
+        RunDamaged: it has no whole weights; said again at each call.
+    """
+    _checked(str(run.path), stamp(run.weights_path), run)
+
+
+@st.cache_resource(max_entries=512, show_spinner=False)
+def _checked(path: str, stamp: Stamp, _run: Run) -> None:
+    from analysis.lens import asking
+
+    asking.check(_run)
+
+
+def answer(question: Callable[..., Made], run: Run, pixels: np.ndarray, *given: str | int) -> Made:
+    """`lens.asking.ask`, asked once for all who ask the same.
+
+    Args:
+        question: a function of a module.
+        run: any run with weights.
+        pixels: uint8 (H, W, 3).
+        given: what the question is told besides.
+    """
+    asked = f"{question.__module__}.{getattr(question, '__name__', question)}"
+    key = asked, str(run.path), stamp(run.weights_path), pixels.shape, pixels.tobytes(), given
+    return _answer(key, question, run, pixels)
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _answer(key: tuple, _question: Callable, _run: Run, _pixels: np.ndarray) -> Any:
+    from analysis.lens import asking
+
+    return asking.ask(_question, _run, _pixels, *key[-1])
 
 
 def picture_of(file: UploadedFile) -> Picture:
@@ -319,24 +347,6 @@ def _similarity(first: str, second: str, stamps: tuple[Stamp, ...]) -> Any:
     return read_similarity(load_run(Path(first)), load_run(Path(second)))
 
 
-def laboratory_of(run: Run) -> Any:
-    """(a `lens.laboratory.Laboratory` on the run's probe, its labels): made once, for all sessions.
-
-    Raises:
-        DataError: the run's images can't be had.
-    """
-    return _laboratory(str(run.path), stamp(run.weights_path), run)
-
-
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _laboratory(path: str, stamp: Stamp, _run: Run) -> Any:
-    from analysis.lens.laboratory import Laboratory
-
-    net, normalizer = net_of(_run)
-    images = images_of(_run).subset(test=PROBE)
-    return Laboratory(net, normalizer.apply(images.test)), images.test_labels
-
-
 def surveyed_images(found: Survey) -> Tensor:
     """The test images that a survey is of: uint8 (N, 3, H, W).
 
@@ -351,28 +361,3 @@ def _surveyed_images(origin: str, _found: Survey) -> Tensor:
     from analysis.lens import survey
 
     return survey.surveyed_images(_found)
-
-
-def attribution_of(
-    run: Run, pixels: np.ndarray, digest: str, target: int, method: str, layer: str
-) -> Attribution:
-    """An attribution, computed once for all who ask the same.
-
-    Args:
-        run: any run with weights.
-        pixels: uint8 (H, W, 3).
-        digest: of the pixels.
-        target: index of the class.
-        method: one of `analysis.lens.attribution.METHODS`.
-        layer: for the methods that look at one.
-    """
-    key = str(run.path), stamp(run.weights_path), digest, target, method, layer
-    return _attribution(key, run, pixels)
-
-
-@st.cache_resource(max_entries=200, show_spinner=False)
-def _attribution(key: tuple, _run: Run, _pixels: np.ndarray) -> Attribution:
-    from analysis.lens.attribution import attribute
-
-    *_rest, target, method, layer = key
-    return attribute(net_of(_run)[0], input_of(_run, _pixels), target, method, layer)

@@ -91,16 +91,12 @@ _places = BoundedSemaphore(QUERIES)
 
 @contextmanager  # ty: ignore[deprecated]
 def at_work() -> Iterator[None]:
-    """Answer a question to a net, with a fair share of the processor's threads.
+    """Ask nets; in a classroom where too many do already, say so and end this part.
 
-    In a classroom where too many are at it already, say so and end this part. Also a decorator. Not
-    to be used within itself.
+    Also a decorator. Not to be used within itself.
     """
-    from analysis.lens.threads import shared_threads
-
     if not is_on():
-        with shared_threads():
-            yield
+        yield
         return
     if not _places.acquire(timeout=PATIENCE):
         words = _("The server is busy with others' questions. Try again in a few seconds.")
@@ -108,8 +104,7 @@ def at_work() -> Iterator[None]:
         st.button(_("Try again"), icon=":material/refresh:")
         st.stop()
     try:
-        with shared_threads():
-            yield
+        yield
     finally:
         _places.release()
 

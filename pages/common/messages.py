@@ -83,7 +83,7 @@ def only_loadable(runs: list[Run]) -> list[Run]:
     whole = []
     for run in runs:
         try:
-            cached.net_of(run)
+            cached.check(run)
         except LensError as error:
             words = _("{run} is left out: {reason}")
             st.error(literal(words.format(run=run.id, reason=error)))

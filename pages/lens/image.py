@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from analysis.evidence.presets import default_pair
+from analysis.lens import asking
 from analysis.text import _
 from pages.common import cached, classroom, messages, pickers, state
 from pages.lens.panels import (
@@ -18,6 +19,7 @@ from pages.lens.panels import (
 )
 
 st.title(_("One image through the nets"))
+asking.prepare()
 everything, damaged = cached.list_runs()
 without = [run for run in everything if run.status.weights == "left out"]
 everything = [run for run in everything if run.has_weights]
@@ -43,8 +45,6 @@ PANELS = {
 }
 chosen = state.choose("image_panel", _("Show"), {key: name for key, (name, _m) in PANELS.items()})
 with classroom.at_work():
-    probes = {
-        run.id: probe(cached.net_of(run)[0], cached.input_of(run, subject.pixels)) for run in runs
-    }
+    probes = {run.id: cached.answer(probe, run, subject.pixels) for run in runs}
     PANELS[chosen][1].show_panel(runs, subject, probes)
 messages.list_damaged(damaged)

@@ -147,7 +147,7 @@ def test_sessions_do_not_mix():
 def test_every_layer_has_maps():
     """The names that a page offers are those of the plan, and each can be asked for."""
     made = net("resnet-8-w4-B")
-    names = [layer.name for layer in activations.mapped_layers(made)]
+    names = [layer.name for layer in activations.mapped_layers(made.spec)]
 
     assert names == [layer.name for layer in layers(made)][:-1]
     for name in names:

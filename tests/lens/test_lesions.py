@@ -55,7 +55,7 @@ def test_a_removed_block_hands_on_its_input():
 def test_a_plain_block_is_removed_whole_or_not_at_all():
     """Only where its shapes allow; there is no half of it."""
     made, x = net("plain-14-w4"), image(n=3)
-    assert laboratory.removable(made) == [
+    assert laboratory.removable(made.spec) == [
         "stage1.block1", "stage1.block2", "stage2.block2", "stage3.block2",
     ]  # fmt: skip
     bench = Laboratory(made, x)

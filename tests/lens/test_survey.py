@@ -36,7 +36,7 @@ def test_stds_are_each_images_own():
     """The std of an image in a batch is that of its maps alone; layers are in forward order."""
     made, result, maps = found()
 
-    assert result.layers == tuple(layer.name for layer in mapped_layers(made))
+    assert result.layers == tuple(layer.name for layer in mapped_layers(made.spec))
     at = result.layers.index("stage2.block1.conv2")
     assert result.stds[:, at] == pytest.approx(maps.reshape(70, -1).std(1), rel=1e-5)
 

@@ -290,6 +290,7 @@ def test_good_and_bad_together(page):
 def test_bounded_memory(runs):
     """200 different uploads, read and passed through a net, keep what the first 40 kept."""
     from analysis.lens.activations import probe
+    from analysis.lens.attribution import attribute
     from analysis.pictures.crops import Crop, to_input
     from pages.common import cached
 
@@ -298,8 +299,8 @@ def test_bounded_memory(runs):
         file = io.BytesIO(encoded(photo(800 + i, 700), "BMP"))
         file.name = "a.bmp"
         pixels = to_input(cached._picture(str(i), file).rgb, Crop())
-        probe(cached.net_of(run)[0], cached.input_of(run, pixels))
-        cached.attribution_of(run, pixels, str(i), 0, "saliency", "")
+        cached.answer(probe, run, pixels)
+        cached.answer(attribute, run, pixels, 0, "saliency", "")
         if i == 40:
             gc.collect()
             before = process.memory_info().rss

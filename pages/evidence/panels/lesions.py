@@ -12,7 +12,9 @@ import streamlit as st
 
 from analysis.errors import LensError
 from analysis.figures import conditions, lesions, run_styles, theme
+from analysis.lens import asking
 from analysis.runs import Run
+from analysis.runs.learned import PROBE
 from analysis.text import _
 from pages.common import cached, classroom, errands, messages, places, show, state
 from pages.lens.panels import nets
@@ -83,12 +85,12 @@ def _is_probe(run: Run, found: Any) -> bool:
 @classroom.at_work()
 def laboratory(runs: Sequence[Run], subject: Subject) -> None:
     """Weaken or remove blocks of one net, by a slider: errors on the probe, and the picture."""
-    from analysis.lens.laboratory import Laboratory, Lesion, removable
+    from analysis.lens.laboratory import Lesion, removable
+    from analysis.lens.lesions import on_one
 
     drawn = st.container()
     run = pick_run(runs, "refinements_patient")
-    net = cached.net_of(run)[0]
-    names = removable(net)
+    names = removable(run.config.net)
     with state.row():
         preset = state.choose("refinements_preset", _("Blocks"), _presets(names))
         strength = 0.0
@@ -107,8 +109,8 @@ def laboratory(runs: Sequence[Run], subject: Subject) -> None:
             net=run_styles([run])[0].label, count=len(chosen), all=len(names),
             percent=100 * strength if chosen else 100,
         )  # fmt: skip
-        one = Laboratory(net, cached.input_of(run, subject.pixels))
-        _answer(run, words, _probe_words(run, lesion), one.intact[0], one.logits(lesion)[0])
+        before, after = asking.ask(on_one, run, subject.pixels, lesion)
+        _answer(run, words, _probe_words(run, lesion), before, after)
         _on_all(run, lesion)
 
 
@@ -136,15 +138,14 @@ def _of_preset(preset: str, names: Sequence[str]) -> list[str]:
 
 def _probe_words(run: Run, lesion: Any) -> str:
     """What the lesion does to the run's test images; why not, where they can't be had."""
-    from analysis.lens.lesions import effect_of
-
     if not run.has_images:
         return _("The images of {run} are not on this machine.").format(run=run.net)
     try:
-        bench, labels = cached.laboratory_of(run)
+        images = cached.images_of(run).subset(test=PROBE)
+        found = asking.ask_for_effect(run, images.test, images.test_labels, lesion)
     except LensError as error:
         return str(error)
-    return lesions.effect_words(effect_of(bench, labels, lesion))
+    return lesions.effect_words(found)
 
 
 def _on_all(run: Run, lesion: Any) -> None:
@@ -168,7 +169,7 @@ def _on_all(run: Run, lesion: Any) -> None:
     )
 
 
-def _answer(run: Run, words: str, probe: str, before: Any, after: Any) -> None:
+def _answer(run: Run, words: str, probe: str, before: np.ndarray, after: np.ndarray) -> None:
     classes = nets.class_words(run)
     both = [_best(logits, classes) for logits in (before, after)]
     picture = _("This picture: {before} before, {after} now.")
@@ -176,6 +177,6 @@ def _answer(run: Run, words: str, probe: str, before: Any, after: Any) -> None:
     st.markdown("**{}**: {} ".format(*shown) + picture.format(before=both[0], after=both[1]))
 
 
-def _best(logits: Any, classes: Sequence[str]) -> str:
-    probability, index = logits.double().softmax(0).max(0)
-    return f"{messages.literal(classes[int(index)])} ({100 * float(probability):.0f} %)"
+def _best(logits: np.ndarray, classes: Sequence[str]) -> str:
+    index, shares = int(logits.argmax()), np.exp(logits.astype(np.float64) - logits.max())
+    return f"{messages.literal(classes[index])} ({100 * shares[index] / shares.sum():.0f} %)"

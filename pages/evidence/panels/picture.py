@@ -36,7 +36,7 @@ def maps(runs: Sequence[Run], subject: Subject) -> None:
             _("Block"), names, value=names[len(names) // 2], key=f"refinements_block_{run.net}",
             width=400,
         )  # fmt: skip
-    parts = block_parts(cached.net_of(run)[0], cached.input_of(run, subject.pixels), name)
+    parts = cached.answer(block_parts, run, subject.pixels, name)
     shown = {
         _("x: the shortcut's output"): parts.x,
         _("F(x): the refinement"): parts.f,

@@ -135,13 +135,10 @@ def _attributed(
     run: Run, subject: Subject, target: int, method: str, place: Place
 ) -> tuple[Any, str]:
     """The attribution, and the layer it looks at, if any."""
-    from analysis.lens.attribution import layered
+    from analysis.lens.attribution import attribute, layered
 
     layer = _layer_at(run, place) if layered(method) else ""
-    return (
-        cached.attribution_of(run, subject.pixels, subject.digest, target, method, layer),
-        layer,
-    )
+    return cached.answer(attribute, run, subject.pixels, target, method, layer), layer
 
 
 def _pick_place() -> Place:
@@ -205,8 +202,7 @@ def _sanity(
 
     for run, style in zip(runs, run_styles(runs), strict=True):
         layer = _layer_at(run, place) if layered(method) else ""
-        net, x = cached.net_of(run)[0], cached.input_of(run, subject.pixels)
-        table, maps = sanity_check(net, x, target, method, layer)  # type: ignore
+        table, maps = cached.answer(sanity_check, run, subject.pixels, target, method, layer)
         st.markdown(f"**{messages.literal(style.label)}**")
         scale: images.Scale = "signed" if maps[0].signed else "positive"
         pictures = [

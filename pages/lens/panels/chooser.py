@@ -14,7 +14,7 @@ from analysis.errors import LensError
 from analysis.figures.images import enlarged
 from analysis.pictures.crops import Crop, to_input
 from analysis.pictures.samples import sample, sample_classes, sample_names, sample_title
-from analysis.pictures.uploads import Picture, pixel_digest
+from analysis.pictures.uploads import Picture
 from analysis.runs import Run
 from analysis.text import _
 from pages.common import cached, classroom, messages, places, state
@@ -36,11 +36,6 @@ class Subject:
     """Its true class, where it is the data set's, or a sample of one of its classes."""
     fits: bool = True
     """False: a sample that shows none of the nets' classes."""
-
-    @property
-    def digest(self) -> str:
-        """Of the input's pixels: a key for caches."""
-        return pixel_digest(self.pixels)
 
 
 def choose(runs: Sequence[Run]) -> Subject:

@@ -12,9 +12,10 @@ import streamlit as st
 
 from analysis.escape import csv_text
 from analysis.figures import run_styles
+from analysis.lens import asking
 from analysis.runs import Run
 from analysis.text import _
-from pages.common import cached, messages
+from pages.common import messages
 from pages.lens.panels import nets
 from pages.lens.panels.chooser import Subject
 
@@ -49,9 +50,9 @@ def activations_file(run: Run, pixels: np.ndarray) -> bytes:
     """An .npz: `pixels`, and every layer's response and activation under its module path."""
     from analysis.lens.activations import all_activations
 
-    arrays = all_activations(cached.net_of(run)[0], cached.input_of(run, pixels))
+    arrays = asking.ask(all_activations, run, pixels)
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, pixels=pixels, **arrays)  # type: ignore
+    np.savez_compressed(buffer, pixels=pixels, **arrays)
     return buffer.getvalue()
 
 

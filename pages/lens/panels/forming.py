@@ -9,6 +9,7 @@ import streamlit as st
 
 from analysis.figures import conditions, run_styles, sentences
 from analysis.figures.inspect import forming_info, plot_forming
+from analysis.lens import asking
 from analysis.runs import Run
 from analysis.text import _
 from pages.common import cached, show
@@ -23,11 +24,7 @@ def show_panel(runs: Sequence[Run], subject: Subject, probes: dict[str, Any]) ->
 
     shown = pick_class(runs, probes, "image_forming_class")
     tables = {
-        run.id: forming(
-            cached.net_of(run)[0],
-            cached.input_of(run, subject.pixels),
-            cached.learned(run, "readouts"),
-        )
+        run.id: asking.ask(forming, run, subject.pixels, cached.learned(run, "readouts"))
         for run in runs
     }
     classes = {run.id: nets.class_words(run) for run in runs}

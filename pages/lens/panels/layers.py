@@ -25,17 +25,16 @@ def show_panel(runs: Sequence[Run], subject: Subject, probes: dict[str, Any]) ->
     """One net's map and layer, the block's parts; then all nets side by side, stage by stage."""
     run = pick_run(runs, "image_net")
     block = _pick_block(run, probes[run.id])
-    net, x = cached.net_of(run)[0], cached.input_of(run, subject.pixels)
     if block != "stem":
-        _parts(net, x, block)
-    _layer(run, net, x, block, subject)
+        _parts(run, subject, block)
+    _layer(run, block, subject)
     st.markdown(f"##### {_('From low-level to high-level features')}")
     names = {style.run: style.label for style in run_styles(runs)}
     for one, place in zip(runs, st.columns(len(runs), gap="medium"), strict=True):
         with place:
             if len(runs) > 1:
                 st.markdown(f"**{messages.literal(names[one.id])}**")
-            _stages(cached.net_of(one)[0], cached.input_of(one, subject.pixels))
+            _stages(one, subject)
     st.caption(_("The channels that vary most after each stage's last block, strongest first."))
 
 
@@ -80,10 +79,10 @@ def _first_block(net: NetSpec) -> str:
     return [block for block in blocks(net) if block.stage <= 2][-1].name
 
 
-def _parts(net: Any, x: Any, block: str) -> None:
+def _parts(run: Run, subject: Subject, block: str) -> None:
     from analysis.lens.activations import block_parts
 
-    parts = block_parts(net, x, block)
+    parts = cached.answer(block_parts, run, subject.pixels, block)
     if not parts.info.x:
         shown = {_("F(x): the block's last BN"): parts.f, _("ReLU(F(x)): the output"): parts.out}
         note = _("A plain block: its output is F(x) alone, it has no shortcut.")
@@ -114,10 +113,11 @@ def _scale_words(limit: float, scale: images.Scale) -> str:
     return _("One scale: black 0, bright {limit:.2g}.").format(limit=limit)
 
 
-def _layer(run: Run, net: Any, x: Any, block: str, subject: Subject) -> None:
+def _layer(run: Run, block: str, subject: Subject) -> None:
     from analysis.lens.activations import channel_table, layer_maps, mapped_layers
 
-    names = [layer.name for layer in mapped_layers(net) if layer.block_name == block]
+    mapped = mapped_layers(run.config.net)
+    names = [layer.name for layer in mapped if layer.block_name == block]
     with state.row():
         name = st.segmented_control(
             _("Layer"), names, default=names[-1], required=True, key=f"image_layer_{block}",
@@ -127,7 +127,7 @@ def _layer(run: Run, net: Any, x: Any, block: str, subject: Subject) -> None:
             "after": _("After ReLU"), "before": _("Before ReLU")})  # fmt: skip
         sort = state.choose("image_sort", _("Sort by"), {
             "std": _("Std"), "mean": _("Mean"), "channel": _("Channel")})  # fmt: skip
-    found = layer_maps(net, x, name)
+    found = cached.answer(layer_maps, run, subject.pixels, name)
     if found.layer.preactivated:
         st.caption(
             _("A pre-activation layer: its BN and ReLU stand before it, so this is its input.")
@@ -195,10 +195,10 @@ def _pick_channel(
     return st.selectbox(_("Channel (or click it)"), channels, key=key)
 
 
-def _stages(net: Any, x: Any) -> None:
+def _stages(run: Run, subject: Subject) -> None:
     from analysis.lens.activations import strongest_channels
 
-    for row in strongest_channels(net, x):
+    for row in cached.answer(strongest_channels, run, subject.pixels):
         scale = images.scale_of(row.maps)
         pixels = images.tile(row.maps, images.limit_of(row.maps), scale, 8, 720).pixels
         words = _("Stage {stage}, channels {channels}").format(

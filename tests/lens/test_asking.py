@@ -1,0 +1,112 @@
+"""Questions to nets are answered by another process, as they would be in this one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import torch
+
+from analysis.errors import LensError, RunDamaged
+from analysis.lens import asking
+from analysis.lens.activations import probe
+from analysis.lens.attribution import attribute
+from analysis.lens.laboratory import Laboratory, Lesion
+from analysis.lens.lesions import effect_of, on_one
+from analysis.weights import load_net
+
+ROOT = Path(__file__).parents[2]
+PIXELS = np.random.default_rng(0).integers(0, 256, (40, 3, 32, 32), dtype=np.uint8)
+PICTURE = PIXELS[0].transpose(1, 2, 0)
+
+
+def end() -> None:
+    """What the system does where memory runs out."""
+    psutil.Process().kill()
+
+
+@pytest.fixture
+def own(tiny_trained):
+    """(a run, its net and the input of PICTURE in this process)."""
+    net, normalizer = load_net(tiny_trained)
+    return tiny_trained, net, normalizer.apply(torch.from_numpy(PIXELS[:1]))
+
+
+def test_the_same_answers_as_here(own):
+    """Probabilities, attributions and lesions, to the bit of one thread's sums."""
+    run, net, x = own
+    there, here = asking.ask(probe, run, PICTURE), probe(net, x)
+
+    assert there.probabilities == pytest.approx(here.probabilities, rel=1e-5)
+    assert there.responses["std"].to_numpy() == pytest.approx(
+        here.responses["std"].to_numpy(), rel=1e-4
+    )
+    for method in ("occlusion", "grad_cam"):
+        found = asking.ask(attribute, run, PICTURE, 1, method, "stage1.block1")
+        assert found.values == pytest.approx(
+            attribute(net, x, 1, method, "stage1.block1").values, abs=1e-4
+        )
+    lesion = Lesion({"stage1.block1": 0.0})
+    for one, other in zip(
+        asking.ask(on_one, run, PICTURE, lesion), on_one(net, x, lesion), strict=True
+    ):
+        assert one == pytest.approx(other, abs=1e-4)
+
+
+def test_effect_of_a_lesion(own):
+    """On many images, asked twice: the second time their way through the net is known."""
+    run, net, _x = own
+    _net, normalizer = load_net(run)
+    pixels, labels = torch.from_numpy(PIXELS), torch.arange(40) % 2
+    lesion = Lesion({"stage1.block1": 0.0})
+    expected = effect_of(Laboratory(net, normalizer.apply(pixels)), labels, lesion)
+
+    for _time in range(2):
+        assert asking.ask_for_effect(run, pixels, labels, lesion) == expected
+    with pytest.raises(KeyError):
+        asking.ask_for_effect(run, pixels, labels, Lesion({"stage9.block1": 0.0}))
+
+
+def test_another_process_answers_and_one_that_was_ended_is_replaced():
+    """It stays the same from one question to the next; killed, the next one answers."""
+    first = asking._answered(os.getpid)
+    assert first != os.getpid()
+    assert asking.PROCESSES > 1 or asking._answered(os.getpid) == first
+
+    psutil.Process(first).kill()
+    assert asking._answered(os.getpid) not in (first, os.getpid())
+
+
+def test_a_question_that_ends_every_process_says_so():
+    """As where there is too little memory for it; the next question is answered."""
+    with pytest.raises(LensError, match="ended twice"):
+        asking._answered(end)
+    assert asking._answered(os.getpid) != os.getpid()
+
+
+def test_a_run_without_weights_is_refused_in_words(tiny_trained):
+    """The error comes back with its words, in the reader's language."""
+    tiny_trained.weights_path.unlink()
+    with pytest.raises(RunDamaged, match=r"model\.safetensors"):
+        asking.check(tiny_trained)
+
+
+def test_it_ends_with_who_asked():
+    """Killed, the asker leaves no process behind."""
+    code = (
+        "import os; from analysis.lens import asking\n"
+        "print(asking._answered(os.getpid), flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as asker:  # fmt: skip
+        answering = psutil.Process(int(asker.stdout.readline()))
+        asker.kill()
+    psutil.wait_procs([answering], timeout=20)
+    assert not answering.is_running()
