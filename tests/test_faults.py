@@ -20,7 +20,7 @@ import pytest
 import typer
 
 from analysis import faults
-from analysis.cli import app
+from analysis.cli import build
 from analysis.runs import Run, list_runs
 from tests import forked
 from tests.tiny import write_run
@@ -167,7 +167,7 @@ def leaves(group: Any, way: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, .
 
 def test_no_command_is_missing_here():
     """Nor an argument or an option of one that is a path, nor a flag by which it writes."""
-    every = dict(leaves(typer.main.get_command(app)))
+    every = dict(leaves(typer.main.get_command(build())))
     assert len(every) > 25
     for words, command in every.items():
         own = [line for line in COMMANDS.values() if line[: len(words)] == words]

@@ -15,7 +15,7 @@ from torch import nn
 from typer.testing import CliRunner
 
 from analysis import figures
-from analysis.cli import app
+from analysis.cli import build
 from analysis.errors import ImportRefused, RunDamaged, RunError
 from analysis.exchange.importing import import_checkpoint
 from analysis.figures.report import write_report
@@ -143,7 +143,7 @@ def test_the_commands_know_recordings(saved: SavedRecording, tmp_path: Path):
     write_run(tmp_path, "resnet-8")
 
     def call(*arguments: str):
-        return CliRunner().invoke(app, [*arguments, "--runs", str(tmp_path)])
+        return CliRunner().invoke(build(), [*arguments, "--runs", str(tmp_path)])
 
     listed = " ".join(call("list").output.split())
     assert f"{saved.id} recording of layer responses of odd net: no net, no history" in listed

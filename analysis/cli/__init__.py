@@ -10,47 +10,54 @@ inside the commands, so that `--help` and `list` answer at once.
 from __future__ import annotations
 
 import sys
+from functools import cache
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
-from analysis.cli import (
-    argument,
-    exchange,
-    jobs,
-    labels,
-    lens,
-    publish,
-    reproduce,
-    runs,
-    study,
-    survey,
-    terminal,
-    train,
-)
+from analysis.cli import terminal
 
-app = typer.Typer(
-    name="python -m analysis",
-    help="Residual Lens: train plain and residual nets, and see why the deeper ones train or not.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
-)
-train.register(app)
-runs.register(app)
-labels.register(app)
-argument.register(app)
-jobs.register(app)
-exchange.register(app)
-survey.register(app)
-lens.register(app)
-publish.register(app)
-reproduce.register(app)
-study.register(app)
+MODULES = {
+    "train": ("train", "resume"),
+    "runs": ("list", "show", "record", "compare", "bundle", "probe"),
+    "labels": ("tag", "note"),
+    "argument": ("construct", "identity", "complexity", "claims"),
+    "jobs": ("jobs", "cancel"),
+    "exchange": ("import", "import-log", "export"),
+    "survey": ("survey", "images"),
+    "lens": ("lesions", "similarity"),
+    "publish": ("publish",),
+    "reproduce": ("reproduce",),
+    "study": ("study",),
+}
+"""The subcommands of each module, in the order of `--help`."""
 
 
-@app.callback()
+@cache
+def build(command: str = "") -> typer.Typer:
+    """The command line.
+
+    Args:
+        command: the one that is asked for: with those of its module alone it is built in half the
+            time. Where there is no such command, all are there, for what is said then.
+    """
+    app = typer.Typer(
+        name="python -m analysis",
+        help="Residual Lens: train plain and residual nets, and see why the deeper ones train or "
+        "not.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="markdown",
+    )
+    app.callback()(_options)
+    asked = [module for module, commands in MODULES.items() if command in commands]
+    for module in asked or MODULES:
+        import_module(f"analysis.cli.{module}").register(app)
+    return app
+
+
 def _options(
     traceback: Annotated[
         bool, typer.Option(terminal.TRACEBACK, help="Show where in the code an error came up.")
@@ -64,7 +71,7 @@ def main() -> None:
     terminal.guard()
     try:
         try:
-            app()
+            build(next((word for word in sys.argv[1:] if not word.startswith("-")), ""))()
         finally:
             sys.stdout.flush()  # a full disk is said here, not by Python as it ends
     except Exception as error:

@@ -3,26 +3,26 @@
 A pass of a small net is hundreds of short calls of torch. Each gives Python's lock away, and where
 another thread is busy it waits up to 5 ms to get it back: beside one thread that drew a figure, an
 attribution of 0.4 s took 12 s. A process of its own has its own lock. It starts with the first
-question, keeps the nets that it was asked of, and ends when nobody has asked for some minutes or
-when the process that asks is gone.
+question, keeps the nets that it was asked of, and ends with the process that asks.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
+import pickle
+import queue
 import signal
-import threading
-import time
+import subprocess
+import sys
+import traceback
 from collections.abc import Callable
-from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import psutil
-from loky import ProcessPoolExecutor, get_reusable_executor
 
 from analysis.errors import LensError
 from analysis.runs import Run, load_run
@@ -38,15 +38,59 @@ if TYPE_CHECKING:
 
 PROCESSES = max(min((os.cpu_count() or 1) // 4, 4), 1)
 """Each takes some 400 MB, and shares its work out over the processor's threads."""
-PATIENCE = 600
-"""Seconds without a question after which a process ends."""
 _NETS, _BENCHES = 32, 2
 """That a process keeps."""
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+class _Process:
+    """One process, started with its first question and again where it was ended."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def answer(self, work: Callable[..., Any], given: tuple) -> tuple[bool, Any]:
+        """Whether `work(*given)` failed there, and what it returned or raised.
+
+        Raises:
+            EOFError, OSError, UnpicklingError: the process was ended.
+        """
+        if self._process is None:
+            # Its input is closed when this process is gone, however it went, and then it ends.
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "analysis.lens.asking"], cwd=_ROOT,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            )  # fmt: skip
+        assert self._process.stdin
+        assert self._process.stdout
+        pickle.dump((work, given), self._process.stdin)
+        self._process.stdin.flush()
+        return pickle.load(self._process.stdout)  # of our own process
+
+    def end(self) -> None:
+        """Leave nothing of it."""
+        if self._process:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+
+_processes = [_Process() for _number in range(PROCESSES)]
+_free: queue.LifoQueue[_Process] = queue.LifoQueue()
+"""Those that answer nothing now: first the one that was asked last, which knows nets."""
+for _process in _processes:
+    _free.put(_process)
+
+
+@atexit.register
+def _end_all() -> None:
+    for process in _processes:
+        process.end()
 
 
 def prepare() -> None:
     """Start a process, and load torch in it, while nothing was asked yet."""
-    _executor().submit(_load)
+    Thread(target=_answered, args=(_load,), daemon=True).start()
 
 
 def ask(question: Callable[..., Any], run: Run, pixels: np.ndarray, *given: object) -> Any:
@@ -63,7 +107,7 @@ def ask(question: Callable[..., Any], run: Run, pixels: np.ndarray, *given: obje
         LensError: the process was ended, twice.
     """
     batch = pixels.transpose(2, 0, 1)[None]
-    return _answered(_answer, question, run.path, stamp(run.weights_path), batch, given)
+    return _answered(_answer, question, run.path.absolute(), stamp(run.weights_path), batch, given)
 
 
 def check(run: Run) -> None:
@@ -72,7 +116,7 @@ def check(run: Run) -> None:
     Raises:
         RunDamaged: it has no whole weights.
     """
-    _answered(_check, run.path, stamp(run.weights_path))
+    _answered(_check, run.path.absolute(), stamp(run.weights_path))
 
 
 def ask_for_effect(run: Run, pixels: Tensor, labels: Tensor, lesion: Lesion) -> Effect:
@@ -89,43 +133,52 @@ def ask_for_effect(run: Run, pixels: Tensor, labels: Tensor, lesion: Lesion) -> 
         KeyError, ValueError: as `Laboratory.logits`.
     """
     images = pixels.numpy()
-    known = run.path, stamp(run.weights_path), images.tobytes(), images.shape
+    known = run.path.absolute(), stamp(run.weights_path), images.tobytes(), images.shape
     return _answered(_effect, known, labels.numpy(), lesion)
 
 
 def _answered(work: Callable[..., Any], *given: object) -> Any:
-    """By one of the processes; by another one where it was ended meanwhile."""
-    for _time in range(2):
-        try:
-            answer: Future = _executor().submit(work, *given)
-            return answer.result()
-        except BrokenProcessPool:
-            continue
-    raise LensError(
-        "The process that looks into nets was ended twice by the system, which may be out of "
-        "memory. Close other programs, then try again."
-    )
-
-
-def _executor() -> ProcessPoolExecutor:
-    return get_reusable_executor(
-        PROCESSES, timeout=PATIENCE, initializer=_begin, initargs=(os.getpid(),)
-    )
+    """By one of the processes; once more where it was ended meanwhile."""
+    process = _free.get()
+    try:
+        for _time in range(2):
+            try:
+                failed, answer = process.answer(work, given)
+                break
+            except (EOFError, OSError, pickle.UnpicklingError):
+                process.end()
+        else:
+            raise LensError(
+                "The process that looks into nets was ended twice by the system, which may be out "
+                "of memory. Close other programs, then try again."
+            )
+    finally:
+        _free.put(process)
+    if failed:
+        raise answer
+    return answer
 
 
 # What follows runs in the process that is asked.
 
 
-def _begin(asker: int) -> None:
-    """Leave Ctrl-C to the asker, and end with it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(psutil.Process(asker),), daemon=True).start()
-
-
-def _end_with(asker: psutil.Process) -> None:
-    while asker.is_running() and asker.status() != psutil.STATUS_ZOMBIE:
-        time.sleep(5)
-    os._exit(0)
+def _serve() -> None:
+    """Answer what comes by standard input, until it is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the asker
+    questions, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever is printed is no answer
+    while True:
+        try:
+            work, given = pickle.load(questions)  # of our own process
+        except EOFError:
+            return
+        try:
+            answer = pickle.dumps((False, work(*given)))
+        except Exception as error:
+            error.add_note("".join(traceback.format_tb(error.__traceback__)))
+            answer = pickle.dumps((True, error))
+        answers.write(answer)
+        answers.flush()
 
 
 def _load() -> None:
@@ -174,3 +227,9 @@ def _bench(path: Path, seen: Stamp, pixels: bytes, shape: tuple[int, ...]) -> La
 
     batch = np.frombuffer(pixels, np.uint8).reshape(shape)
     return Laboratory(_net(path, seen)[0], _input(path, seen, batch))
+
+
+if __name__ == "__main__":
+    from analysis.lens import asking
+
+    asking._serve()  # by that name, so that what it keeps is where questions look for it

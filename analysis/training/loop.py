@@ -129,8 +129,9 @@ class _Trainer:
         monitor: Monitor,
     ) -> None:
         assert config.recipe is not None
-        config = replace(config, compute=with_safe_layout(config.compute, config.net))
-        self.config, self.recipe, self.compute = config, config.recipe, config.compute
+        self.recipe = config.recipe
+        self.config = config = replace(config, compute=with_safe_layout(config.compute, config.net))
+        self.compute = config.compute
         self.images, self.writer, self.world, self.monitor = images, writer, world, monitor
         self.device = world.device(self.compute.device)
         torch.set_num_threads(self.compute.threads or torch.get_num_threads())

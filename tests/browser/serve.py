@@ -124,14 +124,27 @@ def open_page(browser: Browser, *, width: int = 1400, height: int = 1000, **cont
     return opened
 
 
-def wait_until_settled(page: Page) -> None:
-    """Until the page's script has run and nothing on it is stale, which is faded: for longer where
-    other programs have the processor."""
-    page.locator("[data-test-script-state=notRunning]").wait_for(state="attached")
-    page.wait_for_timeout(1500)
-    page.get_by_test_id("stStatusWidget").wait_for(state="detached")
-    page.wait_for_function("!document.querySelector('[data-stale=true]')")
-    page.wait_for_timeout(1000)
+_SETTLED = """(quiet) => {
+    if (!window.lastChange) {
+        const note = () => { window.lastChange = performance.now(); };
+        note();
+        const all = {subtree: true, childList: true, attributes: true, characterData: true};
+        new MutationObserver(note).observe(document.documentElement, all);
+    }
+    return document.querySelector("[data-test-script-state=notRunning]")
+        && !document.querySelector("[data-testid=stStatusWidget], [data-stale=true]")
+        && performance.now() - window.lastChange > quiet;
+}"""
+
+
+def wait_until_settled(page: Page, quiet: float = 800) -> None:
+    """Until the page's script has run, nothing on it is stale and nothing has changed for a while.
+
+    Args:
+        page: any of the app's.
+        quiet: milliseconds without a change.
+    """
+    page.wait_for_function(_SETTLED, arg=quiet, polling=100)
 
 
 def import_checkpoint(page: Page, address: str, file: Path, net: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from analysis import figures
-from analysis.cli import app
+from analysis.cli import build
 from analysis.errors import ImportRefused
 from analysis.exchange.logs import import_log, read_log
 from analysis.runs import find_comparable, load_run
@@ -123,11 +123,11 @@ def test_what_is_no_log_is_refused(text: str, reason: str, tmp_path: Path):
 def test_the_command(tmp_path: Path):
     """Says how it was read, and where the recording is; a wrong column is named."""
     file = written(tmp_path, "metrics.csv", LIGHTNING)
-    done = CliRunner().invoke(app, ["import-log", str(file), "--runs", str(tmp_path / "runs")])
+    done = CliRunner().invoke(build(), ["import-log", str(file), "--runs", str(tmp_path / "runs")])
     assert done.exit_code == 0, done.output
     columns = "epoch, iteration, lr, train_loss, test_loss, test_error"
     assert f"Epochs: 2; columns: {columns}" in done.output
-    wrong = CliRunner().invoke(app, ["import-log", str(file), "--column", "train_error=nope"])
+    wrong = CliRunner().invoke(build(), ["import-log", str(file), "--column", "train_error=nope"])
     assert isinstance(wrong.exception, ImportRefused)
     assert str(wrong.exception).startswith("metrics.csv has no column nope. It has epoch, step")
 

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
-from analysis.cli import app
+from analysis.cli import build
 from analysis.errors import ImportRefused
 from analysis.exchange.importing import import_checkpoint, inspect
 from analysis.weights import load_net
@@ -302,7 +302,7 @@ def test_the_commands_say_of_an_imported_net_that_it_has_no_history(tmp_path: Pa
     run = import_checkpoint(tmp_path / "net.pth", tmp_path / "runs").run
 
     def call(*arguments: str):
-        return CliRunner().invoke(app, [*arguments, "--runs", str(tmp_path / "runs")])
+        return CliRunner().invoke(build(), [*arguments, "--runs", str(tmp_path / "runs")])
 
     assert "(import: no training history)" in call("list").output
     shown = call("show", run.id).output

@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from torch import nn
 from typer.testing import CliRunner
 
-from analysis.cli import app
+from analysis.cli import build
 from analysis.errors import ImportRefused
 from analysis.exchange.importing import import_checkpoint, inspect, recognise
 from analysis.exchange.importing.states import split
@@ -206,14 +206,14 @@ def test_the_command_takes_names_and_weights(tmp_path: Path):
     torch.save({"model": state, "model_ema": {k: v * 1.5 for k, v in state.items()}},
                tmp_path / "net.pth")  # fmt: skip
     call = ["import", str(tmp_path / "net.pth"), "--runs", str(tmp_path / "runs")]
-    done = CliRunner().invoke(app, [*call, "--map", "entry=conv1", "--map", "linear=head.fc"])
+    done = CliRunner().invoke(build(), [*call, "--map", "entry=conv1", "--map", "linear=head.fc"])
     assert done.exit_code == 0, done.output
     assert "Found: resnet-8: " in done.output
     assert "Normalization: unknown" in done.output
     assert "model was taken" in done.output
-    done = CliRunner().invoke(app, [*call, "--weights", "model_ema"])
+    done = CliRunner().invoke(build(), [*call, "--weights", "model_ema"])
     assert "was taken: name another" not in done.output
-    assert CliRunner().invoke(app, [*call, "--map", "entry"]).exit_code == 2
+    assert CliRunner().invoke(build(), [*call, "--map", "entry"]).exit_code == 2
 
 
 def ema_beside(state: dict, path: Path) -> None:

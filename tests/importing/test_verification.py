@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from typer.testing import CliRunner
 
-from analysis.cli import app
+from analysis.cli import build
 from analysis.data import Images, load_images
 from analysis.errors import ImportRefused, RunError
 from analysis.exchange.importing import Imported, import_checkpoint
@@ -283,7 +283,7 @@ def test_the_command_says_the_same(images: Images, tmp_path: Path):
     accuracy = 100 - error_of(net, images)
     torch.save({"net": net.state_dict(), "acc": accuracy - 15}, tmp_path / "net.pth")
     done = CliRunner().invoke(
-        app,
+        build(),
         ["import", str(tmp_path / "net.pth"), "--data", "digits", "--normalization", "half",
          "--runs", str(tmp_path / "runs")],
     )  # fmt: skip
