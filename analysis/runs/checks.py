@@ -84,20 +84,22 @@ def _check_end(
     """Whether a table ends with the last layer or block of an epoch, of a source.
 
     Returns:
-        The rows of `history`, of which there are few; 0 for others.
+        The rows of `history`, of which there are few; of others any number.
     """
     file = path / files.table_file(table)
-    files.check_kind(file)
+    opened, size = files.open_regular(file)
     try:
-        with open(file, "rb") as opened:
-            header = opened.readline().decode().rstrip("\r\n").split(",")
-            begins = opened.tell()
-            opened.seek(max(begins, os.fstat(opened.fileno()).st_size - _TAIL))
-            tail = opened.read()
-            opened.seek(begins)
-            rows = opened.read().count(b"\n") if table == "history" else 0
+        begin = files.read_up_to(opened, size if table == "history" else _TAIL)
+        first, _end, tail = begin.partition(b"\n")
+        header = first.decode().rstrip("\r").split(",")
+        rows = tail.count(b"\n")
+        if len(begin) < size:
+            os.lseek(opened, max(size - _TAIL, len(first) + 1), os.SEEK_SET)
+            tail = files.read_up_to(opened, _TAIL)
     except (OSError, ValueError) as error:
         raise files.unreadable(file, error) from error
+    finally:
+        os.close(opened)
     last = tail.decode(errors="replace").rstrip("\r\n").rpartition("\n")[2].split(",")
     row = dict(zip(header, last, strict=False))
     ends = tail.endswith(b"\n") and row.get("epoch") == str(epoch)
