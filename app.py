@@ -100,8 +100,11 @@ if __name__ == "__main__":
 else:
     import analysis.figures  # with plotly and pandas: before the first request
 
-    if classroom.is_on():  # where somebody will surely look into a net: with torch and captum
-        import analysis.lens.attribution  # noqa: F401
+    if classroom.is_on():  # where somebody will surely look into a net
+        import analysis.lens.activations
+        import analysis.lens.asking
+
+        analysis.lens.asking.prepare()
 
     app = st.App(
         ROOT / "pages" / "common" / "start.py", middleware=[Middleware(classroom.Doorkeeper)]

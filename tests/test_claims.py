@@ -284,7 +284,7 @@ def test_verdicts_for_programs(tmp_path, capsys):
     runs = [made(tmp_path, net, train=error)
             for net, error in (("plain-8", 5.0), ("plain-14", 6.0))]  # fmt: skip
     words = ["claims", *(str(run.path) for run in runs), "--json"]
-    cli.build()(words, standalone_mode=False)
+    cli.build(words[0])(words, standalone_mode=False)
     rows = {row["claim"]: row for row in json.loads(capsys.readouterr().out)}
 
     assert list(rows) == [claim.id for claim in CLAIMS]

@@ -91,7 +91,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     def parse(line: str) -> tuple[Request, Path]:
         program, dash, module, *arguments = shlex.split(line)
         assert (program, dash, module) == ("python", "-m", "analysis")
-        cli.build()([*arguments, "--queue"], standalone_mode=False)
+        cli.build(arguments[0])([*arguments, "--queue"], standalone_mode=False)
         return found.pop()
 
     return parse

@@ -182,7 +182,8 @@ def _serve() -> None:
 
 
 def _load() -> None:
-    import analysis.lens.attribution  # noqa: F401
+    import analysis.lens.activations
+    import analysis.weights  # noqa: F401
 
 
 def _answer(

@@ -12,12 +12,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import torch
-from captum import attr
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -146,32 +145,45 @@ class _Found:
     delta: float | None = None
 
 
+def _captum() -> Any:
+    """Its module of attributions, which takes a second to load: only where one is computed."""
+    from captum import attr
+
+    return attr
+
+
 def _saliency(net: Net, x: Tensor, target: int, _module: nn.Module, _steps: int | None) -> _Found:
-    gradient = attr.Saliency(net).attribute(x, target=target, abs=True)
+    gradient = _captum().Saliency(net).attribute(x, target=target, abs=True)
     return _Found(gradient[0].amax(0), signed=False)
 
 
 def _integrated(net: Net, x: Tensor, target: int, _module: nn.Module, steps: int | None) -> _Found:
-    values, delta = attr.IntegratedGradients(net).attribute(
-        x,
-        target=target,
-        n_steps=steps or IG_STEPS,
-        internal_batch_size=_at_once(x),
-        return_convergence_delta=True,
+    values, delta = (
+        _captum()
+        .IntegratedGradients(net)
+        .attribute(
+            x,
+            target=target,
+            n_steps=steps or IG_STEPS,
+            internal_batch_size=_at_once(x),
+            return_convergence_delta=True,
+        )
     )
     return _Found(values[0].sum(0), signed=True, delta=float(delta[0]))
 
 
 def _grad_cam(net: Net, x: Tensor, target: int, module: nn.Module, _steps: int | None) -> _Found:
-    cam = attr.LayerGradCam(net, module).attribute(x, target=target, relu_attributions=True)
+    cam = _captum().LayerGradCam(net, module).attribute(x, target=target, relu_attributions=True)
     return _Found(_enlarged(cam, x), signed=False)
 
 
 def _guided(net: Net, x: Tensor, target: int, module: nn.Module, _steps: int | None) -> _Found:
     with warnings.catch_warnings():  # captum warns of the hooks that the method is
         warnings.filterwarnings("ignore", message="Setting backward hooks on ReLU")
-        values = attr.GuidedGradCam(net, module).attribute(
-            x, target=target, interpolate_mode="bilinear"
+        values = (
+            _captum()
+            .GuidedGradCam(net, module)
+            .attribute(x, target=target, interpolate_mode="bilinear")
         )
     return _Found(values[0].sum(0), signed=True)
 
@@ -179,20 +191,28 @@ def _guided(net: Net, x: Tensor, target: int, module: nn.Module, _steps: int | N
 def _occlusion(net: Net, x: Tensor, target: int, _module: nn.Module, _steps: int | None) -> _Found:
     window, stride = patch(x.shape[-1])
     with torch.no_grad():
-        values = attr.Occlusion(net).attribute(
-            x,
-            target=target,
-            sliding_window_shapes=(x.shape[1], window, window),
-            strides=(x.shape[1], stride, stride),
-            baselines=0,
-            perturbations_per_eval=_at_once(x),
+        values = (
+            _captum()
+            .Occlusion(net)
+            .attribute(
+                x,
+                target=target,
+                sliding_window_shapes=(x.shape[1], window, window),
+                strides=(x.shape[1], stride, stride),
+                baselines=0,
+                perturbations_per_eval=_at_once(x),
+            )
         )
     return _Found(values[0].mean(0), signed=True)  # captum repeats one value over the colours
 
 
 def _conductance(net: Net, x: Tensor, target: int, module: nn.Module, steps: int | None) -> _Found:
-    values, delta = attr.LayerConductance(net, module).attribute(
-        x, target=target, n_steps=steps or CONDUCTANCE_STEPS, return_convergence_delta=True
+    values, delta = (
+        _captum()
+        .LayerConductance(net, module)
+        .attribute(
+            x, target=target, n_steps=steps or CONDUCTANCE_STEPS, return_convergence_delta=True
+        )
     )
     return _Found(_enlarged(values, x), signed=True, delta=float(delta[0]))
 

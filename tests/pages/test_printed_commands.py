@@ -77,7 +77,7 @@ def run(line: str) -> None:
     words = shlex.split(line)[3:]
     if words[0] == "train" and "--epochs" not in words:
         words += ["--epochs", "1"]
-    cli.build()(words, standalone_mode=False)
+    cli.build(words[0])(words, standalone_mode=False)
 
 
 def test_what_is_printed_somewhere_is_looked_at_here():
