@@ -101,7 +101,6 @@ else:
     import analysis.figures  # with plotly and pandas: before the first request
 
     if classroom.is_on():  # where somebody will surely look into a net
-        import analysis.lens.activations
         import analysis.lens.asking
 
         analysis.lens.asking.prepare()

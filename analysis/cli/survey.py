@@ -110,7 +110,7 @@ def _survey(
     origin = source[1]
     net, normalizer = load_net(run)
     lessons: list[tuple[str, str, Callable[[Run], Any], Callable[..., Any]]] = [
-        ("survey", "responses and exemplars", survey.read_survey, survey.make_survey),
+        ("survey", "responses and exemplars", learned.read_survey, survey.make_survey),
         ("readouts", "readouts", learned.read_readouts, readout.make_readouts),
     ]
     for name, title, read, make in lessons:

@@ -18,6 +18,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -93,11 +94,11 @@ def prepare() -> None:
     Thread(target=_answered, args=(_load,), daemon=True).start()
 
 
-def ask(question: Callable[..., Any], run: Run, pixels: np.ndarray, *given: object) -> Any:
-    """What `question(net, x, *given)` returns, where x is the net's input of a picture.
+def ask(question: str, run: Run, pixels: np.ndarray, *given: object) -> Any:
+    """What a question `f(net, x, *given)` returns, where x is the net's input of a picture.
 
     Args:
-        question: a function of a module.
+        question: a function of this package by its module and name: `activations.probe`.
         run: whose net is asked.
         pixels: uint8 (H, W, 3).
         given: what it is told besides; like the answer, it must pickle.
@@ -186,13 +187,13 @@ def _load() -> None:
     import analysis.weights  # noqa: F401
 
 
-def _answer(
-    question: Callable[..., Any], path: Path, seen: Stamp, batch: np.ndarray, given: tuple
-) -> Any:
+def _answer(question: str, path: Path, seen: Stamp, batch: np.ndarray, given: tuple) -> Any:
     from analysis.lens.threads import share_threads
 
     share_threads(PROCESSES)
-    return question(_net(path, seen)[0], _input(path, seen, batch), *given)
+    module, _dot, name = question.partition(".")
+    function = getattr(import_module(f"{__package__}.{module}"), name)
+    return function(_net(path, seen)[0], _input(path, seen, batch), *given)
 
 
 def _check(path: Path, seen: Stamp) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,59 +20,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from analysis.lens.answers import Attribution, Method, layered, patch
 from analysis.lens.hooks import lock_of
 from analysis.nets import Net
 from analysis.specs.plan import blocks
 
-Method = Literal[
-    "saliency",
-    "integrated_gradients",
-    "grad_cam",
-    "guided_grad_cam",
-    "occlusion",
-    "layer_conductance",
-]
-
 IG_STEPS = 50
 CONDUCTANCE_STEPS = 20
-WINDOW, STRIDE = 6, 3
-"""Of occlusion, in pixels of 32: 100 passes. With 4 and 2 they are 225, for maps in which one sees
-the same."""
 COPIES = 25
 """Of an image of 32 pixels that pass at once: with 16 it takes a fifth longer, more gain little."""
-
-
-@dataclass(frozen=True, eq=False)
-class Attribution:
-    """How much each pixel counts for one class."""
-
-    method: Method
-    target: int
-    layer: str
-    """Of the methods that look at one; empty for the others."""
-    values: np.ndarray
-    """float32 (H, W) of the input: summed over colours, or over channels and scaled up."""
-    signed: bool
-    """Whether negative values mean evidence against the class; else all are >= 0."""
-    delta: float | None
-    """How far the method's sum is from what it should explain, f(x) - f(baseline); None where the
-    method promises no such sum."""
-    total: float | None
-    """What the values should sum to, f(x) - f(baseline), in logits; None as `delta`."""
-
-
-def layered(method: str) -> bool:
-    """Whether a method looks at a layer of choice."""
-    return method in ("grad_cam", "guided_grad_cam", "layer_conductance")
-
-
-def patch(size: int) -> tuple[int, int]:
-    """Side and stride of occlusion's patch for an input of so many pixels.
-
-    In proportion to the input, so that one of 224 pixels takes 100 passes too, not 5,476.
-    """
-    scale = max(size // 32, 1)
-    return WINDOW * scale, STRIDE * scale
 
 
 def _at_once(x: Tensor) -> int:

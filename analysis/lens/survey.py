@@ -8,67 +8,21 @@ the number of images but for one number an image and layer.
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from analysis.data import Images, Normalizer
-from analysis.lens.activations import mapped_layers
+from analysis.lens.answers import mapped_layers
 from analysis.lens.hooks import watching
 from analysis.lens.own_images import Progress, images_of, same_images
 from analysis.nets import Net
 from analysis.responses.recorder import RECORD_BATCH
 from analysis.runs import Run, store
-from analysis.runs.learned import Origin
+from analysis.runs.learned import SURVEYED, TOP, Origin, Survey, survey_entry
 from analysis.specs.plan import LayerInfo
-
-IMAGES = 2000
-"""Test images of a survey, class-balanced."""
-TOP = 9
-"""Exemplars a channel."""
-
-
-@dataclass(frozen=True, eq=False)
-class Survey:
-    """What a pass over images found; layers in forward order."""
-
-    layers: tuple[str, ...]
-    stds: np.ndarray
-    """float32 (N, L): std of each image's response at each layer, over channels and positions."""
-    channels: np.ndarray
-    """int64 (L,): channels of each layer; the next arrays have them one after another."""
-    values: np.ndarray
-    """float32 (TOP, sum of channels): each channel's largest responses, the largest first."""
-    images: np.ndarray
-    """int64, like `values`: which image has it."""
-    positions: np.ndarray
-    """int64, like `values`: where, as row * width + column of the map."""
-    origin: Origin | None = None
-    """Of the images; None where they are nobody's data set."""
-
-    def exemplars(self, layer: str, channel: int) -> list[tuple[int, int, float]]:
-        """(image, position, response) of a channel's exemplars, the strongest first."""
-        at = self.layers.index(layer)
-        column = int(self.channels[:at].sum()) + channel
-        found = zip(
-            self.images[:, column], self.positions[:, column], self.values[:, column], strict=True
-        )
-        return [(int(image), int(position), float(value)) for image, position, value in found]
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """All fields, for a file."""
-        origin = self.origin.text() if self.origin else ""
-        return {
-            **self.__dict__, "layers": np.array(self.layers), "origin": np.array(origin),
-        }  # fmt: skip
-
-    @classmethod
-    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> Survey:
-        """What `arrays` gave."""
-        layers = tuple(str(name) for name in arrays["layers"])
-        return cls(**{**arrays, "layers": layers, "origin": Origin.parse(str(arrays["origin"]))})  # type: ignore
 
 
 def survey(
@@ -122,7 +76,7 @@ class _Watched:
         self.positions = torch.cat([self.positions, positions]).gather(0, order)
 
 
-def surveyed_images(found: Survey, n: int = IMAGES) -> Tensor:
+def surveyed_images(found: Survey, n: int = SURVEYED) -> Tensor:
     """The test images that a survey is of: uint8 (at most n, 3, H, W), always the same.
 
     Raises:
@@ -134,16 +88,11 @@ def surveyed_images(found: Survey, n: int = IMAGES) -> Tensor:
     return same_images(found.origin).subset(test=n).test
 
 
-def read_survey(run: Run, n: int = IMAGES) -> Survey | None:
-    """The run's survey, where one was made; needs no images."""
-    return store.read(run, "survey", _stamp(run, n), Survey.from_arrays)
-
-
 def make_survey(
     run: Run,
     net: Net,
     normalizer: Normalizer,
-    n: int = IMAGES,
+    n: int = SURVEYED,
     progress: Progress | None = None,
     source: tuple[Images, Origin] | None = None,
 ) -> Survey:
@@ -164,22 +113,5 @@ def make_survey(
     images, origin = source or images_of(run)
     made = survey(net, images.subset(test=n).test, normalizer, progress)
     made = replace(made, origin=origin)
-    store.write(run, "survey", _stamp(run, n), made.arrays())
+    store.write(run, *survey_entry(run, n), made.arrays())
     return made
-
-
-def _stamp(run: Run, n: int) -> str:
-    info = run.config.images
-    return store.stamp_of(run, "survey 2", n, TOP, info.fingerprint if info else "")
-
-
-QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-
-
-def distribution(found: Survey) -> dict[str, np.ndarray]:
-    """By column: a value a layer of the per-image std: mean, and q05 to q95 its quantiles."""
-    columns = {"mean": found.stds.mean(0, dtype=np.float64)}
-    quantiles = np.quantile(found.stds.astype(np.float64), QUANTILES, axis=0)
-    for level, values in zip(QUANTILES, quantiles, strict=True):
-        columns[f"q{round(100 * level):02d}"] = values
-    return columns

@@ -221,3 +221,71 @@ def similarity_name(second: Run) -> str:
 
 def _fingerprint(run: Run) -> str:
     return run.config.images.fingerprint if run.config.images else ""
+
+
+SURVEYED = 2000
+"""Test images of a survey, class-balanced."""
+TOP = 9
+"""Exemplars a channel."""
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """What a pass over images found; layers in forward order."""
+
+    layers: tuple[str, ...]
+    stds: np.ndarray
+    """float32 (N, L): std of each image's response at each layer, over channels and positions."""
+    channels: np.ndarray
+    """int64 (L,): channels of each layer; the next arrays have them one after another."""
+    values: np.ndarray
+    """float32 (TOP, sum of channels): each channel's largest responses, the largest first."""
+    images: np.ndarray
+    """int64, like `values`: which image has it."""
+    positions: np.ndarray
+    """int64, like `values`: where, as row * width + column of the map."""
+    origin: Origin | None = None
+    """Of the images; None where they are nobody's data set."""
+
+    def exemplars(self, layer: str, channel: int) -> list[tuple[int, int, float]]:
+        """(image, position, response) of a channel's exemplars, the strongest first."""
+        at = self.layers.index(layer)
+        column = int(self.channels[:at].sum()) + channel
+        found = zip(
+            self.images[:, column], self.positions[:, column], self.values[:, column], strict=True
+        )
+        return [(int(image), int(position), float(value)) for image, position, value in found]
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All fields, for a file."""
+        origin = self.origin.text() if self.origin else ""
+        return {
+            **self.__dict__, "layers": np.array(self.layers), "origin": np.array(origin),
+        }  # fmt: skip
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> Survey:
+        """What `arrays` gave."""
+        layers = tuple(str(name) for name in arrays["layers"])
+        return cls(**{**arrays, "layers": layers, "origin": Origin.parse(str(arrays["origin"]))})  # type: ignore
+
+
+def read_survey(run: Run, n: int = SURVEYED) -> Survey | None:
+    """The run's survey, where one was made; needs no images."""
+    return store.read(run, *survey_entry(run, n), Survey.from_arrays)
+
+
+def survey_entry(run: Run, n: int) -> tuple[str, str]:
+    """A survey's name and stamp."""
+    info = run.config.images
+    return "survey", store.stamp_of(run, "survey 2", n, TOP, info.fingerprint if info else "")
+
+
+def distribution(found: Survey) -> dict[str, np.ndarray]:
+    """By column: a value a layer of the per-image std: mean, and q05 to q95 its quantiles."""
+    columns = {"mean": found.stds.mean(0, dtype=np.float64)}
+    quantiles = np.quantile(found.stds.astype(np.float64), QUANTILES, axis=0)
+    for level, values in zip(QUANTILES, quantiles, strict=True):
+        columns[f"q{round(100 * level):02d}"] = values
+    return columns

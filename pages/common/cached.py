@@ -32,9 +32,11 @@ from analysis.runs.index import one_look, within_look
 from analysis.runs.known import KnownRuns
 from analysis.runs.labels import LABELS
 from analysis.runs.learned import (
+    Survey,
     read_lesions,
     read_readouts,
     read_similarity,
+    read_survey,
     similarity_name,
 )
 from analysis.runs.recordings import PROGRESS, RECORDING, recording_or_damaged, recording_paths
@@ -47,7 +49,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from analysis.data import Images, Normalizer
-    from analysis.lens.survey import Survey
     from analysis.nets import Net
     from analysis.pictures.uploads import Picture
 
@@ -249,25 +250,25 @@ def _checked(path: str, stamp: Stamp, _run: Run) -> None:
     asking.check(_run)
 
 
-def answer(question: Callable[..., Made], run: Run, pixels: np.ndarray, *given: str | int) -> Made:
+def answer(question: str, run: Run, pixels: np.ndarray, *given: str | int) -> Any:
     """`lens.asking.ask`, asked once for all who ask the same.
 
     Args:
-        question: a function of a module.
+        question: as there.
         run: any run with weights.
         pixels: uint8 (H, W, 3).
         given: what the question is told besides.
     """
-    asked = f"{question.__module__}.{getattr(question, '__name__', question)}"
-    key = asked, str(run.path), stamp(run.weights_path), pixels.shape, pixels.tobytes(), given
-    return _answer(key, question, run, pixels)
+    key = str(run.path), stamp(run.weights_path), pixels.shape, pixels.tobytes(), question, given
+    return _answer(key, run, pixels)
 
 
 @st.cache_resource(max_entries=256, show_spinner=False)
-def _answer(key: tuple, _question: Callable, _run: Run, _pixels: np.ndarray) -> Any:
+def _answer(key: tuple, _run: Run, _pixels: np.ndarray) -> Any:
     from analysis.lens import asking
 
-    return asking.ask(_question, _run, _pixels, *key[-1])
+    *_rest, question, given = key
+    return asking.ask(question, _run, _pixels, *given)
 
 
 def picture_of(file: UploadedFile) -> Picture:
@@ -322,8 +323,6 @@ def learned_stamps(run: Run, lesson: Lesson) -> tuple[Stamp, ...]:
 def _learned(path: str, lesson: Lesson, weights: Stamp, stamps: tuple[Stamp, ...]) -> Any:
     run = load_run(Path(path))
     if lesson == "survey":
-        from analysis.lens.survey import read_survey
-
         return read_survey(run)
     return read_readouts(run) if lesson == "readouts" else read_lesions(run)
 

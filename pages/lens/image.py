@@ -33,8 +33,6 @@ if not runs:
 messages.name_without_weights(without)
 subject = chooser.choose(runs)
 
-from analysis.lens.activations import probe  # noqa: E402  (torch: after the pickers are drawn)
-
 PANELS = {
     "predictions": (_("Predictions and layers"), predictions),
     "layers": (_("Activations"), layers),
@@ -45,6 +43,6 @@ PANELS = {
 }
 chosen = state.choose("image_panel", _("Show"), {key: name for key, (name, _m) in PANELS.items()})
 with classroom.at_work():
-    probes = {run.id: cached.answer(probe, run, subject.pixels) for run in runs}
+    probes = {run.id: cached.answer("activations.probe", run, subject.pixels) for run in runs}
     PANELS[chosen][1].show_panel(runs, subject, probes)
 messages.list_damaged(damaged)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.lens import activations
+from analysis.lens import activations, answers
 from analysis.lens.hooks import watching
 from analysis.nets import layers
 from analysis.specs.plan import blocks
@@ -85,7 +85,7 @@ def test_probe(name):
 
 def test_top_classes():
     """The most probable first, with their names; fewer than k where there are fewer."""
-    table = activations.top_classes(np.array([0.1, 0.7, 0.2]), ("a", "b", "c"))
+    table = answers.top_classes(np.array([0.1, 0.7, 0.2]), ("a", "b", "c"))
 
     assert table["class"].tolist() == ["b", "c", "a"]
     assert table["rank"].tolist() == [1, 2, 3]
@@ -106,7 +106,7 @@ def test_strongest_channels():
 
 def test_channel_table():
     """Mean, std, extremes and the part above zero of a channel computed by hand."""
-    table = activations.channel_table(np.array([[[1.0, -1.0], [3.0, 1.0]]], np.float32))
+    table = answers.channel_table(np.array([[[1.0, -1.0], [3.0, 1.0]]], np.float32))
 
     assert table.iloc[0].tolist() == [0, 1.0, np.sqrt(2.0), -1.0, 3.0, 75.0]
 
@@ -147,7 +147,7 @@ def test_sessions_do_not_mix():
 def test_every_layer_has_maps():
     """The names that a page offers are those of the plan, and each can be asked for."""
     made = net("resnet-8-w4-B")
-    names = [layer.name for layer in activations.mapped_layers(made.spec)]
+    names = [layer.name for layer in answers.mapped_layers(made.spec)]
 
     assert names == [layer.name for layer in layers(made)][:-1]
     for name in names:

@@ -40,20 +40,20 @@ def own(tiny_trained):
 def test_the_same_answers_as_here(own):
     """Probabilities, attributions and lesions, to the bit of one thread's sums."""
     run, net, x = own
-    there, here = asking.ask(probe, run, PICTURE), probe(net, x)
+    there, here = asking.ask("activations.probe", run, PICTURE), probe(net, x)
 
     assert there.probabilities == pytest.approx(here.probabilities, rel=1e-5)
     assert there.responses["std"].to_numpy() == pytest.approx(
         here.responses["std"].to_numpy(), rel=1e-4
     )
     for method in ("occlusion", "grad_cam"):
-        found = asking.ask(attribute, run, PICTURE, 1, method, "stage1.block1")
+        found = asking.ask("attribution.attribute", run, PICTURE, 1, method, "stage1.block1")
         assert found.values == pytest.approx(
             attribute(net, x, 1, method, "stage1.block1").values, abs=1e-4
         )
     lesion = Lesion({"stage1.block1": 0.0})
     for one, other in zip(
-        asking.ask(on_one, run, PICTURE, lesion), on_one(net, x, lesion), strict=True
+        asking.ask("lesions.on_one", run, PICTURE, lesion), on_one(net, x, lesion), strict=True
     ):
         assert one == pytest.approx(other, abs=1e-4)
 

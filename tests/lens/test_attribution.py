@@ -8,11 +8,11 @@ import torch
 from captum import attr
 from torch.nn import functional as F
 
+from analysis.lens.answers import layered
 from analysis.lens.attribution import (
     METHODS,
     attribute,
     default_layer,
-    layered,
     rank_correlation,
     sanity_check,
 )

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from analysis.data import Normalizer
-from analysis.lens import survey as surveys
-from analysis.lens.activations import layer_maps, mapped_layers
-from analysis.lens.survey import TOP, distribution, make_survey, read_survey, survey
+from analysis.lens.activations import layer_maps
+from analysis.lens.answers import mapped_layers
+from analysis.lens.survey import make_survey, survey
 from analysis.runs import store
+from analysis.runs.learned import TOP, distribution, read_survey
 from analysis.weights import load_net
 from tests.lens.nets import net
 
@@ -82,7 +83,6 @@ def test_progress_and_the_shared_net():
 
 def test_kept_with_the_run(tiny_trained, monkeypatch, tmp_path):
     """A survey is read back equal; other weights or a torn file make it be made again."""
-    monkeypatch.setattr(surveys, "IMAGES", 20)
     run = tiny_trained
     result = make_survey(run, *load_net(run), n=20)
     again = read_survey(run, n=20)
@@ -133,8 +133,8 @@ def test_read_only_run(tiny_trained, monkeypatch, tmp_path):
     monkeypatch.setenv("RESIDUAL_LENS_CACHE", str(tmp_path))
     made = survey(net(), PIXELS[:4], NORMALIZER)
     (tiny_trained.path / "lens").write_text("a file where the folder should be")
-    path = surveys.store.write(tiny_trained, "survey", "s", made.arrays())
+    path = store.write(tiny_trained, "survey", "s", made.arrays())
 
     assert path == tmp_path / "lens" / tiny_trained.id / "survey.npz"
-    assert surveys.store.read(tiny_trained, "survey", "s", dict) is not None
-    assert surveys.store.read(tiny_trained, "survey", "other", dict) is None
+    assert store.read(tiny_trained, "survey", "s", dict) is not None
+    assert store.read(tiny_trained, "survey", "other", dict) is None

@@ -15,9 +15,9 @@ from PIL import Image
 from analysis.data import load_images
 from analysis.errors import DataError, RunError
 from analysis.lens.own_images import images_of, same_images
-from analysis.lens.survey import read_survey, surveyed_images
+from analysis.lens.survey import surveyed_images
 from analysis.runs import store
-from analysis.runs.learned import Origin, read_readouts
+from analysis.runs.learned import Origin, read_readouts, read_survey
 from analysis.specs import DataSpec
 
 pytestmark = pytest.mark.trains

@@ -86,7 +86,6 @@ def _is_probe(run: Run, found: Any) -> bool:
 def laboratory(runs: Sequence[Run], subject: Subject) -> None:
     """Weaken or remove blocks of one net, by a slider: errors on the probe, and the picture."""
     from analysis.lens.laboratory import Lesion, removable
-    from analysis.lens.lesions import on_one
 
     drawn = st.container()
     run = pick_run(runs, "refinements_patient")
@@ -109,7 +108,7 @@ def laboratory(runs: Sequence[Run], subject: Subject) -> None:
             net=run_styles([run])[0].label, count=len(chosen), all=len(names),
             percent=100 * strength if chosen else 100,
         )  # fmt: skip
-        before, after = asking.ask(on_one, run, subject.pixels, lesion)
+        before, after = asking.ask("lesions.on_one", run, subject.pixels, lesion)
         _answer(run, words, _probe_words(run, lesion), before, after)
         _on_all(run, lesion)
 

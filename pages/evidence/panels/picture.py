@@ -22,7 +22,6 @@ _INSPECT = Path(__file__).parents[2] / "lens" / "image.py"
 @classroom.at_work()
 def maps(runs: Sequence[Run], subject: Subject) -> None:
     """A block's parts as maps on one scale, and the ratio at each position over the picture."""
-    from analysis.lens.activations import block_parts
     from analysis.specs.plan import blocks
 
     residual = [run for run in runs if run.config.net.traits.has_shortcuts]
@@ -36,7 +35,7 @@ def maps(runs: Sequence[Run], subject: Subject) -> None:
             _("Block"), names, value=names[len(names) // 2], key=f"refinements_block_{run.net}",
             width=400,
         )  # fmt: skip
-    parts = cached.answer(block_parts, run, subject.pixels, name)
+    parts = cached.answer("activations.block_parts", run, subject.pixels, name)
     shown = {
         _("x: the shortcut's output"): parts.x,
         _("F(x): the refinement"): parts.f,

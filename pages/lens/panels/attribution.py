@@ -13,6 +13,7 @@ import streamlit as st
 from analysis import formats
 from analysis.figures import images, run_styles
 from analysis.figures.inspect import plot_sanity
+from analysis.lens.answers import layered, patch
 from analysis.runs import Run
 from analysis.specs import plan
 from analysis.text import _
@@ -50,8 +51,6 @@ def notes(size: int) -> dict[str, str]:
     Args:
         size: of the images, in pixels.
     """
-    from analysis.lens.attribution import patch
-
     return {
         "saliency": _(
             "How much the class's score would change for a tiny change of each pixel (Simonyan et "
@@ -135,10 +134,8 @@ def _attributed(
     run: Run, subject: Subject, target: int, method: str, place: Place
 ) -> tuple[Any, str]:
     """The attribution, and the layer it looks at, if any."""
-    from analysis.lens.attribution import attribute, layered
-
     layer = _layer_at(run, place) if layered(method) else ""
-    return cached.answer(attribute, run, subject.pixels, target, method, layer), layer
+    return cached.answer("attribution.attribute", run, subject.pixels, target, method, layer), layer
 
 
 def _pick_place() -> Place:
@@ -198,11 +195,11 @@ def _sanity(
         )  # fmt: skip
     if not wanted or method is None:
         return
-    from analysis.lens.attribution import layered, sanity_check
-
     for run, style in zip(runs, run_styles(runs), strict=True):
         layer = _layer_at(run, place) if layered(method) else ""
-        table, maps = cached.answer(sanity_check, run, subject.pixels, target, method, layer)
+        table, maps = cached.answer(
+            "attribution.sanity_check", run, subject.pixels, target, method, layer
+        )
         st.markdown(f"**{messages.literal(style.label)}**")
         scale: images.Scale = "signed" if maps[0].signed else "positive"
         pictures = [

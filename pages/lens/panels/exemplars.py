@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 from analysis.errors import LensError
 from analysis.figures.images import enlarged
 from analysis.runs import Run
+from analysis.runs.learned import SURVEYED
 from analysis.text import _
 from pages.common import cached, messages, state
 from pages.lens.panels import nets
@@ -26,13 +27,12 @@ PATCH = 96
 
 def show_panel(runs: Sequence[Run], subject: Subject, probes: dict[str, Any]) -> None:
     """Nine images for a channel of choice, with the patch that the position sees."""
-    from analysis.lens.survey import IMAGES
-
     run = pick_run(runs, "image_net")
     found = cached.learned(run, "survey")
     if found is None:
         why = _("This needs one pass over {count} test images, once per run.")
-        nets.offer_to_learn([run], "survey", _("Survey the test images"), why.format(count=IMAGES))
+        why = why.format(count=SURVEYED)
+        nets.offer_to_learn([run], "survey", _("Survey the test images"), why)
         return
     seen_layer, seen_channel = _looked_at(run, found.layers)
     with state.row():

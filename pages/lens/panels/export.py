@@ -48,9 +48,7 @@ def show_panel(runs: Sequence[Run], subject: Subject, probes: dict[str, Any]) ->
 
 def activations_file(run: Run, pixels: np.ndarray) -> bytes:
     """An .npz: `pixels`, and every layer's response and activation under its module path."""
-    from analysis.lens.activations import all_activations
-
-    arrays = asking.ask(all_activations, run, pixels)
+    arrays = asking.ask("activations.all_activations", run, pixels)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, pixels=pixels, **arrays)
     return buffer.getvalue()

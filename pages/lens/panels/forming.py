@@ -19,12 +19,11 @@ from pages.lens.panels.chooser import Subject
 
 def show_panel(runs: Sequence[Run], subject: Subject, probes: dict[str, Any]) -> None:
     """The chart of one class's probability against depth."""
-    from analysis.lens.readout import forming
     from analysis.runs.learned import TEST, TRAIN
 
     shown = pick_class(runs, probes, "image_forming_class")
     tables = {
-        run.id: asking.ask(forming, run, subject.pixels, cached.learned(run, "readouts"))
+        run.id: asking.ask("readout.forming", run, subject.pixels, cached.learned(run, "readouts"))
         for run in runs
     }
     classes = {run.id: nets.class_words(run) for run in runs}

@@ -10,7 +10,9 @@ import streamlit as st
 
 from analysis.figures import conditions, run_styles, sentences
 from analysis.figures.inspect import image_responses_info, plot_image_responses
+from analysis.lens.answers import top_classes
 from analysis.runs import Run
+from analysis.runs.learned import SURVEYED, distribution
 from analysis.text import _
 from pages.common import cached, messages, show
 from pages.lens.panels import nets
@@ -31,8 +33,6 @@ def show_panel(runs: Sequence[Run], subject: Subject, probes: Mapping[str, Any])
 
 
 def _top_five(run: Run, label: str, probe: Any, truth: str) -> None:
-    from analysis.lens.activations import top_classes
-
     table = top_classes(probe.probabilities, nets.classes_of(run))
     best = table.iloc[0]
     verdict = ""
@@ -62,8 +62,6 @@ def _top_five(run: Run, label: str, probe: Any, truth: str) -> None:
 
 
 def _responses(runs: list[Run], probes: Mapping[str, Any]) -> None:
-    from analysis.lens.survey import IMAGES, distribution
-
     spreads, layers = {}, {}
     for run in runs:
         found = cached.learned(run, "survey")
@@ -87,5 +85,5 @@ def _responses(runs: list[Run], probes: Mapping[str, Any]) -> None:
         _(
             "How usual is this? One pass over {count} test images gives every layer's "
             "distribution and every channel's exemplars. It is done once per run."
-        ).format(count=IMAGES),
+        ).format(count=SURVEYED),
     )
