@@ -131,14 +131,18 @@ _SETTLED = """(quiet) => {
         const all = {subtree: true, childList: true, attributes: true, characterData: true};
         new MutationObserver(note).observe(document.documentElement, all);
     }
+    const moves = one => one.playState === "running"
+        && one.effect.getComputedTiming().endTime !== Infinity;
     return document.querySelector("[data-test-script-state=notRunning]")
+        && !document.getAnimations().some(moves)
         && !document.querySelector("[data-testid=stStatusWidget], [data-stale=true]")
         && performance.now() - window.lastChange > quiet;
 }"""
 
 
 def wait_until_settled(page: Page, quiet: float = 800) -> None:
-    """Until the page's script has run, nothing on it is stale and nothing has changed for a while.
+    """Until the page's script has run, nothing on it is stale, which is faded, or in transition, and
+    nothing has changed for a while.
 
     Args:
         page: any of the app's.
