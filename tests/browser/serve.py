@@ -141,8 +141,8 @@ _SETTLED = """(quiet) => {
 
 
 def wait_until_settled(page: Page, quiet: float = 800) -> None:
-    """Until the page's script has run, nothing on it is stale, which is faded, or in transition, and
-    nothing has changed for a while.
+    """Until the page's script has run, nothing on it is stale (faded) or in transition, and nothing
+    has changed for a while.
 
     Args:
         page: any of the app's.
