@@ -140,7 +140,7 @@ _SETTLED = """(quiet) => {
 }"""
 
 
-def wait_until_settled(page: Page, quiet: float = 800) -> None:
+def wait_until_settled(page: Page, quiet: float = 1500) -> None:
     """Until the page's script has run, nothing on it is stale (faded) or in transition, and nothing
     has changed for a while.
 
