@@ -118,15 +118,17 @@ def _check_end(
 def _check_weights(path: Path, net: NetSpec) -> None:
     """Whether the weights are whole and of this net, from the file's header."""
     try:
-        files.check_regular(path)
+        file, size = files.open_regular(path)
     except RunDamaged:
         if os.path.lexists(path):
             raise
         raise RunDamaged("{file} is missing, though the run has finished", file=path.name) from None
     try:
-        found = _shapes_in(path)
+        found = _shapes_in(file, size)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise RunDamaged("{file} is not whole: {error}", file=path.name, error=error) from error
+    finally:
+        os.close(file)
     for name, shape in weight_shapes(net):
         if found.get(name) != shape:
             raise RunDamaged(
@@ -136,17 +138,15 @@ def _check_weights(path: Path, net: NetSpec) -> None:
             )  # fmt: skip
 
 
-def _shapes_in(path: Path) -> dict[str, tuple[int, ...]]:
+def _shapes_in(file: int, size: int) -> dict[str, tuple[int, ...]]:
     """Shapes by the names of the tensors in a safetensors file, all of whose bytes are there.
 
     Raises ValueError and its like where the file is not whole. Loading them is left to the library.
     """
-    with open(path, "rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        length = int.from_bytes(file.read(8), "little")
-        if length > size - 8:
-            raise ValueError("its header is cut off")
-        found, end = _header(file.read(length))
+    length = int.from_bytes(files.read_up_to(file, 8), "little")
+    if length > size - 8:
+        raise ValueError("its header is cut off")
+    found, end = _header(files.read_up_to(file, length))
     if end != size - 8 - length:
         raise ValueError(f"it should have {end + 8 + length} bytes, not {size}")
     return found

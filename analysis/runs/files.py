@@ -33,6 +33,8 @@ CANCEL = "cancel"
 LOCK = "lock"
 _LARGEST_JSON = 2**24
 _DIGITS = 40
+_CHUNK = 2**16
+"""Bytes read at once: of most files all."""
 _READING = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 """Of a pipe, too, without waiting for somebody who writes into it."""
 
@@ -232,7 +234,7 @@ def check_regular(path: Path) -> None:
         raise unreadable(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
 
 
-def open_regular(path: Path | str) -> tuple[int, int]:
+def open_regular(path: Path) -> tuple[int, int]:
     """A regular file's descriptor for `os.read` and its size: a third of the time of `open`.
 
     Raises:
@@ -241,22 +243,22 @@ def open_regular(path: Path | str) -> tuple[int, int]:
     try:
         file = patiently(lambda: os.open(path, _READING))
     except (OSError, ValueError) as error:
-        check_kind(Path(path))
-        raise unreadable(Path(path), error) from error
+        check_kind(path)
+        raise unreadable(path, error) from error
     found = os.fstat(file)
     if not stat.S_ISREG(found.st_mode):
         os.close(file)
-        check_kind(Path(path))
+        raise _not_regular(path)
     return file, found.st_size
 
 
 def read_up_to(file: int, most: int) -> bytes:
     """From where a descriptor stands: so many bytes, or all that there are."""
-    data = part = os.read(file, most)
-    while part and len(data) < most:
-        part = os.read(file, most - len(data))
-        data += part
-    return data
+    parts = []
+    while most and (part := os.read(file, min(most, _CHUNK))):
+        parts.append(part)
+        most -= len(part)
+    return b"".join(parts)
 
 
 def check_kind(path: Path) -> None:
@@ -272,7 +274,11 @@ def check_kind(path: Path) -> None:
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from error
     if not stat.S_ISREG(mode):
-        raise RunDamaged("{file} is not a regular file", file=path.name)
+        raise _not_regular(path)
+
+
+def _not_regular(path: Path) -> RunDamaged:
+    return RunDamaged("{file} is not a regular file", file=path.name)
 
 
 def unreadable(path: Path, error: Exception) -> RunDamaged:
@@ -287,14 +293,9 @@ def read_text(path: Path, most: int = 2**30) -> str:
     Raises:
         RunDamaged: missing, not regular, not UTF-8, larger than `most` bytes.
     """
-    file, size = open_regular(path)
+    file, _size = open_regular(path)
     try:
-        data = os.read(file, min(size, most) + 1)
-        while len(data) != size and len(data) <= most:  # it grows, or is larger than what comes
-            part = os.read(file, 2**20)
-            if not part:
-                break
-            data += part
+        data = read_up_to(file, most + 1)
         text = data.decode("utf-8")
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from error
