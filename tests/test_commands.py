@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import shlex
 import string
+import subprocess
 import sys
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -58,6 +61,26 @@ def test_a_path_on_windows_is_one_word():
 def test_numbers_are_written_in_full(number: float, text: str):
     """`:g` made 0.123457 and 1.04858e+06 of them."""
     assert commands.exact(number) == text
+
+
+@pytest.mark.parametrize(("module", "names"), cli.MODULES.items())
+def test_each_module_has_the_commands_that_the_table_says(module: str, names: tuple[str, ...]):
+    """A command that stood at another module would not be found."""
+    app = typer.Typer()
+    import_module(f"analysis.cli.{module}").register(app)
+    app.callback()(lambda: None)  # else a single command would be no group
+    assert set(typer.main.get_command(app).commands) == set(names)
+
+
+def test_the_help_of_all_stays_whole_whatever_comes_after_it():
+    """Only the first word chooses a module."""
+    done = subprocess.run(
+        [sys.executable, "-m", "analysis", "--help", "train"], capture_output=True, text=True,
+        check=False, env={**os.environ, "NO_COLOR": "1"}, cwd=Path(__file__).parents[1],
+    )  # fmt: skip
+    for names in cli.MODULES.values():
+        for name in names:
+            assert f" {name} " in done.stdout, name
 
 
 changes = st.fixed_dictionaries(

@@ -71,7 +71,7 @@ def main() -> None:
     terminal.guard()
     try:
         try:
-            build(next((word for word in sys.argv[1:] if not word.startswith("-")), ""))()
+            build(*sys.argv[1:2])()
         finally:
             sys.stdout.flush()  # a full disk is said here, not by Python as it ends
     except Exception as error:
