@@ -17,7 +17,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
@@ -64,7 +64,7 @@ class _Process:
             )  # fmt: skip
         assert self._process.stdin
         assert self._process.stdout
-        pickle.dump((work, given), self._process.stdin)
+        self._process.stdin.write(pickle.dumps((work, given)))  # whole, or not at all
         self._process.stdin.flush()
         return pickle.load(self._process.stdout)  # of our own process
 
@@ -89,8 +89,9 @@ def _end_all() -> None:
         process.end()
 
 
+@cache
 def prepare() -> None:
-    """Start a process, and load torch in it, while nothing was asked yet."""
+    """Start a process, and load torch in it, while nothing was asked yet: once."""
     Thread(target=_answered, args=(_load,), daemon=True).start()
 
 

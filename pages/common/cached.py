@@ -251,7 +251,9 @@ def _checked(path: str, stamp: Stamp, _run: Run) -> None:
 
 
 def answer(question: str, run: Run, pixels: np.ndarray, *given: str | int) -> Any:
-    """`lens.asking.ask`, asked once for all who ask the same.
+    """`lens.asking.ask`, asked once for all who ask the same: where the answer is no maps.
+
+    Maps of all channels are megabytes of a large net; they are asked for each time.
 
     Args:
         question: as there.

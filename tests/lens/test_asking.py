@@ -38,7 +38,7 @@ def own(tiny_trained):
 
 
 def test_the_same_answers_as_here(own):
-    """Probabilities, attributions and lesions, to the bit of one thread's sums."""
+    """Probabilities, responses, attributions and lesions, but for the order of sums."""
     run, net, x = own
     there, here = asking.ask("activations.probe", run, PICTURE), probe(net, x)
 

@@ -312,6 +312,7 @@ def test_the_server_needs_no_torch_for_a_picture(runs):
     run = next(path for path in runs.iterdir() if "resnet" in path.name)
     code = (
         "import sys, numpy as np\n"
+        "from analysis.lens import asking\n"
         "from analysis.runs import load_run\n"
         "from pages.common import cached\n"
         "from pages.lens.panels import attribution, export, exemplars, forming, layers\n"
@@ -319,7 +320,7 @@ def test_the_server_needs_no_torch_for_a_picture(runs):
         f"run, pixels = load_run({str(run)!r}), np.zeros((32, 32, 3), np.uint8)\n"
         "cached.check(run)\n"
         "cached.answer('activations.probe', run, pixels)\n"
-        "cached.answer('activations.block_parts', run, pixels, 'stage1.block1')\n"
+        "asking.ask('activations.block_parts', run, pixels, 'stage1.block1')\n"
         "cached.answer('attribution.attribute', run, pixels, 0, 'grad_cam', 'stage1.block1')\n"
         "print('torch' in sys.modules)"
     )

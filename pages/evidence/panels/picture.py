@@ -9,9 +9,10 @@ import numpy as np
 import streamlit as st
 
 from analysis.figures import images
+from analysis.lens import asking
 from analysis.runs import Run
 from analysis.text import _
-from pages.common import cached, classroom, state
+from pages.common import classroom, state
 from pages.lens.panels.chooser import Subject
 from pages.lens.panels.layers import pick_run
 
@@ -35,7 +36,7 @@ def maps(runs: Sequence[Run], subject: Subject) -> None:
             _("Block"), names, value=names[len(names) // 2], key=f"refinements_block_{run.net}",
             width=400,
         )  # fmt: skip
-    parts = cached.answer("activations.block_parts", run, subject.pixels, name)
+    parts = asking.ask("activations.block_parts", run, subject.pixels, name)
     shown = {
         _("x: the shortcut's output"): parts.x,
         _("F(x): the refinement"): parts.f,

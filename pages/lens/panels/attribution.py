@@ -13,6 +13,7 @@ import streamlit as st
 from analysis import formats
 from analysis.figures import images, run_styles
 from analysis.figures.inspect import plot_sanity
+from analysis.lens import asking
 from analysis.lens.answers import layered, patch
 from analysis.runs import Run
 from analysis.specs import plan
@@ -197,7 +198,7 @@ def _sanity(
         return
     for run, style in zip(runs, run_styles(runs), strict=True):
         layer = _layer_at(run, place) if layered(method) else ""
-        table, maps = cached.answer(
+        table, maps = asking.ask(
             "attribution.sanity_check", run, subject.pixels, target, method, layer
         )
         st.markdown(f"**{messages.literal(style.label)}**")

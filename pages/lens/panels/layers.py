@@ -13,12 +13,13 @@ from analysis import formats
 from analysis.figures import images, run_styles
 from analysis.figures.inspect import plot_tiles
 from analysis.figures.netmap import netmap_info, plot_netmap
+from analysis.lens import asking
 from analysis.lens.answers import channel_table, mapped_layers
 from analysis.runs import Run
 from analysis.specs import NetSpec
 from analysis.specs.plan import blocks, layers
 from analysis.text import _
-from pages.common import cached, messages, show, state
+from pages.common import messages, show, state
 from pages.lens.panels.chooser import Subject
 
 
@@ -81,7 +82,7 @@ def _first_block(net: NetSpec) -> str:
 
 
 def _parts(run: Run, subject: Subject, block: str) -> None:
-    parts = cached.answer("activations.block_parts", run, subject.pixels, block)
+    parts = asking.ask("activations.block_parts", run, subject.pixels, block)
     if not parts.info.x:
         shown = {_("F(x): the block's last BN"): parts.f, _("ReLU(F(x)): the output"): parts.out}
         note = _("A plain block: its output is F(x) alone, it has no shortcut.")
@@ -124,7 +125,7 @@ def _layer(run: Run, block: str, subject: Subject) -> None:
             "after": _("After ReLU"), "before": _("Before ReLU")})  # fmt: skip
         sort = state.choose("image_sort", _("Sort by"), {
             "std": _("Std"), "mean": _("Mean"), "channel": _("Channel")})  # fmt: skip
-    found = cached.answer("activations.layer_maps", run, subject.pixels, name)
+    found = asking.ask("activations.layer_maps", run, subject.pixels, name)
     if found.layer.preactivated:
         st.caption(
             _("A pre-activation layer: its BN and ReLU stand before it, so this is its input.")
@@ -193,7 +194,7 @@ def _pick_channel(
 
 
 def _stages(run: Run, subject: Subject) -> None:
-    for row in cached.answer("activations.strongest_channels", run, subject.pixels):
+    for row in asking.ask("activations.strongest_channels", run, subject.pixels):
         scale = images.scale_of(row.maps)
         pixels = images.tile(row.maps, images.limit_of(row.maps), scale, 8, 720).pixels
         words = _("Stage {stage}, channels {channels}").format(
