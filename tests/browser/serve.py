@@ -13,14 +13,15 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 from urllib.parse import urlparse
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+Found = TypeVar("Found")
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 120_000
 """Milliseconds that a page has to show something. It takes a few seconds where the machine has
@@ -126,8 +127,12 @@ def open_page(browser: Browser, *, width: int = 1400, height: int = 1000, **cont
 
 _SETTLED = """(quiet) => {
     if (!window.lastChange) {
-        const note = () => { window.lastChange = performance.now(); };
-        note();
+        window.lastChange = performance.now();
+        window.runs = 0;
+        const note = changes => {
+            window.lastChange = performance.now();
+            window.runs += changes.some(one => one.attributeName === "data-test-script-state");
+        };
         const all = {subtree: true, childList: true, attributes: true, characterData: true};
         new MutationObserver(note).observe(document.documentElement, all);
     }
@@ -149,6 +154,19 @@ def wait_until_settled(page: Page, quiet: float = 1500) -> None:
         quiet: milliseconds without a change.
     """
     page.wait_for_function(_SETTLED, arg=quiet, polling=100)
+
+
+def look_at(page: Page, look: Callable[[], Found]) -> Found:
+    """What is found on a page that has settled, and has not run again (faded) meanwhile.
+
+    Pages run again by themselves where the connection was lost and came back, as on a busy machine.
+    """
+    while True:
+        wait_until_settled(page)
+        runs = page.evaluate("window.runs")
+        found = look()
+        if page.evaluate("window.runs") == runs:
+            return found
 
 
 def import_checkpoint(page: Page, address: str, file: Path, net: str) -> None:

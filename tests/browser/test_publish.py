@@ -13,8 +13,8 @@ from playwright.sync_api import Browser, Page
 
 from analysis.figures.site import publish
 from analysis.runs import load_run
+from tests.browser.contrast import faint
 from tests.browser.serve import chromium_path, open_page
-from tests.browser.test_contrast import FAINT
 from tests.probed import write_probed
 
 pytestmark = [
@@ -73,7 +73,7 @@ def test_every_figure_is_drawn_when_it_is_scrolled_to(site: Path, browser: Brows
         assert page.locator(DRAWN).count() < places
     scroll_through(page)
     assert page.locator(DRAWN).count() == places
-    assert page.evaluate(FAINT) == []
+    assert faint(page) == []
     assert wrong == []
     page.context.close()
 
