@@ -1,7 +1,8 @@
 """Python processes that need not import torch: forked from one that has imported everything.
 
 `run` is `subprocess.run([sys.executable, "-c", code, *words], capture_output=True)`, where that
-takes seconds for its imports alone; without `os.fork` (Windows) it is that very call.
+takes seconds for its imports alone; without `os.fork` (Windows) it is that very call. `analysis`
+is a command of ours by it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import selectors
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -51,6 +53,15 @@ def run(
     return subprocess.CompletedProcess(command, done["code"], out, err)
 
 
+def analysis(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`python -m analysis WORDS` on one thread; more variables of its environment may be given."""
+    code = "import sys; sys.argv[0] = 'analysis'; from analysis.cli import main; main()"
+    around = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **environment}
+    done = run(code, words, cwd, around, timeout=300)
+    out, err = (text.decode().replace(os.linesep, "\n") for text in (done.stdout, done.stderr))
+    return subprocess.CompletedProcess(list(words), done.returncode, out, err)
+
+
 @cache
 def _server() -> subprocess.Popen[bytes]:
     server = subprocess.Popen(
@@ -74,7 +85,7 @@ def _serve() -> None:
         child = os.fork()
         if not child:
             _become(asked, pipes["out"][1], pipes["err"][1])
-            return  # and end as every Python does
+            os._exit(_end(asked["code"]))  # torch needs half a second to be taken down
         for _reads, writes in pipes.values():
             os.close(writes)
         said = _wait(child, {name: ends[0] for name, ends in pipes.items()}, asked["timeout"])
@@ -96,7 +107,27 @@ def _become(asked: dict, out: int, err: int) -> None:
     sys.stderr = open(2, "w", 1, encoding=encoding, errors="backslashreplace")  # noqa: SIM115
     os.chdir(asked["cwd"])
     sys.argv = ["-c", *asked["words"]]
-    exec(asked["code"], {"__name__": "__main__"})
+
+
+def _end(code: str) -> int:
+    """Run some code to the end of its process, as Python does; its exit status."""
+    status = 0
+    try:
+        exec(code, {"__name__": "__main__"})
+    except SystemExit as ended:
+        status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+        if isinstance(ended.code, str):
+            print(ended.code, file=sys.stderr)
+    except BaseException:
+        status = 1
+        sys.excepthook(*sys.exc_info())  # ty: ignore[invalid-argument-type]
+    threading._shutdown()  # ty: ignore[unresolved-attribute]
+    atexit._run_exitfuncs()
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        return 120
+    return status
 
 
 def _wait(child: int, ends: dict[str, int], timeout: float) -> dict:
