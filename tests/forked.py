@@ -25,6 +25,13 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+COMMAND = """
+import sys
+sys.argv[0], sys.modules["__main__"].__package__ = "__main__.py", "analysis"
+from analysis.cli import main
+main()
+"""
+"""`python -m analysis`, for `run`."""
 
 
 def run(
@@ -53,9 +60,14 @@ def run(
     return subprocess.CompletedProcess(command, done["code"], out, err)
 
 
-def analysis(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """`python -m analysis WORDS` on one thread; more variables of its environment may be given."""
-    code = "import sys; sys.argv[0] = 'analysis'; from analysis.cli import main; main()"
+def analysis(
+    *words: str, cwd: Path = ROOT, before: str = "", **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """`python -m analysis WORDS` on one thread; `before` is Python that runs in it first.
+
+    What a module reads of the environment when it is imported is read before these are set.
+    """
+    code = f"{before}\n{COMMAND}"
     around = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **environment}
     done = run(code, words, cwd, around, timeout=300)
     out, err = (text.decode().replace(os.linesep, "\n") for text in (done.stdout, done.stderr))

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +13,7 @@ from analysis.figures import run_styles
 from analysis.runs import BUNDLED, Run, list_runs, load_run
 from analysis.runs.labels import Labels, change_labels, change_tags, labels_of
 from analysis.specs import Recipe
+from tests import forked
 from tests.tiny import write_run
 
 
@@ -129,11 +127,9 @@ def test_the_command_line_tags_notes_and_finds(runs: list[Run]):
     """tag, note, list --where and --search."""
 
     def command(*arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "analysis", *arguments, "--runs", str(runs[0].path.parent)],
-            capture_output=True, text=True, check=True, timeout=120,
-            env={**os.environ, "PYTHONIOENCODING": "utf-8"},
-        )  # fmt: skip
+        where = ("--runs", str(runs[0].path.parent))
+        done = forked.analysis(*arguments, *where, PYTHONIOENCODING="utf-8")
+        assert done.returncode == 0, done.stderr
         return done.stdout
 
     assert command("tag", runs[0].id, "good").endswith(": good\n")

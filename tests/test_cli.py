@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from analysis.runs import load_run
+from tests import forked
 from tests.importing import foreign
 from tests.queues import wait_until
 from tests.tiny import write_run
@@ -35,9 +36,7 @@ def started(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
 
 
 def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    with started(*arguments, cwd=cwd) as process:
-        said, errors = process.communicate()
-    return subprocess.CompletedProcess(process.args, process.returncode, said, errors)
+    return forked.analysis(*arguments, cwd=cwd, RESIDUAL_LENS_RUNS=str(cwd / "runs"))
 
 
 @pytest.mark.parametrize("command", ["train", "resume", "list", "show", "record", "compare"])

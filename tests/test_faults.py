@@ -21,7 +21,7 @@ import typer
 
 from analysis import faults
 from analysis.cli import build
-from analysis.runs import Run, list_runs
+from analysis.runs import Run, index, list_runs
 from tests import forked
 from tests.tiny import write_run
 
@@ -106,6 +106,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
                         test_images=50)  # fmt: skip
     train_run(prepare_run(folder / "runs", net, recipe, data, run_id="net",
                           compute=Compute("cpu", threads=1)))  # fmt: skip
+    forked.analysis("claims", cwd=folder)  # which fills the index of the runs that came along
     (folder / "log.csv").write_text("epoch,train_loss,val_acc\n1,1.5,41.0\n2,1.2,50.0\n")
     return folder
 
@@ -128,10 +129,9 @@ def run(
                     log=place / "log.csv")
         for word in COMMANDS[name]
     ]  # fmt: skip
-    code = f"{before}\nimport sys; sys.argv[0] = 'analysis'; from analysis.cli import main; main()"
     surroundings = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **environment,
                     "RESIDUAL_LENS_CACHE": str(place / "cache")}  # fmt: skip
-    return forked.run(code, words, place, surroundings, timeout=170)
+    return forked.run(f"{before}\n{forked.COMMAND}", words, place, surroundings, timeout=170)
 
 
 def check(done: subprocess.CompletedProcess[bytes], place: Path) -> str:
@@ -251,6 +251,7 @@ def test_a_disk_that_is_full(name: str, most: int, place: Path):
     """A limit on the size of files, so for any account: it holds for root too."""
     if most and name in LIGHT:
         pytest.skip("they write one file or none")
+    (place / "runs" / index.FILE).unlink()
     done = run(name, place, before=_LIMIT.format(n=most))
     said = check(done, place)
     assert not left(place / "out")
@@ -280,6 +281,7 @@ def read_only(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def read_only_runs(place: Path) -> Iterator[Path]:
     """The runs themselves on such a disk."""
+    (place / "runs" / index.FILE).unlink()
     runs = str(place / "runs")
     mounted = os.name == "posix" and shutil.which("mount") and not subprocess.run(
         ["mount", "--bind", "-o", "ro", runs, runs], capture_output=True, check=False

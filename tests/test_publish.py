@@ -7,8 +7,6 @@ import gzip
 import html
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -19,6 +17,7 @@ from analysis import escape
 from analysis.errors import RunError
 from analysis.figures.site import Learned, publish
 from analysis.runs import Run, load_run
+from tests import forked
 from tests.figures.test_text_out import IN_FILES, run_titled
 from tests.pages.reading import figures
 from tests.probed import write_probed
@@ -188,17 +187,13 @@ def test_a_site_without_learning_has_no_empty_parts(site: Path):
 @pytest.mark.trains
 def test_the_command_publishes_the_bundled_runs(tmp_path: Path):
     """All there is, lesions and similarity too, below 8 MB; a name that is no run is an error."""
-    command = [sys.executable, "-m", "analysis", "publish", str(tmp_path / "site")]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, cwd=ROOT,
-    )  # fmt: skip
+    asked = ("publish", str(tmp_path / "site"))
+    done = forked.analysis(*asked)
     assert done.returncode == 0, done.stderr
     said = re.fullmatch(r"Written: .*index.html and \d+ more files, (\S+) MB in all\n", done.stdout)
     assert said
     assert float(said[1]) < 8
     assert "Take a block away" in words(tmp_path / "site/refinements.html")
-    done = subprocess.run(
-        [*command, "no-such-run"], capture_output=True, text=True, check=False, cwd=ROOT,
-    )  # fmt: skip
+    done = forked.analysis(*asked, "no-such-run")
     assert done.returncode == 4
     assert done.stderr.startswith("Error: ")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,11 +21,11 @@ from analysis.lens.own_images import images_of
 from analysis.runs import Run, load_run
 from analysis.specs import DataSpec
 from analysis.specs.places import CONFIG_VARIABLE, named_places
+from tests import forked
 from tests.data.test_data_sources import _archive
 from tests.lens.test_survey_command import write_digits
 from tests.tiny import write_run
 
-ROOT = Path(__file__).parents[2]
 NOWHERE = "/the author's disk/images"
 
 
@@ -115,10 +114,7 @@ def test_the_command_line(tmp_path: Path):
     run = write_away(tmp_path / "runs", tmp_path / "mine")
 
     def command(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "analysis", *words, "--runs", str(tmp_path / "runs")],
-            capture_output=True, text=True, cwd=ROOT, check=False,
-        )  # fmt: skip
+        return forked.analysis(*words, "--runs", str(tmp_path / "runs"))
 
     refused = command("images", run.id, str(tmp_path / "none"))
     assert refused.returncode == 3

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +17,8 @@ from analysis.errors import DataError, ImportRefused
 from analysis.foreign import library, opening
 from analysis.runs import list_recordings
 from analysis.specs import DataSpec
-from tests import architectures
+from tests import architectures, forked
 
-ROOT = Path(__file__).parents[2]
 TV = "torchvision/mobilenet_v3_small"
 
 
@@ -52,10 +50,7 @@ def pictures(tmp_path: Path) -> DataSpec:
 
 def command(*words: str) -> subprocess.CompletedProcess[str]:
     """`python -m analysis`, as a person runs it."""
-    return subprocess.run(
-        [sys.executable, "-m", "analysis", *words], cwd=ROOT, capture_output=True, text=True,
-        check=False, timeout=300,
-    )  # fmt: skip
+    return forked.analysis(*words)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from analysis.runs import Run, files, load_run, open_writer
 from analysis.runs.liveness import hold
 from analysis.specs import DataSpec
 from analysis.text import Message
+from tests import forked
 from tests.queues import wait_until
 from tests.tiny import write_run
 
@@ -35,8 +36,8 @@ def test_a_job_has_the_config_that_the_command_line_makes(tmp_path: Path):
     changes = {"epochs": 2, "lr": 0.05, "augment": False}
     request = _requests("resnet-8", changes=changes, seed=3)[0]
     ours = jobs.enqueue([request], tmp_path / "page").paths[0]
-    words = ["-m", "analysis", "train", *request.arguments(), "--queue", "--runs"]
-    subprocess.run([sys.executable, *words, str(tmp_path / "cli")], cwd=ROOT, check=True)
+    words = ["train", *request.arguments(), "--queue", "--runs", str(tmp_path / "cli")]
+    assert forked.analysis(*words).returncode == 0
     theirs = jobs.list_jobs(tmp_path / "cli")[0].path
     jobs.cancel(theirs)
     first, second = (json.loads((path / files.CONFIG).read_text()) for path in (ours, theirs))

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,24 +13,21 @@ from analysis.errors import RunError
 from analysis.jobs.request import request_of
 from analysis.runs import list_runs, load_run, open_writer
 from analysis.specs import DataSpec
+from tests import forked
 from tests.queues import nobody_works
 from tests.tiny import write_run
 
-ROOT = Path(__file__).resolve().parents[2]
 NETS = "plain-8,resnet-8"
 QUICK = ["--recipe", "quick", "--data", "digits", "--epochs", "1"]
 
 
-def study(*words: str, **environment: str) -> list[str]:
+def study(*words: str, before: str = "") -> list[str]:
     """What the command printed, by lines."""
-    return command([sys.executable, "-m", "analysis", "study", "mine", *words], **environment)
+    return command(["study", "mine", *words], before)
 
 
-def command(words: list[str], **more: str) -> list[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **more}
-    done = subprocess.run(
-        words, capture_output=True, text=True, check=False, env=environment, cwd=ROOT
-    )
+def command(words: list[str], before: str = "") -> list[str]:
+    done = forked.analysis(*words, before=before)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.splitlines()
 
@@ -123,10 +117,10 @@ def test_the_printed_commands_train_the_study_in_any_order_and_twice(tmp_path: P
     for line in reversed(lines):
         words = shlex.split(line)
         assert words[:4] == ["python", "-m", "analysis", "train"]
-        command([sys.executable, *words[1:]])
+        command(words[3:])
     trained = {run.id: run.status.heartbeat for run in list_runs([folder])}
     for line in lines:
-        assert command([sys.executable, *shlex.split(line)[1:]])[-1].endswith("finished already.")
+        assert command(shlex.split(line)[3:])[-1].endswith("finished already.")
 
     assert {run.id: run.status.heartbeat for run in list_runs([folder])} == trained
     assert all(run.state == "finished" for run in list_runs([folder]))
@@ -149,9 +143,9 @@ def test_a_run_whose_machine_is_gone_is_taken_up_again(tmp_path: Path):
     said = {"token": "t", "host": "gone", "boot": "gone", "pid": 1, "began": 1.0, "beat": "0"}
     (run / "lease.1").write_text(json.dumps(said))
     assert load_run(run).host == "gone"
-    environment = {"RESIDUAL_LENS_BEAT": "0.3"}
+    quick = "from analysis.runs import leases; leases.BEAT = 0.3"
     with nobody_works(tmp_path):
-        printed = study("--queue", "--runs", str(tmp_path), **environment)
+        printed = study("--queue", "--runs", str(tmp_path), before=quick)
 
     assert any(line.startswith("1 runs were at work on other machines") for line in printed)
     assert f"Queued: {run}" in printed

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +17,7 @@ from analysis.lens.survey import surveyed_images
 from analysis.runs import store
 from analysis.runs.learned import Origin, read_readouts, read_survey
 from analysis.specs import DataSpec
+from tests import forked
 
 pytestmark = pytest.mark.trains
 
@@ -32,13 +31,8 @@ def command(*arguments: str, runs: Path, cache: Path | None = None) -> subproces
 
 def analysis(*arguments: str, runs: Path, cache: Path | None = None) -> subprocess.CompletedProcess:
     """A command as a person runs it."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    if cache:
-        environment["RESIDUAL_LENS_CACHE"] = str(cache)
-    return subprocess.run(
-        [sys.executable, "-m", "analysis", *arguments, "--runs", str(runs)],
-        capture_output=True, text=True, env=environment, cwd=ROOT,
-    )  # fmt: skip
+    more = {"RESIDUAL_LENS_CACHE": str(cache)} if cache else {}
+    return forked.analysis(*arguments, "--runs", str(runs), **more)
 
 
 def write_digits(folder: Path, classes: tuple[str, ...], n: int = 4) -> DataSpec:
