@@ -17,7 +17,7 @@ from tests.browser.serve import chromium_path
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "tests" / "benchmarks"
 SMALL = {
-    "compare": ("", "whole page again"),
+    "compare": ("--rounds 1", "whole page again"),
     "faults": (
         "--trainings 1 --workers 0 --steps 0 --disks 0 --folders 0", "training killed (SIGKILL)",
     ),
@@ -25,19 +25,20 @@ SMALL = {
     "inspect": ("--net resnet-8", ""),
     "jobs": ("--nets resnet-8 --rounds 1 --seconds 0.2", "images/s"),
     "jobs following": ("", "a heartbeat"),
-    "many": ("40", "pages/training/train.py"),
+    "many": ("40 --pages 1", "pages/training/train.py"),
     "observing": ("--images 2 --batch 2 --size 224", "a log"),
     "probes": ("--nets resnet-8 --rounds 1", "resnet-8"),
     "recording": ("--net resnet-8 --images 64 --rounds 1", "resnet-8"),
-    "refinements": ("", "a change of the moment"),
+    "refinements": ("--rounds 1", "a change of the moment"),
     "training": ("--net resnet-8 --steps 2 --rounds 1", "images/s"),
 }  # fmt: skip
 """By name: how it is asked, and a word of what it says."""
 IN_BROWSER = {
     "classroom": ("--sessions 5 --minutes 0.2 --every 3", "errors: 0"),
     "cold": ("--starts 1", "first figure"),
-    "soak": ("--minutes 0.2 --tabs 1 --every 1 --epochs 1", "with other bits: 0"),
 }
+ELSEWHERE = {"soak"}
+"""tests/browser/test_soak.py, for minutes."""
 
 
 def run(name: str, asked: str) -> str:
@@ -69,5 +70,5 @@ def test_it_runs_in_a_browser(name: str):
 
 def test_none_is_left_out():
     """By the files."""
-    named = {name.split()[0] for name in [*SMALL, *IN_BROWSER]}
+    named = {name.split()[0] for name in [*SMALL, *IN_BROWSER, *ELSEWHERE]}
     assert {f"bench_{name}" for name in named} == {path.stem for path in FOLDER.glob("bench_*.py")}

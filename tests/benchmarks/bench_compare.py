@@ -1,6 +1,6 @@
 """How long Compare takes with ten runs of depth 110 and 164 epochs, responses at every epoch.
 
-    python tests/benchmarks/bench_compare.py [--browser]
+    python tests/benchmarks/bench_compare.py [--browser] [--rounds 7]
     python tests/benchmarks/bench_compare.py --many 65
 
 Prints medians of the work on the server: the first page of a fresh process, the whole page again
@@ -45,6 +45,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Time the Compare page.")
     parser.add_argument("--browser", action="store_true", help="also time Chromium")
     parser.add_argument("--many", type=int, help="time Chromium with so many runs")
+    parser.add_argument("--rounds", type=int, default=7, help="of which the median is told")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if options.many:
@@ -52,7 +53,7 @@ def main() -> None:
             return
         write_runs(Path(folder))
         os.environ["RESIDUAL_LENS_RUNS"] = folder
-        time_server()
+        time_server(options.rounds)
         if options.browser:
             both = "error curves and layer responses"
             figures = {"compare_errors": "error curves", "compare_responses": both}
@@ -88,7 +89,7 @@ def write_runs(folder: Path) -> None:
     print(f"{RUNS} runs of depth {DEPTH}, {EPOCHS} epochs: {size:.0f} MiB of tables")
 
 
-def time_server() -> None:
+def time_server(rounds: int) -> None:
     """The script that makes the page, in this process."""
     from streamlit.testing.v1 import AppTest
 
@@ -98,7 +99,7 @@ def time_server() -> None:
     runs.set_value([path.name for path in run_paths([os.environ[ENV]])])
     report("first page with all ten", once(page.run))
     assert not page.exception, page.exception
-    report("whole page again", median(page.run))
+    report("whole page again", median(page.run, rounds))
     epochs = iter(range(EPOCHS, 0, -7))
     changes: dict[str, Callable[[], object]] = {
         "horizontal axis": lambda: flip(page, "compare_x", ["iteration", "wall", "epoch"]),
@@ -108,7 +109,8 @@ def time_server() -> None:
         "epoch": lambda: page.select_slider(key="compare_epoch").set_value(next(epochs)),
     }
     for name, change in changes.items():
-        report(f"whole page after a change of {name}", median(lambda c=change: (c(), page.run())))
+        changed = median(lambda c=change: (c(), page.run()), rounds)
+        report(f"whole page after a change of {name}", changed)
 
 
 ENV = "RESIDUAL_LENS_RUNS"
@@ -154,7 +156,7 @@ def once(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def median(work: Callable[[], object], times: int = 7) -> float:
+def median(work: Callable[[], object], times: int) -> float:
     """Median seconds of several calls."""
     return statistics.median(once(work) for _ in range(times))
 

@@ -277,7 +277,7 @@ def main() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        plains = plain_runs(place / "plain", range(3))
+        plains = plain_runs(place / "plain", range(3 if asked.workers else 1))
         plain = next(iter(plains.values()))
         print(f"{EPOCHS} epochs of {an_epoch(plain):.2f} s a run", flush=True)
         killed = Tally("training killed (SIGKILL)")

@@ -65,6 +65,7 @@ def main() -> None:
     """Write the runs, then time."""
     parser = argparse.ArgumentParser(description="Time what thousands of runs cost.")
     parser.add_argument("count", type=int, nargs="?", default=1000)
+    parser.add_argument("--pages", type=int, default=len(PAGES), help="so many of them alone")
     parser.add_argument("--keep", type=Path, help="write them here and leave them")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
@@ -80,7 +81,7 @@ def main() -> None:
             subprocess.run(command, env=environment, cwd=ROOT, check=True, capture_output=True)
             print(f"  {words[0]:24} {time.perf_counter() - began:6.2f} s")
         alone = {**environment, "RESIDUAL_LENS_RUNS": f"{folder}/nothing"}
-        for page in PAGES:
+        for page in PAGES[-options.pages :]:
             first, again, memory = time_page(page, environment)
             without = time_page(page, alone)
             print(

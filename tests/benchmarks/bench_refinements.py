@@ -1,6 +1,6 @@
 """How long Small refinements takes: its page on the bundled runs, and a lesion of resnet-56.
 
-    python tests/benchmarks/bench_refinements.py [--browser] [--threads 2]
+    python tests/benchmarks/bench_refinements.py [--browser] [--threads 2] [--rounds 7]
 
 Prints the work on the server for the first page of a fresh process, for the whole page again (as
 after another choice of runs), and for a change of each control of a figure, which runs its part of
@@ -44,16 +44,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Time the page Small refinements.")
     parser.add_argument("--browser", action="store_true", help="also time Chromium")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--rounds", type=int, default=7, help="of which the median is told")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["RESIDUAL_LENS_RUNS"] = folder  # the bundled runs alone
-        time_server()
+        time_server(options.rounds)
         if options.browser:
             time_browser(folder, "refinements", {"refinements_blocks": "first figure"})
-    time_lesions(options.threads)
+    time_lesions(options.threads, min(options.rounds, 3))
 
 
-def time_server() -> None:
+def time_server(rounds: int) -> None:
     """The script that makes the page, in this process."""
     from streamlit.testing.v1 import AppTest
 
@@ -61,10 +62,10 @@ def time_server() -> None:
     page.switch_page(PAGE)
     report("first page of the process", once(page.run))
     assert not page.exception, page.exception
-    report("whole page again", median(page.run))
+    report("whole page again", median(page.run, rounds))
     first = AppTest.from_string(PART.format(part="by_block", rest=", None"), default_timeout=120)
     first.run()
-    places = iter(list(first.select_slider(key="refinements_moment").options)[:7] * 2)
+    places = iter(list(first.select_slider(key="refinements_moment").options)[:rounds] * 2)
 
     def move() -> None:
         first.select_slider(key="refinements_moment").set_value(next(places))
@@ -77,13 +78,13 @@ def time_server() -> None:
         flip(course, "refinements_measure", ["ratio", "std", "zeros", "grad_norm"])
         course.run()
 
-    report("a change of the moment of training", median(move))
-    report("a change of the measure of the heat map", median(measure))
+    report("a change of the moment of training", median(move, rounds))
+    report("a change of the measure of the heat map", median(measure, rounds))
     for part in (first, course):
         assert not part.exception, part.exception
 
 
-def time_lesions(threads: int) -> None:
+def time_lesions(threads: int, rounds: int) -> None:
     """One lesion of an untrained resnet-56 on 256 images of noise; the net's pass beside it."""
     import torch
 
@@ -96,10 +97,10 @@ def time_lesions(threads: int) -> None:
     x = torch.randn(256, 3, 32, 32)
     bench = Laboratory(net, x)
     with torch.inference_mode():
-        whole = median(lambda: net(x), 3)
+        whole = median(lambda: net(x), rounds)
     report(f"a pass of resnet-56 over 256 images, {threads} threads", whole)
     for name in ("stage1.block1", "stage2.block1", "stage3.block1"):
-        taken = median(lambda name=name: bench.logits(Lesion({name: 0.0})), 3)
+        taken = median(lambda name=name: bench.logits(Lesion({name: 0.0})), rounds)
         report(f"without {name}: {taken / whole:.2f} passes", taken)
 
 

@@ -62,13 +62,18 @@ def test_a_page_has_no_serious_finding(
     page.context.close()
 
 
+@pytest.fixture(scope="module")
+def site(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("site")
+    return publish(folder, [load_run(path) for path in sorted(runs.glob("2*"))])
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_site_has_no_serious_finding(
-    runs: Path, browser: Browser, tmp_path: Path, scheme: Literal["light", "dark"]
+    site: list[Path], browser: Browser, scheme: Literal["light", "dark"]
 ):
     """All pages, in English and in Chinese, with what is folded away opened."""
-    files = publish(tmp_path / "site", [load_run(path) for path in sorted(runs.glob("2*"))])
-    for file in files:
+    for file in site:
         if file.suffix == ".html":
             page = open_page(browser, color_scheme=scheme)
             page.goto(file.as_uri())

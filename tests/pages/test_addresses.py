@@ -52,7 +52,7 @@ def test_any_page_opens_whatever_the_address_says(folder: Path, value: str):
     for net in ("plain-8", "resnet-8"):
         write_probed(folder, net)
     for file in PAGES.values():
-        at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120).run()
+        at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
         for number, key in enumerate(bound_keys()):
             at.query_params[key] = [value, value] if number % 2 else value
         at.switch_page(f"pages/{file}").run()
@@ -88,7 +88,7 @@ def test_any_address_opens_its_page(folder: Path, asked: dict[str, list[str]], n
     if not folder.exists():
         for net in ("plain-8", "resnet-8"):
             write_probed(folder, net)
-    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120).run()
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
     for key, values in asked.items():
         at.query_params[key] = values
     at.switch_page(f"pages/{PAGES[name]}").run()
