@@ -14,7 +14,7 @@ import pytest
 from tests.benchmarks.bench_soak import hold
 from tests.browser.serve import chromium_path
 
-MINUTES = 2.0
+MINUTES = 3.0
 
 
 @pytest.mark.trains
