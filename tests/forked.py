@@ -63,15 +63,22 @@ def run(
 def analysis(
     *words: str, cwd: Path = ROOT, before: str = "", **environment: str
 ) -> subprocess.CompletedProcess[str]:
+    """`python -m analysis WORDS`, as `raw`, with what it writes as text."""
+    done = raw(words, cwd, before, **environment)
+    out, err = (text.decode().replace(os.linesep, "\n") for text in (done.stdout, done.stderr))
+    return subprocess.CompletedProcess(done.args, done.returncode, out, err)
+
+
+def raw(
+    words: Sequence[str], cwd: Path, before: str = "", timeout: float = 300, **environment: str
+) -> subprocess.CompletedProcess[bytes]:
     """`python -m analysis WORDS` on one thread; `before` is Python that runs in it first.
 
     What a module reads of the environment when it is imported is read before these are set.
     """
-    code = f"{before}\n{COMMAND}"
-    around = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **environment}
-    done = run(code, words, cwd, around, timeout=300)
-    out, err = (text.decode().replace(os.linesep, "\n") for text in (done.stdout, done.stderr))
-    return subprocess.CompletedProcess(list(words), done.returncode, out, err)
+    paths = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(ROOT)]))
+    around = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths, **environment}
+    return run(f"{before}\n{COMMAND}", words, cwd, around, timeout)
 
 
 @cache

@@ -129,9 +129,8 @@ def run(
                     log=place / "log.csv")
         for word in COMMANDS[name]
     ]  # fmt: skip
-    surroundings = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **environment,
-                    "RESIDUAL_LENS_CACHE": str(place / "cache")}  # fmt: skip
-    return forked.run(f"{before}\n{forked.COMMAND}", words, place, surroundings, timeout=170)
+    cache = str(place / "cache")
+    return forked.raw(words, place, before, 170, RESIDUAL_LENS_CACHE=cache, **environment)
 
 
 def check(done: subprocess.CompletedProcess[bytes], place: Path) -> str:

@@ -81,7 +81,7 @@ def main() -> None:
             subprocess.run(command, env=environment, cwd=ROOT, check=True, capture_output=True)
             print(f"  {words[0]:24} {time.perf_counter() - began:6.2f} s")
         alone = {**environment, "RESIDUAL_LENS_RUNS": f"{folder}/nothing"}
-        for page in PAGES[-options.pages :]:
+        for page in PAGES[len(PAGES) - options.pages :]:
             first, again, memory = time_page(page, environment)
             without = time_page(page, alone)
             print(

@@ -212,6 +212,11 @@ def main() -> None:
         work = hold(given.minutes, given.tabs, given.every, given.epochs, Path(place))
         seen = asyncio.run(work)
     print(f"{given.tabs} tabs, {given.minutes:g} minutes")
+    tell(seen)
+
+
+def tell(seen: Soak) -> None:
+    """What was found, and what of it is not as it should be."""
     print("Medians of the server by quarter (memory in MB):")
     print(seen.quarters().round(0).to_string())
     seen.found.print_times()

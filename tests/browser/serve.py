@@ -159,14 +159,16 @@ def wait_until_settled(page: Page, quiet: float = 1500) -> None:
 def look_at(page: Page, look: Callable[[], Found]) -> Found:
     """What is found on a page that has settled, and has not run again (faded) meanwhile.
 
-    Pages run again by themselves where the connection was lost and came back, as on a busy machine.
+    Pages run again by themselves where the connection was lost and came back, as on a busy machine;
+    one that always does is looked at as it is.
     """
-    while True:
+    for _look in range(5):
         wait_until_settled(page)
         runs = page.evaluate("window.runs")
         found = look()
         if page.evaluate("window.runs") == runs:
-            return found
+            break
+    return found
 
 
 def import_checkpoint(page: Page, address: str, file: Path, net: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.bench_soak import hold
+from tests.benchmarks.bench_soak import hold, tell
 from tests.browser.serve import chromium_path
 
 MINUTES = 3.0
@@ -20,7 +20,9 @@ MINUTES = 3.0
 @pytest.mark.trains
 @pytest.mark.browser
 @pytest.mark.skipif(chromium_path() is None, reason="needs a Chromium")
-def test_load_leaves_nothing_behind_and_changes_no_number(tmp_path: Path):
+def test_load_leaves_nothing_behind_and_changes_no_number(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     """No error on any page; trainings to the bit as without load; threads and open files stay, and
     memory, which a few minutes do not fill with all that is kept, within a quarter."""
     seen = asyncio.run(hold(MINUTES, count=2, every=2, epochs=2, folder=tmp_path))
@@ -30,6 +32,8 @@ def test_load_leaves_nothing_behind_and_changes_no_number(tmp_path: Path):
     assert len(seen.found.done) > 5
     assert seen.trained > 0
     assert seen.different == 0
+    tell(seen)
+    assert "with other bits: 0" in capsys.readouterr().out
     for name in ("threads", "files"):
         assert quarters[name][4] <= 1.5 * quarters[name][2] + 10, quarters
     assert seen.gathered()["memory"] < 1.25, quarters

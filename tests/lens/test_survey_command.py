@@ -24,15 +24,14 @@ pytestmark = pytest.mark.trains
 ROOT = Path(__file__).parents[2]
 
 
-def command(*arguments: str, runs: Path, cache: Path | None = None) -> subprocess.CompletedProcess:
+def command(*arguments: str, runs: Path) -> subprocess.CompletedProcess:
     """`survey` as a person runs it."""
-    return analysis("survey", *arguments, runs=runs, cache=cache)
+    return analysis("survey", *arguments, runs=runs)
 
 
-def analysis(*arguments: str, runs: Path, cache: Path | None = None) -> subprocess.CompletedProcess:
+def analysis(*arguments: str, runs: Path) -> subprocess.CompletedProcess:
     """A command as a person runs it."""
-    more = {"RESIDUAL_LENS_CACHE": str(cache)} if cache else {}
-    return forked.analysis(*arguments, "--runs", str(runs), **more)
+    return forked.analysis(*arguments, "--runs", str(runs))
 
 
 def write_digits(folder: Path, classes: tuple[str, ...], n: int = 4) -> DataSpec:
