@@ -140,14 +140,15 @@ _SETTLED = """(quiet) => {
         && one.effect.getComputedTiming().endTime !== Infinity;
     return document.querySelector("[data-test-script-state=notRunning]")
         && !document.getAnimations().some(moves)
-        && !document.querySelector("[data-testid=stStatusWidget], [data-stale=true]")
+        && !document.querySelector(
+            "[data-testid=stStatusWidget], [data-stale=true], [data-testid=stSkeleton]")
         && performance.now() - window.lastChange > quiet;
 }"""
 
 
 def wait_until_settled(page: Page, quiet: float = 1500) -> None:
-    """Until the page's script has run, nothing on it is stale (faded) or in transition, and nothing
-    has changed for a while.
+    """Until the page's script has run, all that it asked for is drawn, nothing is stale (faded) or
+    in transition, and nothing has changed for a while.
 
     Args:
         page: any of the app's.
