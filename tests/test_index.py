@@ -130,3 +130,27 @@ for number in range(15):
     for process in both:
         said, errors = process.communicate(timeout=120)
         assert (said.splitlines(), errors) == ([wanted] * 15, "")
+
+
+def line(path: Path) -> tuple[str, bool]:
+    """A line about a run, such as `remembered_lines` asks for; only for the last it is not kept."""
+    return f"{path.name} has {len(load_run(path).history())}", path.name != "r2"
+
+
+def test_thousands_of_lines_are_told_by_several_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The same, in the same order, and kept as if told by one; what is no run is left out."""
+    for number in range(3):
+        write_run(tmp_path, "plain-8", epochs=1 + number, run_id=f"r{number}")
+    (tmp_path / "a file").touch()
+    expected = [
+        (str(tmp_path / f"r{number}"), f"r{number} has {1 + number}") for number in range(3)
+    ]
+    monkeypatch.setattr(index, "_THOUSANDS", 3)
+    assert list(index.remembered_lines([tmp_path], "line", line).items()) == expected
+    with sqlite3.connect(tmp_path / FILE) as opened:
+        kept = opened.execute("SELECT run FROM answers WHERE question = 'line'").fetchall()
+    assert sorted(kept) == [("r0",), ("r1",)]
+    monkeypatch.setattr(index, "_THOUSANDS", 3000)
+    assert list(index.remembered_lines([tmp_path], "line", line).items()) == expected

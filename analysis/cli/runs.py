@@ -60,10 +60,10 @@ def list_command(
 
 def _print_all(places: list[Path], runs: Path | None) -> None:
     """A line for each run, as it was told last where its files have not changed since."""
-    from analysis.runs import list_recordings, load_or_damaged
+    from analysis.runs import list_recordings
     from analysis.runs.index import remembered_lines
 
-    lines = remembered_lines(places, "list", lambda p: _told(load_or_damaged(p)))
+    lines = remembered_lines(places, "list", _told_of)
     lines |= {str(found.path): _told(found)[0] for found in list_recordings(places, lines)}
     if lines:
         print("Run, state, epochs, training error (running), test error:")
@@ -78,6 +78,12 @@ def _print_lines(lines: dict[str, str]) -> None:
     names = {path: one_line(path.rpartition(os.sep)[2]) for path in lines}
     width = max(map(len, names.values()), default=0)
     print("\n".join(f"{names[path]:{width}}  {about}" for path, about in lines.items()))
+
+
+def _told_of(path: Path) -> tuple[str, bool]:
+    from analysis.runs import load_or_damaged
+
+    return _told(load_or_damaged(path))
 
 
 def _told(run: Run | DamagedRun | SavedRecording) -> tuple[str, bool]:
