@@ -134,6 +134,7 @@ for number in range(15):
 
 def line(path: Path) -> tuple[str, bool]:
     """A line about a run, such as `remembered_lines` asks for; only for the last it is not kept."""
+    asked.append(path.name)
     return f"{path.name} has {len(load_run(path).history())}", path.name != "r2"
 
 
@@ -147,10 +148,13 @@ def test_thousands_of_lines_are_told_by_several_processes(
     expected = [
         (str(tmp_path / f"r{number}"), f"r{number} has {1 + number}") for number in range(3)
     ]
+    asked.clear()
     monkeypatch.setattr(index, "_THOUSANDS", 3)
     assert list(index.remembered_lines([tmp_path], "line", line).items()) == expected
+    assert asked == []  # in this process
     with sqlite3.connect(tmp_path / FILE) as opened:
         kept = opened.execute("SELECT run FROM answers WHERE question = 'line'").fetchall()
     assert sorted(kept) == [("r0",), ("r1",)]
     monkeypatch.setattr(index, "_THOUSANDS", 3000)
     assert list(index.remembered_lines([tmp_path], "line", line).items()) == expected
+    assert asked == ["r2"]

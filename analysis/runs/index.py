@@ -180,7 +180,7 @@ def remembered_lines(
                 new[place] = path
                 lines[place] = path, ""  # its place among the others
         kept = []
-        told = _told(functools.partial(_tell, of, folder), list(new.values()))
+        told = _tell_all(functools.partial(_tell, of, folder), list(new.values()))
         for (place, path), answer in zip(new.items(), told, strict=True):
             if answer is None:
                 del lines[place]
@@ -205,18 +205,23 @@ def _tell(of: Callable[[Path], tuple[str, bool]], folder: Path, path: str) -> _T
     return _Told(stamp, *of(Path(path))) if reader.is_run(path, folder) else None
 
 
-def _told(tell: Callable[[str], _Told | None], paths: Sequence[str]) -> list[_Told | None]:
+def _tell_all(tell: Callable[[str], _Told | None], paths: Sequence[str]) -> list[_Told | None]:
     """What is told of each entry; of thousands by a process for each processor."""
     processes = min(os.cpu_count() or 1, 8)
     if len(paths) >= _THOUSANDS and processes > 1:
         from concurrent.futures import ProcessPoolExecutor
         from multiprocessing import get_context
 
-        # Ctrl+C reaches the others as well: it is for this one to say that it was interrupted.
-        calm = signal.signal, (signal.SIGINT, signal.SIG_IGN)
+        pool = ProcessPoolExecutor(
+            processes,
+            get_context("spawn"),
+            # Ctrl+C reaches the others as well: it is for this one to say that it was interrupted.
+            initializer=signal.signal,
+            initargs=(signal.SIGINT, signal.SIG_IGN),
+        )
         try:
-            with ProcessPoolExecutor(processes, get_context("spawn"), *calm) as others:
-                return list(others.map(tell, paths, chunksize=100))
+            with pool:
+                return list(pool.map(tell, paths, chunksize=100))
         except (OSError, RuntimeError):  # they can't be started, or were killed: alone, then
             pass
     return list(map(tell, paths))
