@@ -97,7 +97,7 @@ def _serve() -> None:
     for module in pkgutil.walk_packages([str(ROOT / "analysis")], "analysis."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
-    importlib.import_module("torch._dynamo")  # which an optimizer imports when it is made
+    importlib.import_module("torch._dynamo")  # which torch's optimizers import when one is made
     gc.freeze()
     for line in sys.stdin.buffer:
         asked = json.loads(line)

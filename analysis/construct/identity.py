@@ -21,6 +21,7 @@ from analysis.errors import SpecError
 from analysis.pictures.samples import PHOTOGRAPHS, sample
 from analysis.specs import KINDS, Kind
 from analysis.text import Listed, Message
+from analysis.training.sgd import SGD
 
 COMPARED: tuple[Kind, ...] = ("plain", "residual")
 """The kinds of net that are fitted, each with the same layers."""
@@ -266,10 +267,10 @@ def _target(task: IdentityTask) -> Callable[[Tensor], Tensor]:
     return mapping
 
 
-def _optimizer(task: IdentityTask, net: nn.Module) -> torch.optim.Optimizer:
+def _optimizer(task: IdentityTask, net: nn.Module) -> SGD | torch.optim.Optimizer:
     if task.optimizer == "adam":
         return torch.optim.Adam(net.parameters(), task.lr, fused=True)
-    return torch.optim.SGD(net.parameters(), task.lr, momentum=0.9, fused=True)
+    return SGD(net, task.lr, momentum=0.9, fused=True)
 
 
 def _layer_rows(net: Fitter) -> list[tuple[int, float, float]]:

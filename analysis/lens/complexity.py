@@ -20,6 +20,7 @@ from analysis.runs.times import MODES, TIME_COLUMNS
 from analysis.specs.costs import VGG19, image_size, spec_of
 from analysis.text import _
 from analysis.training.hardware import describe_machine
+from analysis.training.sgd import SGD
 
 WARM_UP = 2
 MIN_REPEATS, MAX_REPEATS = 5, 100
@@ -121,11 +122,11 @@ def _inference_step(net: nn.Module, batch: Tensor) -> Callable[[], None]:
 def _training_step(net: nn.Module, batch: Tensor) -> Callable[[], None]:
     net.train()
     # A rate so small that random images can't make the weights infinite.
-    optimizer = torch.optim.SGD(net.parameters(), 1e-6, momentum=0.9)
+    optimizer = SGD(net, 1e-6, momentum=0.9)
     labels = torch.zeros(len(batch), dtype=torch.int64, device=batch.device)
 
     def step() -> None:
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad()
         F.cross_entropy(net(batch), labels).backward()
         optimizer.step()
         _wait(batch)

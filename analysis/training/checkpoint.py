@@ -15,6 +15,7 @@ from analysis.errors import RunDamaged
 from analysis.runs import RunWriter
 from analysis.runs.files import MODEL, RESUME
 from analysis.runs.resuming import lost_position
+from analysis.training.sgd import SGD
 from analysis.weights import NORMALIZER, load_into, model_tensors, read_tensors
 
 _NET, _MOMENTUM = "net.", "momentum."
@@ -42,21 +43,17 @@ class Position:
         )  # fmt: skip
 
 
-def save(
-    writer: RunWriter, net: nn.Module, optimizer: torch.optim.Optimizer, normalizer, at: Position
-) -> None:
+def save(writer: RunWriter, net: nn.Module, optimizer: SGD, normalizer, at: Position) -> None:
     """Write resume.safetensors, then model.safetensors, each whole or not at all."""
     tensors = {_NET + name: v.detach().cpu().contiguous() for name, v in net.state_dict().items()}
-    for name, parameter in net.named_parameters():
-        buffer = optimizer.state.get(parameter, {}).get("momentum_buffer")
-        if buffer is not None:
-            tensors[_MOMENTUM + name] = buffer.detach().cpu().contiguous()
+    for name, buffer in optimizer.buffers.items():
+        tensors[_MOMENTUM + name] = buffer.cpu().contiguous()
     writer.save_tensors(RESUME, tensors, at.to_metadata())
     metadata = {"net": writer.config.net.name, "epoch": str(at.epoch)}
     writer.save_tensors(MODEL, model_tensors(net, normalizer), metadata)
 
 
-def restore(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer) -> Position:
+def restore(path: Path, net: nn.Module, optimizer: SGD) -> Position:
     """Put a run's last epoch into net and optimizer; its first weights where there is no epoch yet.
 
     Raises:
@@ -72,8 +69,7 @@ def restore(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer) -> Pos
     momentum = _under(_MOMENTUM, tensors)
     for name, parameter in net.named_parameters():
         if name in momentum:
-            buffer = torch.empty_like(parameter).copy_(momentum[name])
-            optimizer.state[parameter]["momentum_buffer"] = buffer
+            optimizer.buffers[name] = torch.empty_like(parameter).copy_(momentum[name])
     try:
         return Position.from_metadata(metadata)
     except (KeyError, ValueError) as error:

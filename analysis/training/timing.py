@@ -20,6 +20,7 @@ from analysis.jobs.processes import peak_memory_mb
 from analysis.nets import build
 from analysis.specs import Compute, NetSpec
 from analysis.training.hardware import resolve, with_safe_layout
+from analysis.training.sgd import SGD
 
 
 def time_steps(net: NetSpec, batch_size: int, compute: Compute, seconds: float) -> dict[str, Any]:
@@ -36,7 +37,7 @@ def time_steps(net: NetSpec, batch_size: int, compute: Compute, seconds: float) 
     device = torch.device(resolved.device)
     layout = torch.channels_last if resolved.channels_last else torch.contiguous_format
     model = build(net, 0).to(device).to(memory_format=layout)  # type: ignore[call-overload]
-    optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9)
+    optimizer = SGD(model, 0.01, momentum=0.9)
     size = net.image_size
     images = torch.randn(batch_size, 3, size, size, device=device).to(memory_format=layout)
     labels = torch.randint(net.classes, (batch_size,), device=device)
@@ -47,7 +48,7 @@ def time_steps(net: NetSpec, batch_size: int, compute: Compute, seconds: float) 
         loss = F.cross_entropy(logits, labels)
         loss.backward()
         optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad()
         return float(loss.detach())  # waits for the device
 
     step()

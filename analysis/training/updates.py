@@ -17,6 +17,7 @@ from analysis.nets import Net
 from analysis.runs import RunConfig
 from analysis.training.distributed import World
 from analysis.training.prepare import TrainingImages
+from analysis.training.sgd import SGD
 
 _BEFORE_RECORDING = 3
 """Eager updates before a graph is recorded: cuDNN chooses its kernels, momentum gets its memory."""
@@ -56,16 +57,16 @@ class Updates:
         self._recorded: _Recorded | None = None
         self._eager_updates = 0
 
-    def _optimizer(self) -> torch.optim.SGD:
+    def _optimizer(self) -> SGD:
         lr: float | Tensor = self.recipe.lr
         if self.graphed:
             lr = torch.tensor(lr, device=self.device)  # a number would be recorded as it is
-        return torch.optim.SGD(
-            self.net.parameters(),
+        return SGD(
+            self.net,
             lr,
-            momentum=self.recipe.momentum,
-            weight_decay=self.recipe.weight_decay,
-            fused=True if self.graphed else None,
+            self.recipe.momentum,
+            self.recipe.weight_decay,
+            fused=self.graphed,
         )
 
     def begin_epoch(self, epoch: int) -> None:
@@ -98,11 +99,10 @@ class Updates:
         return self._recorded.replay(batch)
 
     def _set_lr(self, lr: float) -> None:
-        for group in self.optimizer.param_groups:
-            if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(lr)
-            else:
-                group["lr"] = lr
+        if isinstance(self.optimizer.lr, Tensor):
+            self.optimizer.lr.fill_(lr)
+        else:
+            self.optimizer.lr = lr
 
     def _update_aside(self, batch: Tensor) -> Tensor:
         """An update on a stream of its own, as recording a graph afterwards wants it."""
@@ -120,7 +120,7 @@ class Updates:
         # The last batch of an epoch has its own size: run it uncompiled rather than compile twice.
         odd = whole != self.recipe.batch_size and self.compute.compile and self.world.size == 1
         forward = self.net.forward if odd else self.module
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         with torch.autocast(
             self.device.type,
             torch.bfloat16,
@@ -163,7 +163,7 @@ class _Recorded:
         self._batch = batch.clone()
         self._parameters = list(updates.net.parameters())
         self._graph = torch.cuda.CUDAGraph()
-        updates.optimizer.zero_grad(set_to_none=True)
+        updates.optimizer.zero_grad()
         with torch.cuda.graph(self._graph):
             self._sums = updates._update(self._batch)
         self._gradients = [parameter.grad for parameter in self._parameters]
