@@ -50,6 +50,9 @@ def _code(character: str) -> str:
 
 def one_line(text: object, most: int = LONGEST) -> str:
     """A name in a line or a table of a terminal: visible, in one line, not endless."""
+    text = str(text)
+    if len(text) <= most and text.isprintable():  # nearly every name, told at once
+        return text
     line = " ".join(visible(text).split("\n")).replace("\t", " ")
     return line if len(line) <= most else line[: most - 1] + "\u2026"
 

@@ -51,11 +51,11 @@ def read_table(path: Path, table: str) -> pd.DataFrame:
     return tables.conform(frame, table, path.name)
 
 
-def check_finished(path: Path, config: RunConfig, status: RunStatus) -> None:
+def check_finished(folder: Path | str, config: RunConfig, status: RunStatus) -> None:
     """Whether all that a finished run has is there.
 
     Args:
-        path: its directory.
+        folder: the run's.
         config: of the run.
         status: `finished`.
 
@@ -63,30 +63,30 @@ def check_finished(path: Path, config: RunConfig, status: RunStatus) -> None:
         RunDamaged: weights are missing, torn or another net's; a table ends before the status says.
     """
     if status.weights != "left out":
-        _check_weights(path / files.MODEL, config.net)
+        _check_weights(f"{folder}{os.sep}{files.MODEL}", config.net)
     measured = config.recipe is not None or isinstance(config.origin, Constructed)
     if measured:
-        rows = _check_end(path, "history", status.epoch)
+        rows = _check_end(folder, "history", status.epoch)
         if not status.epoch <= rows <= status.epoch + 1:  # a constructed net begins with epoch 0
             raise RunDamaged(
                 "{file} has {rows} rows, but {status} says {epoch} epochs",
                 file="history.csv", rows=rows, status=files.STATUS, epoch=status.epoch,
             )  # fmt: skip
     last, blocks = _last_orders(config.net)
-    _check_end(path, "responses", status.epoch, last, "measured" if measured else None)
-    if files.exists(path / files.table_file("refinement")):
-        _check_end(path, "refinement", status.epoch, blocks)
+    _check_end(folder, "responses", status.epoch, last, "measured" if measured else None)
+    if os.path.exists(f"{folder}{os.sep}{files.table_file('refinement')}"):  # noqa: PTH110
+        _check_end(folder, "refinement", status.epoch, blocks)
 
 
 def _check_end(
-    path: Path, table: str, epoch: int, order: int = 0, source: str | None = None
+    folder: Path | str, table: str, epoch: int, order: int = 0, source: str | None = None
 ) -> int:
     """Whether a table ends with the last layer or block of an epoch, of a source.
 
     Returns:
         The rows of `history`, of which there are few; of others any number.
     """
-    file = path / files.table_file(table)
+    file = f"{folder}{os.sep}{files.table_file(table)}"
     opened, size = files.open_regular(file)
     try:
         begin = files.read_up_to(opened, size if table == "history" else _TAIL)
@@ -105,35 +105,37 @@ def _check_end(
     ends = tail.endswith(b"\n") and row.get("epoch") == str(epoch)
     place = row.get("order", "0")
     if not (ends and place.isdecimal() and len(place) < 10 and int(place) >= order):
-        read_table(file, table)  # which may know better what is wrong
+        read_table(Path(file), table)  # which may know better what is wrong
         raise RunDamaged(
             "{file} does not end with epoch {epoch}, at which the run has finished",
-            file=file.name, epoch=epoch,
+            file=files.table_file(table), epoch=epoch,
         )  # fmt: skip
     if source and row.get("source") != source:
-        raise RunDamaged("{file} has no measurement at its end", file=file.name)
+        raise RunDamaged("{file} has no measurement at its end", file=files.table_file(table))
     return rows
 
 
-def _check_weights(path: Path, net: NetSpec) -> None:
+def _check_weights(path: str, net: NetSpec) -> None:
     """Whether the weights are whole and of this net, from the file's header."""
     try:
         file, size = files.open_regular(path)
     except RunDamaged:
         if os.path.lexists(path):
             raise
-        raise RunDamaged("{file} is missing, though the run has finished", file=path.name) from None
+        raise RunDamaged(
+            "{file} is missing, though the run has finished", file=files.MODEL
+        ) from None
     try:
         found = _shapes_in(file, size)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise RunDamaged("{file} is not whole: {error}", file=path.name, error=error) from error
+        raise RunDamaged("{file} is not whole: {error}", file=files.MODEL, error=error) from error
     finally:
         os.close(file)
     for name, shape in weight_shapes(net):
         if found.get(name) != shape:
             raise RunDamaged(
                 "{file} is not of {net}: {tensor} is {found}, the net's is {wanted}",
-                file=path.name, net=net.name, tensor=name, wanted=shape,
+                file=files.MODEL, net=net.name, tensor=name, wanted=shape,
                 found=found.get(name, "missing"),
             )  # fmt: skip
 

@@ -40,7 +40,7 @@ _WAIT = 1.0
 _THOUSANDS = 2000
 """Runs, from which it is quicker to start other processes first, which takes half a second."""
 _BUNDLED = reader.real_path(str(reader.BUNDLED))
-_TOLD = (files.CONFIG, files.STATUS, LABELS, *CHECKED)
+_TOLD = tuple(dict.fromkeys((*reader.MAKE_A_RUN, *CHECKED, LABELS)))
 """What a line about a run depends on."""
 
 
@@ -201,8 +201,11 @@ class _Told(NamedTuple):
 
 def _tell(of: Callable[[Path], tuple[str, bool]], folder: Path, path: str) -> _Told | None:
     """What is told of an entry of a folder; None if it is no run."""
-    stamp = _words(stamps.stamps(path, _TOLD))  # first: what is written meanwhile is read again
-    return _Told(stamp, *of(Path(path))) if reader.is_run(path, folder) else None
+    seen = stamps.stamps(path, _TOLD)  # first: what is written meanwhile is read again
+    of_a_run = seen[: len(reader.MAKE_A_RUN) * stamps.NUMBERS]
+    if any(of_a_run) or reader.is_run(path, folder):
+        return _Told(_words(seen), *of(Path(path)))
+    return None
 
 
 def _tell_all(tell: Callable[[str], _Told | None], paths: Sequence[str]) -> list[_Told | None]:

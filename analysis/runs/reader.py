@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 BUNDLED = Path(__file__).resolve().parents[2] / "checkpoints"
 """The runs that come with Residual Lens; read-only."""
+MAKE_A_RUN = (files.CONFIG, files.STATUS, files.MODEL)
+"""A directory with any of these files is a run, or what is left of one."""
 
 
 def default_folder() -> Path:
@@ -282,8 +284,8 @@ def load_run(path: Path | str) -> Run:
         )
     if visible_in_files(path.name) != path.name:
         raise RunDamaged("the name of its folder is not text in UTF-8; rename it")
-    config = RunConfig.from_json(files.read_json(path / files.CONFIG))
-    status = RunStatus.from_json(files.read_json(path / files.STATUS))
+    config = RunConfig.from_json(files.read_json(f"{path}{os.sep}{files.CONFIG}"))
+    status = RunStatus.from_json(files.read_json(f"{path}{os.sep}{files.STATUS}"))
     if status.state == "finished":
         check_finished(path, config, status)
     return Run(path, config, status)
@@ -359,7 +361,7 @@ def is_run(path: str, folder: Path) -> bool:
         return False
     except OSError:
         return files.is_folder(Path(path))  # what is wrong is told when it is loaded
-    return files.CONFIG in names or files.STATUS in names or files.MODEL in names
+    return any(name in names for name in MAKE_A_RUN)
 
 
 def load_or_damaged(path: Path) -> Run | DamagedRun:

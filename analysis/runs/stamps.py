@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from analysis.runs import files, tables
 
 Stamp = tuple[int, ...]
+_NOTHING = (0, 0, 0)
+NUMBERS = len(_NOTHING)
+"""Of each file."""
 
 TABLES = tuple(map(files.table_file, tables.SCHEMAS))
 LOADED = (files.CONFIG, files.MODEL, *TABLES)
@@ -17,16 +20,20 @@ LOADED = (files.CONFIG, files.MODEL, *TABLES)
 
 def stamp(file: Path | str) -> Stamp:
     """Changes with a file or a folder; zeros where there is none."""
-    try:
-        found = os.stat(file)  # noqa: PTH116 - a Path takes as long again
-    except OSError:
-        return 0, 0, 0
-    return found.st_mtime_ns, found.st_ino, found.st_size
+    return _of((file,))
 
 
 def stamps(folder: Path | str, names: Iterable[str] = LOADED) -> Stamp:
-    """Changes with any of the named files of a folder."""
+    """Changes with any of the named files of a folder: `NUMBERS` of each."""
+    return _of([f"{folder}{os.sep}{name}" for name in names])
+
+
+def _of(paths: Sequence[Path | str]) -> Stamp:
     found: list[int] = []
-    for name in names:
-        found += stamp(f"{folder}{os.sep}{name}")
+    for path in paths:
+        try:
+            seen = os.stat(path)  # noqa: PTH116 - a Path takes as long again
+            found += seen.st_mtime_ns, seen.st_ino, seen.st_size
+        except OSError:
+            found += _NOTHING
     return tuple(found)
