@@ -15,7 +15,6 @@ from pathlib import Path
 
 from analysis import __version__
 from analysis.errors import LensError
-from analysis.specs.datasets import cache_folder
 
 LOG = "errors.log"
 _LARGEST = 2**20
@@ -47,6 +46,8 @@ def keep(error: BaseException) -> Unforeseen:
 
 
 def _write(trace: str) -> Path | None:
+    from analysis.specs.datasets import cache_folder
+
     when = datetime.now(UTC).isoformat(timespec="seconds")
     head = f"{when} Residual Lens {__version__}, Python {platform.python_version()}, "
     text = f"{head}{platform.system()}, process {os.getpid()}\n{trace}\n"

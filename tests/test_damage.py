@@ -62,7 +62,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _only_these(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No bundled runs: they would take most of the time."""
-    for where in ("analysis.runs.BUNDLED", "analysis.runs.reader.BUNDLED"):
+    for where in ("analysis.runs.BUNDLED", "analysis.runs.listing.BUNDLED"):
         monkeypatch.setattr(where, tmp_path / "bundled")
 
 

@@ -331,7 +331,7 @@ def test_a_name_that_is_not_utf8(name: str, place: Path):
 
 def test_an_error_that_nobody_foresaw(place: Path):
     """One sentence and where the rest is; all of it with --traceback."""
-    broken = "import analysis.runs as r; r.list_recordings = lambda *_: 1 / 0"
+    broken = "import analysis.runs.listing as r; r.recording_paths = lambda *_: 1 / 0"
     done = run("list", place, before=broken)
     said = done.stderr.decode()
     assert done.returncode == 70

@@ -13,7 +13,8 @@ import pytest
 from analysis.errors import RunDamaged
 from analysis.evidence.claims import mean_response
 from analysis.runs import Run, index, load_run, only_readable
-from analysis.runs.index import FILE, remembered
+from analysis.runs.index import FILE
+from analysis.runs.remembering import remembered
 from tests.tiny import write_run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -114,7 +115,7 @@ def test_two_writers_at_once_do_no_harm(tmp_path: Path):
 import sys
 from pathlib import Path
 from analysis.runs import list_runs
-from analysis.runs.index import remembered
+from analysis.runs.remembering import remembered
 def epochs(run): return len(run.history())
 for number in range(15):
     epochs.__qualname__ = f"epochs{number % 3}"

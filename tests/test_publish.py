@@ -83,7 +83,7 @@ def test_nothing_is_asked_of_another_host(site: Path):
 
 def test_the_figures_and_sentences_are_the_apps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Of the same runs Compare draws the same lines and writes the same sentence."""
-    monkeypatch.setattr("analysis.runs.reader.BUNDLED", tmp_path / "bundled")
+    monkeypatch.setattr("analysis.runs.listing.BUNDLED", tmp_path / "bundled")
     monkeypatch.setenv("RESIDUAL_LENS_RUNS", str(tmp_path / "runs"))
     runs = probed(tmp_path / "runs")
     publish(tmp_path / "site", runs, runs)

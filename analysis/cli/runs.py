@@ -42,11 +42,11 @@ def list_command(
     search: Annotated[str, typer.Option(help="Only runs with these words in them.")] = "",
 ) -> None:
     """List the bundled runs and yours, and recordings; damaged ones with the reason."""
-    from analysis.runs import Run, list_recordings, list_runs
-
     if not (as_json or where or search):
         _print_all(folders(runs), runs)
         return
+    from analysis.runs import Run, list_recordings, list_runs
+
     found = [*list_runs(folders(runs)), *list_recordings(folders(runs))]
     if where or search:
         found = _asked_for([run for run in found if isinstance(run, Run)], where, search)
@@ -60,11 +60,11 @@ def list_command(
 
 def _print_all(places: list[Path], runs: Path | None) -> None:
     """A line for each run, as it was told last where its files have not changed since."""
-    from analysis.runs import list_recordings
     from analysis.runs.index import remembered_lines
+    from analysis.runs.listing import recording_paths
 
     lines = remembered_lines(places, "list", _told_of)
-    lines |= {str(found.path): _told(found)[0] for found in list_recordings(places, lines)}
+    lines |= {str(path): _told_of_recording(path) for path in recording_paths(places, lines)}
     if lines:
         print("Run, state, epochs, training error (running), test error:")
     else:
@@ -84,6 +84,12 @@ def _told_of(path: Path) -> tuple[str, bool]:
     from analysis.runs import load_or_damaged
 
     return _told(load_or_damaged(path))
+
+
+def _told_of_recording(path: Path) -> str:
+    from analysis.runs.recordings import recording_or_damaged
+
+    return _told(recording_or_damaged(path))[0]
 
 
 def _told(run: Run | DamagedRun | SavedRecording) -> tuple[str, bool]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from analysis import formats
 from analysis.errors import LensError
 from analysis.runs import Run
-from analysis.runs.index import remembered
 from analysis.runs.labels import labels_of
+from analysis.runs.remembering import remembered
 from analysis.specs import plan
 from analysis.text import _
 

@@ -31,7 +31,8 @@ from analysis.evidence.verdicts import (
     pairs,
 )
 from analysis.runs import Run
-from analysis.runs.index import one_look, remembered
+from analysis.runs.index import one_look
+from analysis.runs.remembering import remembered
 from analysis.specs import NetSpec, plan
 from analysis.text import _
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from analysis.evidence.verdicts import Claim, Nets, Verdict, judge_depth
 from analysis.runs import Comparable, Run
-from analysis.runs.index import remembered
+from analysis.runs.remembering import remembered
 from analysis.text import _
 
 Moment = tuple[int, int]

@@ -22,8 +22,6 @@ from analysis.specs import NetSpec, plan
 if TYPE_CHECKING:
     import pandas as pd
 
-CHECKED = (files.MODEL, *map(files.table_file, ("history", "responses", "refinement")))
-"""The files that `check_finished` looks at."""
 _TAIL = 4096
 """Bytes at the end of a table in which its last row is."""
 

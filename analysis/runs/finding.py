@@ -12,7 +12,6 @@ from analysis.runs import files
 from analysis.runs.names import run_names
 from analysis.runs.reader import DamagedRun, Run, list_runs, load_run
 from analysis.runs.recordings import (
-    RECORDING,
     Comparable,
     SavedRecording,
     list_recordings,
@@ -56,7 +55,7 @@ def find_comparable(name: str, folders: Iterable[Path | str] | None = None) -> C
     """
     if _is_path(name, files.CONFIG):
         return load_run(name)
-    if _is_path(name, RECORDING):
+    if _is_path(name, files.RECORDING):
         return load_recording(name)
     places = None if folders is None else list(folders)
     known = [*list_runs(places), *list_recordings(places)]

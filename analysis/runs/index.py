@@ -10,7 +10,6 @@ write at a time; whoever finds it busy for long does without as well.
 from __future__ import annotations
 
 import functools
-import json
 import os
 import signal
 import sqlite3
@@ -20,17 +19,10 @@ from collections.abc import Callable, Generator, Hashable, Iterable, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from analysis import __version__
-from analysis.errors import LensError
-from analysis.runs import files, reader, stamps
-from analysis.runs.checks import CHECKED
-from analysis.runs.labels import LABELS
-from analysis.runs.reader import Run
-
-if TYPE_CHECKING:
-    import pandas as pd
+from analysis.runs import files, listing, stamps
 
 FILE = ".index.sqlite"
 _VERSION = zlib.crc32(f"3 {__version__}".encode()) & 0x7FFFFFFF
@@ -39,82 +31,8 @@ _WAIT = 1.0
 """Seconds."""
 _THOUSANDS = 2000
 """Runs, from which it is quicker to start other processes first, which takes half a second."""
-_BUNDLED = reader.real_path(str(reader.BUNDLED))
-_TOLD = tuple(dict.fromkeys((*reader.MAKE_A_RUN, *CHECKED, LABELS)))
+_TOLD = tuple(dict.fromkeys((*listing.MAKE_A_RUN, *stamps.CHECKED, files.LABELS)))
 """What a line about a run depends on."""
-
-
-def remembered(of: Callable[[Run], Any]) -> Callable[[Run], Any]:
-    """A function of a run's config, weights file and tables whose value JSON holds: computed once.
-
-    What it raises is not kept. The value is shared by all who ask in this process.
-    """
-    question = f"{of.__module__}.{getattr(of, '__qualname__', of)}"
-    _questions[question] = of
-    told: dict[str, tuple[stamps.Stamp, Any]] = {}
-
-    @functools.wraps(of)
-    def answer(run: Run) -> Any:
-        if isinstance(run, _Once):
-            return run.ask(question)
-        path = str(run.path)
-        stamp = within_look(path, lambda: stamps.stamps(path))
-        before = told.get(path)
-        if before is None or before[0] != stamp:
-            before = told[path] = stamp, _answer(run, question, _words(stamp))
-        return before[1]
-
-    return answer
-
-
-_questions: dict[str, Callable[[Run], Any]] = {}
-"""All that are remembered: whoever reads a run's tables for one answers the others as well."""
-
-
-def _answer(run: Run, question: str, stamp: str) -> Any:
-    """From the index beside the run, else computed and kept there."""
-    index = _index(run.path.parent)
-    known = index.get(run.id, question, stamp)
-    if known is not None:
-        return json.loads(known)
-    once = _Once(run.path, run.config, run.status, run)
-    value = once.ask(question)
-    found = [(run.id, question, stamp, json.dumps(value))]
-    # Of the few that came along the first page asks for little, and is not to wait for the rest.
-    for other in () if run.bundled or not index.is_kept else _questions:
-        if other != question and index.get(run.id, other, stamp) is None:
-            with suppress(LensError):
-                found.append((run.id, other, stamp, json.dumps(once.ask(other))))
-    index.put_all(found)
-    return value
-
-
-@dataclass(frozen=True)
-class _Once(Run):
-    """A run each table of which is read once, and of which each question is asked once."""
-
-    given: Run
-    """Which reads its tables as it is wont to."""
-
-    @functools.cached_property
-    def _read(self) -> dict[str, pd.DataFrame]:
-        return {}
-
-    @functools.cached_property
-    def _asked(self) -> dict[str, Any]:
-        return {}
-
-    def ask(self, question: str) -> Any:
-        """The answer to a question that is remembered; one may ask another."""
-        if question not in self._asked:
-            self._asked[question] = _questions[question](self)
-        return self._asked[question]
-
-    def table(self, table: str) -> pd.DataFrame:
-        """As of the run."""
-        if table not in self._read:
-            self._read[table] = self.given.table(table)
-        return self._read[table]
 
 
 @contextmanager
@@ -169,12 +87,12 @@ def remembered_lines(
     """
     lines: dict[str, tuple[str, str]] = {}
     for folder in folders:
-        index = _index(folder)
+        index = index_of(folder)
         known = index.get_all(question)
         new: dict[str, str] = {}
-        for path, place in reader.real_entries(folder):
+        for path, place in listing.real_entries(folder):
             before = known.get(_name(path))
-            if before is not None and before[0] == _words(stamps.stamps(path, _TOLD)):
+            if before is not None and before[0] == words(stamps.stamps(path, _TOLD)):
                 lines[place] = path, before[1]
             else:
                 new[place] = path
@@ -202,9 +120,9 @@ class _Told(NamedTuple):
 def _tell(of: Callable[[Path], tuple[str, bool]], folder: Path, path: str) -> _Told | None:
     """What is told of an entry of a folder; None if it is no run."""
     seen = stamps.stamps(path, _TOLD)  # first: what is written meanwhile is read again
-    of_a_run = seen[: len(reader.MAKE_A_RUN) * stamps.NUMBERS]
-    if any(of_a_run) or reader.is_run(path, folder):
-        return _Told(_words(seen), *of(Path(path)))
+    of_a_run = seen[: len(listing.MAKE_A_RUN) * stamps.NUMBERS]
+    if any(of_a_run) or listing.is_run(path, folder):
+        return _Told(words(seen), *of(Path(path)))
     return None
 
 
@@ -234,7 +152,7 @@ def _name(path: str) -> str:
     return path.rpartition(os.sep)[2]
 
 
-def _words(stamp: stamps.Stamp) -> str:
+def words(stamp: stamps.Stamp) -> str:
     """As the index holds it: of numbers the hash is the same in every process."""
     return f"{hash(stamp):x}"
 
@@ -323,15 +241,15 @@ class _Index:
 _here = threading.local()
 
 
-def _index(folder: Path) -> _Index:
+def index_of(folder: Path) -> _Index:
     """This thread's index of a folder; of the runs that came along, that of the user's."""
     return within_look(folder, lambda: _opened(folder))
 
 
 def _opened(folder: Path) -> _Index:
     known: dict[Path, tuple[int, _Index]] = _here.__dict__.setdefault("known", {})
-    if reader.real_path(str(folder)) == _BUNDLED:  # nothing is written beside the program
-        folder = reader.default_folder()
+    if listing.real_path(str(folder)) == listing.bundled_folder():  # which is read-only
+        folder = listing.default_folder()
     file = folder / FILE
     before = known.get(folder)
     if before is None or before[0] != _inode(file):

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from analysis.runs import files
-from analysis.runs.reader import DamagedRun, Run, entries, is_run, load_or_damaged, real_path
+from analysis.runs.listing import entries, is_run, real_path
+from analysis.runs.reader import DamagedRun, Run, load_or_damaged
 from analysis.runs.stamps import LOADED, Stamp, stamp, stamps
 
 CLOSER = 5.0

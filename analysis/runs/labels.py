@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from analysis.errors import RunDamaged, RunError
-from analysis.runs.files import disk_error, read_json, write_json
-from analysis.runs.reader import Run, default_folder
+from analysis.runs.files import LABELS, disk_error, read_json, write_json
+from analysis.runs.listing import default_folder
+from analysis.runs.reader import Run
 
-LABELS = "labels.json"
 FORMAT = 1
 
 

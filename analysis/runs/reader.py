@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.errors import RunDamaged, RunError
 from analysis.escape import visible
-from analysis.runs import files, tables
+from analysis.runs import files, listing, tables
 from analysis.runs.checks import check_finished, read_table
 from analysis.runs.format import RunConfig, RunStatus, State
+from analysis.runs.listing import (
+    bundled_folder,
+    default_folder,
+    is_run,
+    real_entries,
+    real_path,
+)
 from analysis.runs.liveness import at_work, elsewhere
 from analysis.runs.provenance import (
     Constructed,
@@ -32,16 +38,6 @@ from analysis.text import Message
 
 if TYPE_CHECKING:
     import pandas as pd
-
-BUNDLED = Path(__file__).resolve().parents[2] / "checkpoints"
-"""The runs that come with Residual Lens; read-only."""
-MAKE_A_RUN = (files.CONFIG, files.STATUS, files.MODEL)
-"""A directory with any of these files is a run, or what is left of one."""
-
-
-def default_folder() -> Path:
-    """Where new runs go: $RESIDUAL_LENS_RUNS, or `runs` in the current directory."""
-    return Path(os.environ.get("RESIDUAL_LENS_RUNS") or "runs")
 
 
 @dataclass(frozen=True)
@@ -92,7 +88,7 @@ class Run:
     @cached_property
     def bundled(self) -> bool:
         """Whether it came with Residual Lens."""
-        return os.path.dirname(real_path(str(self.path))) == _real(str(BUNDLED))  # noqa: PTH120
+        return os.path.dirname(real_path(str(self.path))) == bundled_folder()  # noqa: PTH120
 
     @cached_property
     def state(self) -> State:
@@ -247,11 +243,6 @@ class Run:
             raise RunDamaged("{run}: {error}", run=self.id, error=error) from error
 
 
-@lru_cache(maxsize=64)  # asked of thousands of runs in the same few folders
-def _real(folder: str) -> str:
-    return os.path.realpath(folder)
-
-
 @dataclass(frozen=True)
 class DamagedRun:
     """A directory that should be a run and is not whole."""
@@ -314,54 +305,12 @@ def run_paths(folders: Iterable[Path | str] | None = None) -> list[Path]:
         folders: where to look; by default the bundled runs and the user's.
     """
     found: dict[str, Path] = {}
-    for folder in map(Path, folders if folders is not None else (BUNDLED, default_folder())):
+    if folders is None:
+        folders = listing.BUNDLED, default_folder()
+    for folder in map(Path, folders):
         inside = real_entries(folder)
         found |= {real: Path(path) for path, real in inside if is_run(path, folder)}
     return list(found.values())
-
-
-def real_path(path: str) -> str:
-    """Without links, of an entry of a folder; quick where there are many."""
-    if os.path.islink(path):  # noqa: PTH114
-        return os.path.realpath(path)
-    folder, name = os.path.split(os.path.abspath(path))  # noqa: PTH100
-    return f"{_real(folder)}{os.sep}{name}"
-
-
-def real_entries(folder: Path) -> Iterator[tuple[str, str]]:
-    """(path, `real_path` of it) of what `entries` finds: one look at the folder tells all links."""
-    linked: set[str] = set()
-    with suppress(OSError), os.scandir(folder) as found:
-        linked = {entry.name for entry in found if entry.is_symlink()}
-    real = real_path(str(folder))
-    for path in entries(folder):
-        name = path.rpartition(os.sep)[2]
-        alone = path == str(folder) or name in linked  # the folder itself: it can't be read
-        yield path, real_path(path) if alone else f"{real}{os.sep}{name}"
-
-
-def entries(folder: Path) -> list[str]:
-    """The paths of what may be a run in a folder, by name; the folder's own if it can't be read."""
-    if not os.path.lexists(folder):
-        return []
-    try:
-        names = sorted(os.listdir(folder))  # noqa: PTH208 - strings are compared faster than Paths
-    except OSError:
-        return [str(folder)]  # so that this is told
-    return [f"{folder}{os.sep}{n}" for n in names if not n.startswith(".") and n != "lost+found"]
-
-
-def is_run(path: str, folder: Path) -> bool:
-    """Whether an entry of a folder is a directory with a run's file in it, or may be."""
-    if path == str(folder):  # which can't be read
-        return True
-    try:
-        names = os.listdir(path)  # noqa: PTH208
-    except NotADirectoryError:
-        return False
-    except OSError:
-        return files.is_folder(Path(path))  # what is wrong is told when it is loaded
-    return any(name in names for name in MAKE_A_RUN)
 
 
 def load_or_damaged(path: Path) -> Run | DamagedRun:

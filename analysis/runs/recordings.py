@@ -9,33 +9,31 @@ name of its file; `progress.json` is there where there is a training. Knows no t
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 import shutil
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 
 from analysis.errors import RunDamaged, RunError
-from analysis.runs import files, reader, tables
+from analysis.runs import files, listing, tables
 from analysis.runs.checks import read_table
 from analysis.runs.fields import Count, check_fields
+from analysis.runs.files import PROGRESS, RECORDING
 from analysis.runs.format import RunStatus, State, now
-from analysis.runs.index import remembered
+from analysis.runs.listing import recording_paths
 from analysis.runs.liveness import is_locked
 from analysis.runs.reader import DamagedRun, Run
+from analysis.runs.remembering import remembered
 from analysis.runs.stamps import TABLES, Stamp, stamps
 from analysis.runs.words import as_html, percent
 
 if TYPE_CHECKING:
     import pandas as pd
 
-RECORDING = "recording.json"
-PROGRESS = "progress.json"
-"""The status of a training: as a run's status.json."""
 FORMAT = 1
 MAX_TITLE = 60
 """Characters: it has to fit into a legend."""
@@ -261,7 +259,7 @@ def make_folder(info: RecordingInfo, folder: Path | str | None) -> Path:
             title=title,
         )
     slug = re.sub(r"[^\w.+-]+", "-", title).strip("-.") or "module"
-    path = Path(folder or reader.default_folder())
+    path = Path(folder or listing.default_folder())
     path /= f"{now()[:10]}_{slug}_{info.origin}_{secrets.token_hex(2)}"
     try:
         path.mkdir(parents=True)
@@ -302,27 +300,11 @@ def load_recording(path: Path | str) -> SavedRecording:
     return SavedRecording(path, info, RunStatus.from_json(files.read_json(path / PROGRESS)))
 
 
-def recording_paths(
-    folders: Iterable[Path | str] | None = None, runs: Container[str] = ()
-) -> list[Path]:
-    """The directories with a recording and no run, by name; where `run_paths` looks.
-
-    Args:
-        folders: where to look; by default the bundled runs and the user's.
-        runs: paths that are known to be runs, which are passed over.
-    """
-    found: list[Path] = []
-    for folder in folders if folders is not None else (reader.BUNDLED, reader.default_folder()):
-        inside = (path for path in reader.entries(Path(folder)) if path not in runs)
-        found += [Path(path) for path in inside if os.path.lexists(f"{path}{os.sep}{RECORDING}")]
-    return [path for path in dict.fromkeys(found) if not reader.is_run(str(path), path.parent)]
-
-
 def list_recordings(
-    folders: Iterable[Path | str] | None = None, runs: Container[str] = ()
+    folders: Iterable[Path | str] | None = None,
 ) -> list[SavedRecording | DamagedRun]:
-    """All recordings in the folders, damaged ones with their reason; arguments as above."""
-    return [recording_or_damaged(path) for path in recording_paths(folders, runs)]
+    """All recordings in the folders of `recording_paths`, damaged ones with their reason."""
+    return [recording_or_damaged(path) for path in recording_paths(folders)]
 
 
 def recording_or_damaged(path: Path) -> SavedRecording | DamagedRun:

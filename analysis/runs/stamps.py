@@ -16,6 +16,8 @@ NUMBERS = len(_NOTHING)
 TABLES = tuple(map(files.table_file, tables.SCHEMAS))
 LOADED = (files.CONFIG, files.MODEL, *TABLES)
 """What a run says of itself besides its status."""
+CHECKED = (files.MODEL, *map(files.table_file, ("history", "responses", "refinement")))
+"""What `checks.check_finished` looks at."""
 
 
 def stamp(file: Path | str) -> Stamp:

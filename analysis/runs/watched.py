@@ -16,7 +16,6 @@ from analysis.runs import files, tables
 from analysis.runs.format import RunStatus
 from analysis.runs.liveness import Hold, hold
 from analysis.runs.recordings import (
-    PROGRESS,
     RecordingInfo,
     make_folder,
     write_info,
@@ -74,7 +73,7 @@ class RecordingWriter:
     def set_status(self, durable: bool = True, **changes: Any) -> None:
         """Replace the status by a copy with changes and a fresh heartbeat. Raises RunError."""
         self.status = self.status.with_(**changes)
-        files.write_json(self.path / PROGRESS, self.status.to_json(), durable)
+        files.write_json(self.path / files.PROGRESS, self.status.to_json(), durable)
 
     def close(self) -> None:
         """Let go of it."""

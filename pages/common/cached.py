@@ -22,15 +22,14 @@ from analysis.runs import (
     Run,
     SavedRecording,
     default_folder,
+    listing,
     load_run,
-    reader,
     store,
 )
 from analysis.runs.checks import read_table
-from analysis.runs.files import CONFIG, STATUS, table_file
+from analysis.runs.files import CONFIG, LABELS, PROGRESS, RECORDING, STATUS, table_file
 from analysis.runs.index import one_look, within_look
 from analysis.runs.known import KnownRuns
-from analysis.runs.labels import LABELS
 from analysis.runs.learned import (
     Survey,
     read_lesions,
@@ -39,7 +38,8 @@ from analysis.runs.learned import (
     read_survey,
     similarity_name,
 )
-from analysis.runs.recordings import PROGRESS, RECORDING, recording_or_damaged, recording_paths
+from analysis.runs.listing import recording_paths
+from analysis.runs.recordings import recording_or_damaged
 from analysis.runs.stamps import LOADED, Stamp, stamp, stamps
 from analysis.runs.tables import first_measurement
 from pages.common import classroom
@@ -154,7 +154,7 @@ def _made(key: Hashable, choices: tuple, _build: Callable, _runs: Sequence[Compa
 
 def list_runs() -> tuple[list[Run], list[DamagedRun]]:
     """The bundled runs and the user's, and those that are damaged."""
-    folders = reader.BUNDLED, default_folder()
+    folders = listing.BUNDLED, default_folder()
     found = within_look(folders, lambda: _KNOWN.entries(folders))
     whole = [run for run in found if isinstance(run, Run)]
     return whole, [run for run in found if isinstance(run, DamagedRun)]

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The user's runs, empty, with no bundled ones beside them."""
-    monkeypatch.setattr("analysis.runs.reader.BUNDLED", tmp_path / "bundled")
+    monkeypatch.setattr("analysis.runs.listing.BUNDLED", tmp_path / "bundled")
     monkeypatch.setenv("RESIDUAL_LENS_RUNS", str(tmp_path / "runs"))
     return tmp_path / "runs"
 
@@ -57,7 +57,7 @@ def mine(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         config["data"] |= {"name": "folder", "path": nowhere, "title": "Digits"}
         config["images"]["fingerprint"] = fingerprint
         file.write_text(json.dumps(config))
-    monkeypatch.setattr("analysis.runs.reader.BUNDLED", tmp_path / "none")
+    monkeypatch.setattr("analysis.runs.listing.BUNDLED", tmp_path / "none")
     monkeypatch.setenv("RESIDUAL_LENS_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv(CONFIG_VARIABLE, str(tmp_path / "settings"))
     return folder

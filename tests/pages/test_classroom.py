@@ -52,7 +52,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     status = json.loads((bare / "status.json").read_text())
     (bare / "status.json").write_text(json.dumps(status | {"weights": "left out"}))
     (bare / "model.safetensors").unlink()
-    monkeypatch.setattr("analysis.runs.reader.BUNDLED", home / "bundled")
+    monkeypatch.setattr("analysis.runs.listing.BUNDLED", home / "bundled")
     monkeypatch.setenv("RESIDUAL_LENS_RUNS", str(home / "runs"))
     monkeypatch.setenv("RESIDUAL_LENS_CACHE", str(home / "cache"))
     monkeypatch.setenv(classroom.SWITCH, "1")
@@ -63,7 +63,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def class_of_runs(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A classroom that has trained nets alone."""
     monkeypatch.setenv("RESIDUAL_LENS_RUNS", str(runs))
-    monkeypatch.setattr("analysis.runs.reader.BUNDLED", tmp_path / "none")
+    monkeypatch.setattr("analysis.runs.listing.BUNDLED", tmp_path / "none")
     monkeypatch.setenv(classroom.SWITCH, "1")
 
 

@@ -26,7 +26,7 @@ from analysis.exchange.importing.recognition import Recognised, recognise
 from analysis.exchange.importing.refusals import listed
 from analysis.exchange.importing.verification import Claim, claim_of, epoch_of
 from analysis.runs import files, load_run
-from analysis.runs.recordings import RECORDING
+from analysis.runs.files import RECORDING
 from analysis.specs import NetSpec
 from analysis.text import Listed, Message
 from analysis.weights import NORMALIZER
