@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -36,10 +36,11 @@ if TYPE_CHECKING:
     from analysis.lens.laboratory import Laboratory, Lesion
     from analysis.lens.lesions import Effect
     from analysis.nets import Net
+    from analysis.runs.learned import Origin
 
 PROCESSES = max(min((os.cpu_count() or 1) // 4, 4), 1)
 """Each takes some 400 MB, and shares its work out over the processor's threads."""
-_NETS, _BENCHES = 32, 2
+_NETS, _BENCHES, _SETS = 32, 2, 2
 """That a process keeps."""
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -139,6 +140,19 @@ def ask_for_effect(run: Run, pixels: Tensor, labels: Tensor, lesion: Lesion) -> 
     return _answered(_effect, known, labels.numpy(), lesion)
 
 
+def ask_for_images(origin: Origin, numbers: Sequence[int]) -> np.ndarray:
+    """Some of the images that a survey is of: uint8 (n, H, W, 3).
+
+    Args:
+        origin: of the survey.
+        numbers: of the images, as the survey counts them.
+
+    Raises:
+        DataError: they can't be had any more, or they have changed.
+    """
+    return _answered(_images, origin, list(numbers))
+
+
 def _answered(work: Callable[..., Any], *given: object) -> Any:
     """By one of the processes; once more where it was ended meanwhile."""
     process = _free.get()
@@ -195,6 +209,17 @@ def _answer(question: str, path: Path, seen: Stamp, batch: np.ndarray, given: tu
     module, _dot, name = question.partition(".")
     function = getattr(import_module(f"{__package__}.{module}"), name)
     return function(_net(path, seen)[0], _input(path, seen, batch), *given)
+
+
+def _images(origin: Origin, numbers: list[int]) -> np.ndarray:
+    return _surveyed(origin)[numbers].permute(0, 2, 3, 1).numpy()
+
+
+@lru_cache(_SETS)
+def _surveyed(origin: Origin) -> Tensor:
+    from analysis.lens.survey import surveyed_images
+
+    return surveyed_images(origin)
 
 
 def _check(path: Path, seen: Stamp) -> None:

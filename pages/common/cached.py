@@ -31,7 +31,6 @@ from analysis.runs.files import CONFIG, LABELS, PROGRESS, RECORDING, STATUS, tab
 from analysis.runs.index import one_look, within_look
 from analysis.runs.known import KnownRuns
 from analysis.runs.learned import (
-    Survey,
     read_lesions,
     read_readouts,
     read_similarity,
@@ -46,7 +45,6 @@ from pages.common import classroom
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
-    from torch import Tensor
 
     from analysis.data import Images, Normalizer
     from analysis.nets import Net
@@ -346,19 +344,3 @@ def similarity_stamps(first: Run, second: Run) -> tuple[Stamp, ...]:
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _similarity(first: str, second: str, stamps: tuple[Stamp, ...]) -> Any:
     return read_similarity(load_run(Path(first)), load_run(Path(second)))
-
-
-def surveyed_images(found: Survey) -> Tensor:
-    """The test images that a survey is of: uint8 (N, 3, H, W).
-
-    Raises:
-        DataError: they can't be had any more, or they have changed.
-    """
-    return _surveyed_images(found.origin.text() if found.origin else "", found)
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _surveyed_images(origin: str, _found: Survey) -> Tensor:
-    from analysis.lens import survey
-
-    return survey.surveyed_images(_found)

@@ -18,6 +18,7 @@ from analysis.lens.activations import probe
 from analysis.lens.attribution import attribute
 from analysis.lens.laboratory import Laboratory, Lesion
 from analysis.lens.lesions import effect_of, on_one
+from analysis.lens.own_images import images_of
 from analysis.weights import load_net
 
 ROOT = Path(__file__).parents[2]
@@ -70,6 +71,14 @@ def test_effect_of_a_lesion(own):
         assert asking.ask_for_effect(run, pixels, labels, lesion) == expected
     with pytest.raises(KeyError):
         asking.ask_for_effect(run, pixels, labels, Lesion({"stage9.block1": 0.0}))
+
+
+def test_images_of_a_survey(tiny_trained):
+    """Those of the numbers asked for, in their order, height first."""
+    source = images_of(tiny_trained)
+    wanted = source[0].test[[7, 0, 7]].permute(0, 2, 3, 1).numpy()
+
+    assert (asking.ask_for_images(source[1], [7, 0, 7]) == wanted).all()
 
 
 def test_another_process_answers_and_one_that_was_ended_is_replaced():

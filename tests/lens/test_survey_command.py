@@ -69,7 +69,7 @@ def test_made_once_and_again(tiny_trained):
     assert found.origin is not None
     assert found.origin.is_own(run)
     digits = load_images(run.config.data)
-    assert (surveyed_images(found) == digits.subset(test=2000).test).all()
+    assert (surveyed_images(found.origin) == digits.subset(test=2000).test).all()
     assert read_readouts(run).origin == found.origin
 
     before = (run.path / "lens" / "survey.npz").stat().st_mtime_ns
@@ -92,10 +92,10 @@ def test_other_images(tiny_trained, tmp_path):
     assert done.returncode == 0, done.stderr
     found = read_survey(run)
     assert (found.origin.data.title, found.origin.is_own(run)) == ("mine", False)
-    assert len(surveyed_images(found)) == len(found.stds)
+    assert len(surveyed_images(found.origin)) == len(found.stds)
     shutil.rmtree(other)
     with pytest.raises(DataError, match=r"the image folder .* does not exist"):
-        surveyed_images(found)
+        surveyed_images(found.origin)
 
 
 def test_results_over_other_images_are_not_replaced_unasked(tiny_trained, tmp_path):

@@ -18,7 +18,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from analysis.pictures.samples import sample_classes, sample_names
-from analysis.runs import load_run, reader, run_paths
+from analysis.runs import listing, load_run, run_paths
 from analysis.specs import Compute, DataSpec, NetSpec, Recipe
 from analysis.training import prepare_run, train_run
 from tests.lens.bad_files import animation, encoded, photo, refused
@@ -36,7 +36,7 @@ PANELS = ("predictions", "layers", "forming", "attribution", "exemplars", "expor
 def page(runs, monkeypatch, tmp_path):
     """The page, with these two runs and no others."""
     monkeypatch.setenv("RESIDUAL_LENS_RUNS", str(runs))
-    monkeypatch.setattr(reader, "BUNDLED", tmp_path / "none")
+    monkeypatch.setattr(listing, "BUNDLED", tmp_path / "none")
     at = AppTest.from_file("../../app.py", default_timeout=60).run()
     return at.switch_page("pages/lens/image.py").run()
 
@@ -47,7 +47,7 @@ def test_a_preactivation_net_has_every_panel(tmp_path, monkeypatch):
     spec, compute = NetSpec.parse("preresnet-8-w4-B"), Compute(device="cpu", compile=False)
     train_run(prepare_run(tmp_path, spec, recipe, DataSpec.parse("digits"), compute=compute))
     monkeypatch.setenv("RESIDUAL_LENS_RUNS", str(tmp_path))
-    monkeypatch.setattr(reader, "BUNDLED", tmp_path / "none")
+    monkeypatch.setattr(listing, "BUNDLED", tmp_path / "none")
     at = AppTest.from_file("../../app.py", default_timeout=60).run()
     at = at.switch_page("pages/lens/image.py").run()
     for name in PANELS:
@@ -228,7 +228,7 @@ def test_images_that_are_elsewhere(runs, monkeypatch, tmp_path, name, button):
     config["data"] = {"name": "folder", "path": "/no/such/place", "title": "My digits"}
     (path / "config.json").write_text(json.dumps(config))
     monkeypatch.setenv("RESIDUAL_LENS_RUNS", str(folder))
-    monkeypatch.setattr(reader, "BUNDLED", tmp_path / "none")
+    monkeypatch.setattr(listing, "BUNDLED", tmp_path / "none")
     at = AppTest.from_file("../../app.py", default_timeout=60).run()
     at = panel(at.switch_page("pages/lens/image.py").run(), name)
 

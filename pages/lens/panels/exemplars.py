@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 
 from analysis.errors import LensError
 from analysis.figures.images import enlarged
+from analysis.lens import asking
 from analysis.runs import Run
 from analysis.runs.learned import SURVEYED
 from analysis.text import _
@@ -45,15 +46,16 @@ def show_panel(runs: Sequence[Run], subject: Subject, probes: dict[str, Any]) ->
         channel = st.number_input(
             _("Channel"), 0, last, begin, key=f"image_best_channel_{run.net}_{layer}"
         )
-    if found.origin and not found.origin.is_at_hand:
+    if found.origin is None or not found.origin.is_at_hand:
         nets.say_how([run], _("The survey is kept, but its images are not on this machine."))
         return
+    exemplars = found.exemplars(layer, int(channel))
     try:
-        pixels = cached.surveyed_images(found)
+        pictures = asking.ask_for_images(found.origin, [number for number, *_ in exemplars])
     except LensError as error:
         st.error(messages.literal(str(error)))
         return
-    _gallery(run, found.exemplars(layer, int(channel)), pixels, layer)
+    _gallery(run, exemplars, pictures, layer)
     nets.name_other_images([run], "survey")
 
 
@@ -63,7 +65,9 @@ def _looked_at(run: Run, layers: Sequence[str]) -> tuple[str, int]:
     return (layer, channel) if seen == run.id and layer in layers else (layers[-1], 0)
 
 
-def _gallery(run: Run, exemplars: list[tuple[int, int, float]], pixels: Any, layer: str) -> None:
+def _gallery(
+    run: Run, exemplars: list[tuple[int, int, float]], pictures: np.ndarray, layer: str
+) -> None:
     from analysis.lens.receptive import receptive_fields
     from analysis.specs.plan import layers
 
@@ -71,8 +75,7 @@ def _gallery(run: Run, exemplars: list[tuple[int, int, float]], pixels: Any, lay
     width = next(i.maps_size for i in layers(run.config.net, size) if i.name == layer)
     field = receptive_fields(run.config.net)[layer]
     with st.container(horizontal=True, gap="small"):
-        for index, position, value in exemplars:
-            rgb = pixels[index].permute(1, 2, 0).numpy()
+        for (_number, position, value), rgb in zip(exemplars, pictures, strict=True):
             box = field.box(*divmod(position, width), size)
             with st.container(width=ZOOM * size, gap="xsmall"):
                 words = _("response {value:.2f}").format(value=value)
