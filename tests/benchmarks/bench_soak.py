@@ -1,13 +1,13 @@
 """An hour of load: five tabs over all pages while nets train; does anything gather?
 
-    python tests/benchmarks/bench_soak.py [--minutes 60] [--tabs 5] [--every 5]
+    python tests/benchmarks/bench_soak.py [--minutes 60] [--tabs 5] [--pace 10]
 
 A real server on 127.0.0.1 over the bundled runs and a folder of its own, and tabs of one Chromium,
-each a session: they go from page to page, change a few widgets on each, upload pictures to Inspect
-and reload. Meanwhile one small net trains on the digits, with the priority that the queue gives,
-over and over with the same seed, and every finished run is compared with one that was trained
-before the load. Prints memory, threads and open files of the server by quarter, the times of all
-changes, and which of these does not hold:
+each a session: they go from page to page, change a few widgets on each, one every 10 s like the
+students of `bench_classroom.py`, upload pictures to Inspect and reload. Meanwhile one small net
+trains on the digits, with the priority that the queue gives, over and over with the same seed, and
+every finished run is compared with one that was trained before the load. Prints memory, threads and
+open files of the server by quarter, the times of all changes, and which of these does not hold:
 
 - memory: the median of the last quarter is less than 5 % above that of the second;
 - threads and open files: the same, with 5 for chance;
@@ -73,7 +73,9 @@ class Soak:
         return max(self.found.seconds("change"), default=0.0)
 
 
-async def visitor(page: Page, address: str, number: int, until: float, found: Found) -> None:
+async def visitor(
+    page: Page, address: str, number: int, until: float, pace: float, found: Found
+) -> None:
     """One session: a page, some changes, the next page; a new session at Inspect, for an upload."""
     chance = random.Random(number)
     first = step = 2 * number
@@ -90,7 +92,7 @@ async def visitor(page: Page, address: str, number: int, until: float, found: Fo
             file = {"name": f"{number}-{step}.png", "mimeType": "image/png", "buffer": data}
             await timed(found, "upload", give(page, file), page)
         for _change in range(CHANGES):
-            await asyncio.sleep(chance.uniform(0.5, 3))
+            await asyncio.sleep(pace * chance.uniform(0.5, 1.5))
             main = page.get_by_test_id("stMain")
             widgets = main.get_by_role("radio").or_(main.get_by_role("slider"))
             there = await widgets.element_handles()
@@ -166,19 +168,27 @@ async def sample(until: float, every: float, seen: Soak) -> None:
         await asyncio.sleep(every)
 
 
-async def hold(minutes: float, count: int, every: float, epochs: int, folder: Path) -> Soak:
+async def load_all(page: Page, address: str, found: Found) -> None:
+    """What is loaded once for all sessions, such as torch and the first nets: that is no growth."""
+    await timed(found, "first", page.goto(f"{address}/image"), page)
+    for panel in ("Attribution", "What excites a channel"):
+        await timed(found, "first", page.get_by_role("radio", name=panel).click(force=True), page)
+
+
+async def hold(
+    minutes: float, count: int, every: float, pace: float, epochs: int, folder: Path
+) -> Soak:
     """Train alone, then all at once."""
     seen = Soak()
     alone = await train(folder, TRAINED_ALONE, epochs)
     with app_server(folder) as address:
         async with tabs(count, seen.found) as pages:
-            # Torch and the first nets are loaded once for all sessions: that is no growth.
-            await timed(seen.found, "first", pages[0].goto(f"{address}/image"), pages[0])
+            await load_all(pages[0], address, seen.found)
             until = time.monotonic() + 60 * minutes
             await asyncio.gather(
                 sample(until, every, seen),
                 train_on(folder, alone, epochs, until, seen),
-                *(visitor(page, address, number, until, seen.found)
+                *(visitor(page, address, number, until, pace, seen.found)
                   for number, page in enumerate(pages)),
             )  # fmt: skip
     return seen
@@ -205,13 +215,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="An hour of load.")
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--tabs", type=int, default=5)
+    parser.add_argument("--pace", type=float, default=10.0, help="seconds between two changes")
     parser.add_argument("--every", type=float, default=5.0, help="seconds between samples")
     parser.add_argument("--epochs", type=int, default=20, help="of each training")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
-        work = hold(given.minutes, given.tabs, given.every, given.epochs, Path(place))
+        work = hold(given.minutes, given.tabs, given.every, given.pace, given.epochs, Path(place))
         seen = asyncio.run(work)
-    print(f"{given.tabs} tabs, {given.minutes:g} minutes")
+    print(f"{given.tabs} tabs, {given.minutes:g} minutes, a change every {given.pace:g} s in each")
     tell(seen)
 
 
