@@ -91,8 +91,8 @@ def _one_lesion(
     from analysis.errors import SpecError
     from analysis.figures.lesions import effect_words
     from analysis.lens import lesions as lens
-    from analysis.lens.laboratory import Lesion
     from analysis.lens.own_images import images_of
+    from analysis.runs.learned import Lesion
     from analysis.weights import load_net
 
     lesion = Lesion(dict.fromkeys(names, strength))

@@ -16,6 +16,7 @@ from analysis.evidence.refining import block_rows
 from analysis.figures import theme
 from analysis.figures.refinement import TICKS
 from analysis.runs import Run
+from analysis.runs.learned import Effect
 from analysis.text import _
 
 COLUMNS = ("block_name", "stage", "block", "place", "error", "intact", "ratio", "n_images")
@@ -217,8 +218,8 @@ def swap_words(info: pd.DataFrame) -> str:
     )
 
 
-def effect_words(effect: Any) -> str:
-    """What a `lens.lesions.Effect` says."""
+def effect_words(effect: Effect) -> str:
+    """What an `Effect` says."""
     words = _(
         "{wrong:.1f} % of {n} test images wrong instead of {whole:.1f} %, another prediction for "
         "{changed:.1f} %."

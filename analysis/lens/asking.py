@@ -17,6 +17,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache, lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -27,16 +28,17 @@ import numpy as np
 
 from analysis.errors import LensError
 from analysis.runs import Run, load_run
+from analysis.runs.files import CONFIG
+from analysis.runs.learned import PROBE, Effect, Lesion, Origin
 from analysis.runs.stamps import Stamp, stamp
+from analysis.specs import DataSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from analysis.data import Normalizer
-    from analysis.lens.laboratory import Laboratory, Lesion
-    from analysis.lens.lesions import Effect
+    from analysis.data import Images, Normalizer
+    from analysis.lens.laboratory import Laboratory
     from analysis.nets import Net
-    from analysis.runs.learned import Origin
 
 PROCESSES = max(min((os.cpu_count() or 1) // 4, 4), 1)
 """Each takes some 400 MB, and shares its work out over the processor's threads."""
@@ -122,22 +124,37 @@ def check(run: Run) -> None:
     _answered(_check, run.path.absolute(), stamp(run.weights_path))
 
 
-def ask_for_effect(run: Run, pixels: Tensor, labels: Tensor, lesion: Lesion) -> Effect:
-    """What a lesion does to a run's net on some images, whose way through it is kept.
+def ask_for_effect(run: Run, lesion: Lesion) -> Effect:
+    """What a lesion does to a run's net on `PROBE` of its test images.
 
     Args:
         run: any run with weights.
-        pixels: uint8 (N, 3, H, W).
-        labels: int64 (N,).
         lesion: of the net's blocks.
 
     Raises:
         RunDamaged: it has no whole weights.
+        DataError: as `own_images.images_of`.
         KeyError, ValueError: as `Laboratory.logits`.
     """
-    images = pixels.numpy()
-    known = run.path.absolute(), stamp(run.weights_path), images.tobytes(), images.shape
-    return _answered(_effect, known, labels.numpy(), lesion)
+    return _answered(_effect, _place(run), stamp(run.weights_path), lesion)
+
+
+def ask_for_classes(run: Run) -> tuple[tuple[str, ...], np.ndarray]:
+    """The classes of a run's data, and of each test image its own: int64 (N,).
+
+    Raises:
+        DataError: as `own_images.images_of`.
+    """
+    return _answered(_classes, _place(run))
+
+
+def ask_for_test_image(run: Run, number: int) -> np.ndarray:
+    """One of a run's test images: uint8 (H, W, 3).
+
+    Raises:
+        DataError: as `own_images.images_of`.
+    """
+    return _answered(_test_image, _place(run), number)
 
 
 def ask_for_images(origin: Origin, numbers: Sequence[int]) -> np.ndarray:
@@ -150,7 +167,15 @@ def ask_for_images(origin: Origin, numbers: Sequence[int]) -> np.ndarray:
     Raises:
         DataError: they can't be had any more, or they have changed.
     """
-    return _answered(_images, origin, list(numbers))
+    return _answered(_images, replace(origin, data=origin.data_here), list(numbers))
+
+
+_Place = tuple[Path, Stamp, DataSpec | None]
+"""Of a run: its folder, its config's stamp, and where its images are on this machine."""
+
+
+def _place(run: Run) -> _Place:
+    return run.path.absolute(), stamp(run.path / CONFIG), run.config.data_here
 
 
 def _answered(work: Callable[..., Any], *given: object) -> Any:
@@ -239,22 +264,39 @@ def _input(path: Path, seen: Stamp, batch: np.ndarray) -> Tensor:
     return _net(path, seen)[1].apply(torch.from_numpy(batch.copy()))
 
 
-def _effect(known: tuple, labels: np.ndarray, lesion: Lesion) -> Effect:
-    import torch
-
+def _effect(place: _Place, seen: Stamp, lesion: Lesion) -> Effect:
     from analysis.lens.lesions import effect_of
     from analysis.lens.threads import share_threads
 
     share_threads(PROCESSES)
-    return effect_of(_bench(*known), torch.from_numpy(labels.copy()), lesion)
+    return effect_of(*_bench(place, seen), lesion)
 
 
 @lru_cache(_BENCHES)
-def _bench(path: Path, seen: Stamp, pixels: bytes, shape: tuple[int, ...]) -> Laboratory:
+def _bench(place: _Place, seen: Stamp) -> tuple[Laboratory, Tensor]:
+    """The probe of a run on its net, and the images' classes."""
     from analysis.lens.laboratory import Laboratory
 
-    batch = np.frombuffer(pixels, np.uint8).reshape(shape)
-    return Laboratory(_net(path, seen)[0], _input(path, seen, batch))
+    probe, (net, normalizer) = _own_images(place).subset(test=PROBE), _net(place[0], seen)
+    return Laboratory(net, normalizer.apply(probe.test)), probe.test_labels
+
+
+def _classes(place: _Place) -> tuple[tuple[str, ...], np.ndarray]:
+    images = _own_images(place)
+    return images.classes, images.test_labels.numpy()
+
+
+def _test_image(place: _Place, number: int) -> np.ndarray:
+    return _own_images(place).test[number].permute(1, 2, 0).numpy()
+
+
+@lru_cache(_SETS)
+def _own_images(place: _Place) -> Images:
+    """Memory-mapped."""
+    from analysis.lens.own_images import images_of
+
+    run = load_run(place[0])
+    return images_of(replace(run, config=replace(run.config, data=place[2])))[0]
 
 
 if __name__ == "__main__":

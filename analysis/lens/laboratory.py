@@ -6,9 +6,9 @@ of F(x). A plain block can be removed whole, where its input and output have one
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from math import ceil
 
 import torch
@@ -17,30 +17,11 @@ from torch import Tensor, nn
 from analysis.lens.hooks import lock_of
 from analysis.nets import Net
 from analysis.responses.recorder import RECORD_BATCH, evaluating
-from analysis.specs import NetSpec
+from analysis.runs.learned import Lesion
 from analysis.specs.plan import BlockInfo, blocks
 
 KEPT_BYTES = 300_000_000
 """Of the blocks' inputs in a laboratory."""
-
-
-@dataclass(frozen=True)
-class Lesion:
-    """What is done to a net's blocks."""
-
-    strengths: Mapping[str, float] = field(default_factory=dict)
-    """alpha, 0 to 1, by block name; 1 for those that are not named."""
-    swapped: tuple[str, str] | None = None
-    """Two blocks of equal shape that change places."""
-
-
-def removable(net: NetSpec) -> list[str]:
-    """The blocks that can be removed, in forward order."""
-    return [info.name for info in blocks(net) if info.x or _keeps_shape(info)]
-
-
-def _keeps_shape(info: BlockInfo) -> bool:
-    return info.stride == 1 and info.c_in == info.c_out
 
 
 class Laboratory:
@@ -104,7 +85,7 @@ class Laboratory:
             raise KeyError(sorted(lesion.strengths.keys() - known)[0])
         strengths = [lesion.strengths.get(info.name, 1.0) for info in self._infos]
         for info, strength in zip(self._infos, strengths, strict=True):
-            if strength != 1 and not info.x and (strength != 0 or not _keeps_shape(info)):
+            if strength != 1 and not info.x and (strength != 0 or not info.keeps_shape):
                 raise ValueError(f"{info.name} has no shortcut: it can be removed or not at all")
         return strengths
 
@@ -130,7 +111,7 @@ class Laboratory:
 
 def can_swap(a: BlockInfo, b: BlockInfo) -> bool:
     """Whether each of two blocks can take the other's place."""
-    return replace(a, block=0) == replace(b, block=0) and _keeps_shape(a)
+    return replace(a, block=0) == replace(b, block=0) and a.keeps_shape
 
 
 def _batched(module: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

@@ -7,19 +7,28 @@ output have one shape; what a residual block's shortcut gives always has the sha
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from torch import Tensor
 
 from analysis.data import Images, Normalizer
-from analysis.lens.laboratory import Laboratory, Lesion, can_swap, removable
+from analysis.lens.laboratory import Laboratory, can_swap
 from analysis.lens.own_images import Progress, images_of
 from analysis.nets import Net
 from analysis.runs import Run, store
-from analysis.runs.learned import DRAWS, PROBE, SWAPS, Lesions, Origin, lesions_entry
+from analysis.runs.learned import (
+    DRAWS,
+    PROBE,
+    SWAPS,
+    Effect,
+    Lesion,
+    Lesions,
+    Origin,
+    effect_entry,
+    lesions_entry,
+)
 from analysis.specs.plan import BlockInfo, blocks
 
 
@@ -40,7 +49,7 @@ def try_lesions(
         progress: called with the lesions tried and their number, over all parts of the images.
     """
     names = [info.name for info in blocks(net.spec)]
-    single = removable(net.spec)
+    single = [info.name for info in blocks(net.spec) if info.is_removable]
     counts, several = _random_choices(single)
     swaps = _random_swaps(blocks(net.spec))
     todo = [Lesion({name: 0.0}) for name in single]
@@ -78,19 +87,6 @@ def _errors(
     return 100 * wrong / max(len(images), 1)
 
 
-@dataclass(frozen=True)
-class Effect:
-    """What one lesion does to a net's predictions."""
-
-    wrong: float
-    """Percent of the images, under the lesion."""
-    intact: float
-    """Percent of the images, without it."""
-    changed: float
-    """Percent of the images that get another prediction."""
-    n_images: int
-
-
 def effect_of(bench: Laboratory, labels: Tensor, lesion: Lesion) -> Effect:
     """What a lesion does over the images of a bench; labels: int64 (N,)."""
     logits = bench.logits(lesion)
@@ -109,16 +105,6 @@ def on_one(net: Net, x: Tensor, lesion: Lesion) -> tuple[np.ndarray, np.ndarray]
     """One image's logits (classes,) without a lesion and under it, for x (1, 3, H, W)."""
     bench = Laboratory(net, x)
     return bench.intact[0].numpy(), bench.logits(lesion)[0].numpy()
-
-
-def read_effect(run: Run, lesion: Lesion) -> Effect | None:
-    """What a lesion does over all test images of a run's data, where that was found out."""
-    return store.read(run, *_effect_entry(run, lesion), _effect)
-
-
-def _effect(found: dict[str, np.ndarray]) -> Effect:
-    shares = (float(found[name]) for name in ("wrong", "intact", "changed"))
-    return Effect(*shares, int(found["n_images"]))
 
 
 def make_effect(
@@ -148,18 +134,8 @@ def make_effect(
             progress(min((number + 1) * PROBE, n), n)
     made = Effect(*(float(share) for share in counts / max(n, 1)), n)
     if origin.is_own(run):
-        arrays = {name: np.array(value) for name, value in made.__dict__.items()}
-        store.write(run, *_effect_entry(run, lesion), arrays)
+        store.write(run, *effect_entry(run, lesion), made.arrays())
     return made
-
-
-def _effect_entry(run: Run, lesion: Lesion) -> tuple[str, str]:
-    """Its name, of what was done to which blocks, and its stamp."""
-    done = sorted((name, strength) for name, strength in lesion.strengths.items() if strength != 1)
-    digest = hashlib.sha256(repr((done, lesion.swapped)).encode()).hexdigest()[:12]
-    info = run.config.images
-    stamp = store.stamp_of(run, "effect 1", digest, info.fingerprint if info else "")
-    return f"lesion_{digest}", stamp
 
 
 def _random_choices(names: Sequence[str]) -> tuple[list[int], list[list[list[str]]]]:

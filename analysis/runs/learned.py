@@ -6,8 +6,10 @@ it. `store` keeps the files.
 
 from __future__ import annotations
 
+import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -123,6 +125,51 @@ def lesions_entry(run: Run, n: int | None) -> tuple[str, str]:
     """(name, stamp) in the store of lesions on n images; None: on all."""
     stamp = store.stamp_of(run, "lesions 1", n, DRAWS, SWAPS, _fingerprint(run))
     return "lesions" if n else "lesions_all", stamp
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """What is done to a net's blocks."""
+
+    strengths: Mapping[str, float] = field(default_factory=dict)
+    """alpha, 0 to 1, by block name; 1 for those that are not named."""
+    swapped: tuple[str, str] | None = None
+    """Two blocks of equal shape that change places."""
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What one lesion does to a net's predictions."""
+
+    wrong: float
+    """Percent of the images, under the lesion."""
+    intact: float
+    """Percent of the images, without it."""
+    changed: float
+    """Percent of the images that get another prediction."""
+    n_images: int
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All fields, for a file."""
+        return {name: np.array(value) for name, value in self.__dict__.items()}
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> Effect:
+        """What `arrays` gave."""
+        shares = (float(arrays[name]) for name in ("wrong", "intact", "changed"))
+        return cls(*shares, int(arrays["n_images"]))
+
+
+def read_effect(run: Run, lesion: Lesion) -> Effect | None:
+    """What a lesion does over all test images of a run's data, where that was found out."""
+    return store.read(run, *effect_entry(run, lesion), Effect.from_arrays)
+
+
+def effect_entry(run: Run, lesion: Lesion) -> tuple[str, str]:
+    """(name, of what was done to which blocks, stamp) in the store."""
+    done = sorted((name, strength) for name, strength in lesion.strengths.items() if strength != 1)
+    digest = hashlib.sha256(repr((done, lesion.swapped)).encode()).hexdigest()[:12]
+    return f"lesion_{digest}", store.stamp_of(run, "effect 1", digest, _fingerprint(run))
 
 
 @dataclass(frozen=True, eq=False)

@@ -150,6 +150,16 @@ class BlockInfo:
         """Module path whose output is H(x)."""
         return self.name
 
+    @property
+    def keeps_shape(self) -> bool:
+        """Whether its output has its input's shape."""
+        return self.stride == 1 and self.c_in == self.c_out
+
+    @property
+    def is_removable(self) -> bool:
+        """Whether the net does without it: it has a shortcut, or keeps its input's shape."""
+        return bool(self.x) or self.keeps_shape
+
 
 def blocks(spec: NetSpec) -> list[BlockInfo]:
     """The blocks of a net in forward order."""

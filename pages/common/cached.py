@@ -46,7 +46,7 @@ from pages.common import classroom
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-    from analysis.data import Images, Normalizer
+    from analysis.data import Normalizer
     from analysis.nets import Net
     from analysis.pictures.uploads import Picture
 
@@ -289,20 +289,40 @@ def _picture(file_id: str, _file: UploadedFile) -> Picture:
     return read_image(_file.getvalue(), _file.name, most.size, most.pixels)
 
 
-def images_of(run: Run) -> Images:
-    """A run's own data set, memory-mapped.
+def classes_of_images(run: Run) -> tuple[tuple[str, ...], np.ndarray]:
+    """`lens.asking.ask_for_classes`.
 
     Raises:
-        DataError: it names none, or it can't be had.
+        DataError: as there; said again at each call.
     """
-    return _images(str(run.path), (stamp(run.path / CONFIG), str(run.config.data_here)))
+    return _classes(*_images_key(run), run)
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _images(path: str, stamp: tuple[Stamp, str]) -> Images:
-    from analysis.lens import own_images
+def test_image(run: Run, number: int) -> np.ndarray:
+    """`lens.asking.ask_for_test_image`.
 
-    return own_images.images_of(load_run(Path(path)))[0]
+    Raises:
+        DataError: as there; said again at each call.
+    """
+    return _test_image(*_images_key(run), number, run)
+
+
+def _images_key(run: Run) -> tuple[str, Stamp, str]:
+    return str(run.path), stamp(run.path / CONFIG), str(run.config.data_here)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _classes(path: str, config: Stamp, data: str, _run: Run) -> tuple[tuple[str, ...], np.ndarray]:
+    from analysis.lens import asking
+
+    return asking.ask_for_classes(_run)
+
+
+@st.cache_resource(max_entries=512, show_spinner=False)
+def _test_image(path: str, config: Stamp, data: str, number: int, _run: Run) -> np.ndarray:
+    from analysis.lens import asking
+
+    return asking.ask_for_test_image(_run, number)
 
 
 def learned(run: Run, lesson: Lesson) -> Any:

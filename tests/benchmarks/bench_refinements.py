@@ -88,8 +88,9 @@ def time_lesions(threads: int, rounds: int) -> None:
     """One lesion of an untrained resnet-56 on 256 images of noise; the net's pass beside it."""
     import torch
 
-    from analysis.lens.laboratory import Laboratory, Lesion
+    from analysis.lens.laboratory import Laboratory
     from analysis.nets import build
+    from analysis.runs.learned import Lesion
     from analysis.specs import NetSpec
 
     torch.set_num_threads(threads)

@@ -9,10 +9,10 @@ import pytest
 
 from analysis.jobs import processes
 from analysis.jobs.errands import PROGRESS, Errand, teller
-from analysis.lens.laboratory import Laboratory, Lesion
-from analysis.lens.lesions import read_effect
+from analysis.lens.laboratory import Laboratory
 from analysis.lens.own_images import images_of
 from analysis.runs import Run, load_run, run_paths
+from analysis.runs.learned import Lesion, read_effect
 from analysis.specs import Compute, DataSpec, NetSpec, Recipe
 from analysis.training import prepare_run, train_run
 from analysis.weights import load_net

@@ -16,9 +16,10 @@ from analysis.errors import LensError, RunDamaged
 from analysis.lens import asking
 from analysis.lens.activations import probe
 from analysis.lens.attribution import attribute
-from analysis.lens.laboratory import Laboratory, Lesion
+from analysis.lens.laboratory import Laboratory
 from analysis.lens.lesions import effect_of, on_one
 from analysis.lens.own_images import images_of
+from analysis.runs.learned import PROBE, Lesion
 from analysis.weights import load_net
 
 ROOT = Path(__file__).parents[2]
@@ -60,17 +61,31 @@ def test_the_same_answers_as_here(own):
 
 
 def test_effect_of_a_lesion(own):
-    """On many images, asked twice: the second time their way through the net is known."""
+    """On the probe, asked twice: the second time the images' way through the net is known."""
     run, net, _x = own
     _net, normalizer = load_net(run)
-    pixels, labels = torch.from_numpy(PIXELS), torch.arange(40) % 2
+    probe = images_of(run)[0].subset(test=PROBE)
     lesion = Lesion({"stage1.block1": 0.0})
-    expected = effect_of(Laboratory(net, normalizer.apply(pixels)), labels, lesion)
+    bench = Laboratory(net, normalizer.apply(probe.test))
+    expected = effect_of(bench, probe.test_labels, lesion)
 
+    assert expected.n_images == PROBE
     for _time in range(2):
-        assert asking.ask_for_effect(run, pixels, labels, lesion) == expected
+        assert asking.ask_for_effect(run, lesion) == expected
     with pytest.raises(KeyError):
-        asking.ask_for_effect(run, pixels, labels, Lesion({"stage9.block1": 0.0}))
+        asking.ask_for_effect(run, Lesion({"stage9.block1": 0.0}))
+
+
+def test_test_images_of_a_run(tiny_trained):
+    """Each by its number, height first, with the classes of all."""
+    images = images_of(tiny_trained)[0]
+    classes, labels = asking.ask_for_classes(tiny_trained)
+
+    assert classes == images.classes
+    assert (labels == images.test_labels.numpy()).all()
+    last = len(labels) - 1
+    wanted = images.test[last].permute(1, 2, 0).numpy()
+    assert (asking.ask_for_test_image(tiny_trained, last) == wanted).all()
 
 
 def test_images_of_a_survey(tiny_trained):

@@ -10,8 +10,9 @@ from torch import nn
 from analysis.construct.construction import deepen, inserted_blocks
 from analysis.data import Normalizer
 from analysis.lens import laboratory, lesions
-from analysis.lens.laboratory import Laboratory, Lesion
+from analysis.lens.laboratory import Laboratory
 from analysis.runs import learned
+from analysis.runs.learned import Lesion
 from analysis.specs.plan import blocks
 from tests.lens.nets import NAMES, image, net
 
@@ -55,7 +56,7 @@ def test_a_removed_block_hands_on_its_input():
 def test_a_plain_block_is_removed_whole_or_not_at_all():
     """Only where its shapes allow; there is no half of it."""
     made, x = net("plain-14-w4"), image(n=3)
-    assert laboratory.removable(made.spec) == [
+    assert [info.name for info in blocks(made.spec) if info.is_removable] == [
         "stage1.block1", "stage1.block2", "stage2.block2", "stage3.block2",
     ]  # fmt: skip
     bench = Laboratory(made, x)

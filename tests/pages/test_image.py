@@ -314,7 +314,9 @@ def test_the_server_needs_no_torch_for_a_picture(runs):
         "import sys, numpy as np\n"
         "from analysis.lens import asking\n"
         "from analysis.runs import load_run\n"
+        "from analysis.runs.learned import Lesion\n"
         "from pages.common import cached\n"
+        "from pages.evidence.panels import lesions\n"
         "from pages.lens.panels import attribution, export, exemplars, forming, layers\n"
         "from pages.lens.panels import predictions\n"
         f"run, pixels = load_run({str(run)!r}), np.zeros((32, 32, 3), np.uint8)\n"
@@ -322,6 +324,8 @@ def test_the_server_needs_no_torch_for_a_picture(runs):
         "cached.answer('activations.probe', run, pixels)\n"
         "asking.ask('activations.block_parts', run, pixels, 'stage1.block1')\n"
         "cached.answer('attribution.attribute', run, pixels, 0, 'grad_cam', 'stage1.block1')\n"
+        "cached.classes_of_images(run), cached.test_image(run, 0)\n"
+        "asking.ask_for_effect(run, Lesion({'stage1.block1': 0.0}))\n"
         "print('torch' in sys.modules)"
     )
     root = Path(__file__).parents[2]

@@ -14,7 +14,8 @@ from analysis.errors import LensError
 from analysis.figures import conditions, lesions, run_styles, theme
 from analysis.lens import asking
 from analysis.runs import Run
-from analysis.runs.learned import PROBE
+from analysis.runs.learned import Lesion, read_effect
+from analysis.specs.plan import blocks
 from analysis.text import _
 from pages.common import cached, classroom, errands, messages, places, show, state
 from pages.lens.panels import nets
@@ -85,11 +86,9 @@ def _is_probe(run: Run, found: Any) -> bool:
 @classroom.at_work()
 def laboratory(runs: Sequence[Run], subject: Subject) -> None:
     """Weaken or remove blocks of one net, by a slider: errors on the probe, and the picture."""
-    from analysis.lens.laboratory import Lesion, removable
-
     drawn = st.container()
     run = pick_run(runs, "refinements_patient")
-    names = removable(run.config.net)
+    names = [info.name for info in blocks(run.config.net) if info.is_removable]
     with state.row():
         preset = state.choose("refinements_preset", _("Blocks"), _presets(names))
         strength = 0.0
@@ -135,22 +134,19 @@ def _of_preset(preset: str, names: Sequence[str]) -> list[str]:
     return []
 
 
-def _probe_words(run: Run, lesion: Any) -> str:
+def _probe_words(run: Run, lesion: Lesion) -> str:
     """What the lesion does to the run's test images; why not, where they can't be had."""
     if not run.has_images:
         return _("The images of {run} are not on this machine.").format(run=run.net)
     try:
-        images = cached.images_of(run).subset(test=PROBE)
-        found = asking.ask_for_effect(run, images.test, images.test_labels, lesion)
+        found = asking.ask_for_effect(run, lesion)
     except LensError as error:
         return str(error)
     return lesions.effect_words(found)
 
 
-def _on_all(run: Run, lesion: Any) -> None:
+def _on_all(run: Run, lesion: Lesion) -> None:
     """The same over all test images, on request: an errand, since it takes a minute or more."""
-    from analysis.lens.lesions import read_effect
-
     changed = [name for name, strength in lesion.strengths.items() if strength != 1]
     if not run.has_images:
         places.ask([run], "laboratory")

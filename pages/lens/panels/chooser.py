@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
@@ -20,9 +19,6 @@ from analysis.text import _
 from pages.common import cached, classroom, messages, places, state
 from pages.lens.panels import browser
 from pages.lens.panels.nets import class_word, classes_of
-
-if TYPE_CHECKING:
-    from analysis.data import Images
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,22 +157,22 @@ def _from_data(run: Run) -> tuple[Picture | None, str]:
         places.ask([run], "chooser")
         return None, ""
     try:
-        images = cached.images_of(run)
+        classes, labels = cached.classes_of_images(run)
+        number = _pick_number(classes, labels)
+        rgb = cached.test_image(run, number)
     except LensError as error:
         st.error(messages.literal(str(error)))
         return None, ""
-    number = _pick_number(images)
-    rgb = images.test[number].permute(1, 2, 0).numpy().copy()
-    label = images.classes[int(images.test_labels[number])]
+    label = classes[labels[number]]
     name = _("{data}, test image {number}: {label}").format(
         data=run.data_title, number=number, label=class_word(label)
     )
     return Picture(name, rgb, (rgb.shape[1], rgb.shape[0])), label
 
 
-def _pick_number(images: Images) -> int:
+def _pick_number(classes: Sequence[str], labels: np.ndarray) -> int:
     """A test image by its number, or any one, of a class or of all."""
-    last = len(images.test) - 1
+    last = len(labels) - 1
     number = st.number_input(
         _("Number of the test image"),
         0,
@@ -185,18 +181,17 @@ def _pick_number(images: Images) -> int:
         key="image_number",
         bind=state.of_number("image_number"),
     )
-    names = [_("any class"), *map(class_word, images.classes)]
+    names = [_("any class"), *map(class_word, classes)]
     with state.row():
         wanted = st.selectbox(
             _("Class"), range(len(names)), format_func=names.__getitem__,
             key="image_class",
         )  # fmt: skip
-        st.button(_("Another one"), on_click=_take_another, args=(images, wanted - 1))
+        st.button(_("Another one"), on_click=_take_another, args=(labels, wanted - 1))
     return int(number)
 
 
-def _take_another(images: Images, wanted: int) -> None:
-    labels = images.test_labels.numpy()
+def _take_another(labels: np.ndarray, wanted: int) -> None:
     of_class = np.flatnonzero(labels == wanted) if wanted >= 0 else np.arange(len(labels))
     if len(of_class):
         st.session_state["image_number"] = int(np.random.default_rng().choice(of_class))
