@@ -21,6 +21,7 @@ _frame = st.components.v2.component(
 def frame(page: str) -> None:
     """Tell the browser the page's language; on a phone, close the drawer once a page is chosen.
 
+    Where the browser's theme becomes another, the script runs again, so that figures are in it.
     A page that has something new at its top counts "frame_top" in the session up, to be scrolled.
 
     Args:
@@ -28,10 +29,13 @@ def frame(page: str) -> None:
     """
     code = st.session_state.get(_KEY) or "en"
     top = st.session_state.get("frame_top", 0)
+    theme = st.context.theme.type or "light"
     _frame(
-        key="frame", data={"lang": code.replace("_", "-"), "page": page, "top": top},
+        key="frame",
+        data={"lang": code.replace("_", "-"), "page": page, "top": top, "theme": theme},
+        on_theme_change=lambda: None,
         height="content",
-    )  # fmt: skip
+    )
 
 
 def choose_language() -> None:

@@ -32,6 +32,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+Scheme = Literal["light", "dark"]
+SCHEMES: tuple[Scheme, Scheme] = ("light", "dark")
+APP = "document.querySelector('[data-testid=stApp]')"
 STREAMLITS = {"exclude": [["[data-testid=stSidebarNavItems]"]]}
 """Not ours to mend: Streamlit's list of pages has a div for each section between list and items."""
 
@@ -47,18 +50,30 @@ def serious(page: Page) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("where", PAGES)
+@pytest.mark.parametrize(
+    ("where", "first", "then"),
+    [(where, *(SCHEMES if n % 2 else SCHEMES[::-1])) for n, where in enumerate(PAGES)],
+)
 def test_a_page_has_no_serious_finding(
-    address: str, browser: Browser, where: str, scheme: Literal["light", "dark"]
+    address: str, browser: Browser, where: str, first: Scheme, then: Scheme
 ):
-    """Names of controls, contrast, order of headings, roles: what a screen reader needs."""
-    page = open_page(browser, width=1440, color_scheme=scheme)
+    """Names of controls, contrast, order of headings, roles: what a screen reader needs.
+
+    In the theme that it opens in, and in the other when the system takes that meanwhile.
+    """
+    page = open_page(browser, width=1440, color_scheme=first)
     page.goto(f"{address}/{where}")
     page.get_by_role("heading", level=1).wait_for()
     if where in ("", "argument"):
         page.locator(".js-plotly-plot .main-svg").first.wait_for(state="attached")
     assert look_at(page, lambda: serious(page) + faint(page)) == []
+    page.emulate_media(color_scheme=then)
+    page.wait_for_function(f"getComputedStyle({APP}).colorScheme === '{then}'")
+    for _look in range(5):  # the server has to be told, and figures come anew
+        found = look_at(page, lambda: serious(page) + faint(page))
+        if not found:
+            break
+    assert found == []
     page.context.close()
 
 
@@ -68,24 +83,24 @@ def site(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return publish(folder, [load_run(path) for path in sorted(runs.glob("2*"))])
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_site_has_no_serious_finding(
-    site: list[Path], browser: Browser, scheme: Literal["light", "dark"]
-):
-    """All pages, in English and in Chinese, with what is folded away opened."""
+def test_the_site_has_no_serious_finding(site: list[Path], browser: Browser):
+    """All pages, in English and in Chinese, with what is folded away opened, in both themes."""
     for file in site:
         if file.suffix == ".html":
-            page = open_page(browser, color_scheme=scheme)
+            page = open_page(browser, color_scheme="light")
             page.goto(file.as_uri())
             page.locator(".js-plotly-plot .main-svg").first.wait_for(state="attached")
             page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
             page.wait_for_timeout(300)
             assert serious(page) == []
+            page.emulate_media(color_scheme="dark")
+            page.wait_for_timeout(300)
+            assert serious(page) == []
             page.context.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_focus_is_seen(address: str, browser: Browser, scheme: Literal["light", "dark"]):
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_the_focus_is_seen(address: str, browser: Browser, scheme: Scheme):
     """A link of the sidebar that the keyboard has reached has an outline of 3:1."""
     page = open_page(browser, width=1440, color_scheme=scheme)
     page.goto(f"{address}/about")
