@@ -10,6 +10,7 @@ import os
 import platform
 import tempfile
 import traceback
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -46,12 +47,10 @@ def keep(error: BaseException) -> Unforeseen:
 
 
 def _write(trace: str) -> Path | None:
-    from analysis.specs.datasets import cache_folder
-
     when = datetime.now(UTC).isoformat(timespec="seconds")
     head = f"{when} Residual Lens {__version__}, Python {platform.python_version()}, "
     text = f"{head}{platform.system()}, process {os.getpid()}\n{trace}\n"
-    for folder in (cache_folder(), Path(tempfile.gettempdir())):
+    for folder in _folders():
         file = folder / LOG
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -62,3 +61,12 @@ def _write(trace: str) -> Path | None:
             continue
         return file
     return None
+
+
+def _folders() -> list[Path]:
+    """Where to write, the first one first."""
+    with suppress(OSError, ImportError):  # such as no descriptor left
+        from analysis.specs.datasets import cache_folder
+
+        return [cache_folder(), Path(tempfile.gettempdir())]
+    return [Path(tempfile.gettempdir())]

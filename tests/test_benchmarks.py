@@ -29,7 +29,7 @@ SMALL = {
     "observing": ("--images 2 --batch 2 --size 224", "a log"),
     "probes": ("--nets resnet-8 --rounds 1", "resnet-8"),
     "recording": ("--net resnet-8 --images 64 --rounds 1", "resnet-8"),
-    "refinements": ("--rounds 1", "a change of the moment"),
+    "refinements": ("--net resnet-8 --rounds 1", "a change of the moment"),
     "training": ("--net resnet-8 --steps 2 --rounds 1", "images/s"),
 }  # fmt: skip
 """By name: how it is asked, and a word of what it says."""

@@ -3,7 +3,9 @@
 A pass of a small net is hundreds of short calls of torch. Each gives Python's lock away, and where
 another thread is busy it waits up to 5 ms to get it back: beside one thread that drew a figure, an
 attribution of 0.4 s took 12 s. A process of its own has its own lock. It starts with the first
-question, keeps the nets that it was asked of, and ends with the process that asks.
+question, keeps the nets that it was asked of, and ends with the process that asks. Images of data
+sets come from it as well, so that the process that asks does without torch, whose import takes
+seconds and 500 MB. Where they were never decoded on this machine, other questions wait meanwhile.
 """
 
 from __future__ import annotations
@@ -62,8 +64,8 @@ class _Process:
         if self._process is None:
             # Its input is closed when this process is gone, however it went, and then it ends.
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "analysis.lens.asking"], cwd=_ROOT,
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                [sys.executable, "-m", "analysis.lens.asking", str(Path().absolute())],
+                cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             )  # fmt: skip
         assert self._process.stdin
         assert self._process.stdout
@@ -206,6 +208,7 @@ def _answered(work: Callable[..., Any], *given: object) -> Any:
 def _serve() -> None:
     """Answer what comes by standard input, until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the asker
+    os.chdir(sys.argv[1])  # its folder, since paths in the environment may be relative
     questions, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever is printed is no answer
     while True:

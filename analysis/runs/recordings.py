@@ -303,7 +303,7 @@ def load_recording(path: Path | str) -> SavedRecording:
 def list_recordings(
     folders: Iterable[Path | str] | None = None,
 ) -> list[SavedRecording | DamagedRun]:
-    """All recordings in the folders of `recording_paths`, damaged ones with their reason."""
+    """All recordings in folders (by default as `recording_paths`), damaged ones with the reason."""
     return [recording_or_damaged(path) for path in recording_paths(folders)]
 
 

@@ -157,7 +157,7 @@ class BlockInfo:
 
     @property
     def is_removable(self) -> bool:
-        """Whether the net does without it: it has a shortcut, or keeps its input's shape."""
+        """Whether the net can do without it: it has a shortcut, or keeps its input's shape."""
         return bool(self.x) or self.keeps_shape
 
 

@@ -31,6 +31,7 @@ from analysis.runs.files import CONFIG, LABELS, PROGRESS, RECORDING, STATUS, tab
 from analysis.runs.index import one_look, within_look
 from analysis.runs.known import KnownRuns
 from analysis.runs.learned import (
+    Origin,
     read_lesions,
     read_readouts,
     read_similarity,
@@ -305,6 +306,24 @@ def test_image(run: Run, number: int) -> np.ndarray:
         DataError: as there; said again at each call.
     """
     return _test_image(*_images_key(run), number, run)
+
+
+def survey_pictures(origin: Origin, numbers: Sequence[int]) -> np.ndarray:
+    """`lens.asking.ask_for_images`.
+
+    Raises:
+        DataError: as there; said again at each call.
+    """
+    return _survey_pictures(origin.text(), str(origin.data_here), tuple(numbers), origin)
+
+
+@st.cache_resource(max_entries=128, show_spinner=False)
+def _survey_pictures(
+    text: str, place: str, numbers: tuple[int, ...], _origin: Origin
+) -> np.ndarray:
+    from analysis.lens import asking
+
+    return asking.ask_for_images(_origin, numbers)
 
 
 def _images_key(run: Run) -> tuple[str, Stamp, str]:

@@ -21,7 +21,7 @@ _frame = st.components.v2.component(
 def frame(page: str) -> None:
     """Tell the browser the page's language; on a phone, close the drawer once a page is chosen.
 
-    Where the browser's theme becomes another, the script runs again, so that figures are in it.
+    When the browser's theme changes, the script runs again, so that the figures follow.
     A page that has something new at its top counts "frame_top" in the session up, to be scrolled.
 
     Args:

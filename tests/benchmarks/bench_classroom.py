@@ -7,7 +7,8 @@ draw nothing (`visitor.py`), since students' browsers are not the server's work:
 presses a button of Inspect, Refinements or Compare, every minute it uploads a picture, not all at
 the same moment. Prints the median and the 95th percentile of the time from a press to the end of
 the page's run, how often the server said that it was busy, the errors, what a session was sent, and
-the server's memory at the beginning and the end of each quarter.
+the memory of the server and of the process that it asks, at the beginning and the end of each
+quarter.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from pages.common.classroom import SWITCH  # noqa: E402
-from tests.benchmarks.load import Found, server, timing  # noqa: E402
+from tests.benchmarks.load import Found, memory, timing  # noqa: E402
 from tests.benchmarks.visitor import visit  # noqa: E402
 from tests.browser.serve import app_server  # noqa: E402
 from tests.lens.bad_files import encoded, photo  # noqa: E402
@@ -63,16 +64,11 @@ async def student(address: str, number: int, end: float, every: float, found: Fo
         return session.received
 
 
-def server_memory() -> float:
-    """In MB."""
-    return server().memory_info().rss / 1e6
-
-
 async def hold(
     address: str, sessions: int, minutes: float, every: float, found: Found
 ) -> tuple[list[float], list[int]]:
     """All sessions at once: the server's memory over time, and bytes sent to each session."""
-    memory = [server_memory()]
+    taken = [memory()]
     end = time.monotonic() + 60 * minutes
     students = [
         asyncio.create_task(student(address, number, end, every, found))
@@ -80,10 +76,10 @@ async def hold(
     ]
     for _quarter in range(4):
         await asyncio.sleep(15 * minutes)
-        memory.append(server_memory())
+        taken.append(memory())
     ended = await asyncio.gather(*students, return_exceptions=True)
     found.errors += [repr(one)[:300] for one in ended if isinstance(one, BaseException)]
-    return memory, [one for one in ended if isinstance(one, int)]
+    return taken, [one for one in ended if isinstance(one, int)]
 
 
 def main() -> None:
@@ -96,12 +92,15 @@ def main() -> None:
     found = Found()
     with app_server(None, **{SWITCH: "1"}) as address:
         work = hold(address, given.sessions, given.minutes, given.every, found)
-        memory, sent = asyncio.run(work)
+        taken, sent = asyncio.run(work)
     print(f"{given.sessions} sessions, {given.minutes:g} minutes")
     found.print_times()
     found.print_together("change")
     print(f"busy, try again: {found.busy} times")
-    print("memory of the server, MB: " + ", ".join(f"{value:.0f}" for value in memory))
+    print(
+        "memory of the server and the process it asks, MB: "
+        + ", ".join(f"{value:.0f}" for value in taken)
+    )
     print(f"sent to a session, median: {statistics.median(sent or [0]) / 1e6:.1f} MB")
     found.print_errors()
 

@@ -1,6 +1,6 @@
 """How long Small refinements takes: its page on the bundled runs, and a lesion of resnet-56.
 
-    python tests/benchmarks/bench_refinements.py [--browser] [--threads 2] [--rounds 7]
+    python tests/benchmarks/bench_refinements.py [--browser] [--net resnet-56]
 
 Prints the work on the server for the first page of a fresh process, for the whole page again (as
 after another choice of runs), and for a change of each control of a figure, which runs its part of
@@ -43,6 +43,7 @@ def main() -> None:
     """Time the page, then the lesions."""
     parser = argparse.ArgumentParser(description="Time the page Small refinements.")
     parser.add_argument("--browser", action="store_true", help="also time Chromium")
+    parser.add_argument("--net", default="resnet-56", help="for the lesions")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--rounds", type=int, default=7, help="of which the median is told")
     options = parser.parse_args()
@@ -51,7 +52,7 @@ def main() -> None:
         time_server(options.rounds)
         if options.browser:
             time_browser(folder, "refinements", {"refinements_blocks": "first figure"})
-    time_lesions(options.threads, min(options.rounds, 3))
+    time_lesions(options.net, options.threads, min(options.rounds, 3))
 
 
 def time_server(rounds: int) -> None:
@@ -84,8 +85,8 @@ def time_server(rounds: int) -> None:
         assert not part.exception, part.exception
 
 
-def time_lesions(threads: int, rounds: int) -> None:
-    """One lesion of an untrained resnet-56 on 256 images of noise; the net's pass beside it."""
+def time_lesions(name: str, threads: int, rounds: int) -> None:
+    """One lesion of an untrained net on 256 images of noise; the net's pass beside it."""
     import torch
 
     from analysis.lens.laboratory import Laboratory
@@ -94,15 +95,15 @@ def time_lesions(threads: int, rounds: int) -> None:
     from analysis.specs import NetSpec
 
     torch.set_num_threads(threads)
-    net = build(NetSpec.parse("resnet-56"), 0).eval()
+    net = build(NetSpec.parse(name), 0).eval()
     x = torch.randn(256, 3, 32, 32)
     bench = Laboratory(net, x)
     with torch.inference_mode():
         whole = median(lambda: net(x), rounds)
-    report(f"a pass of resnet-56 over 256 images, {threads} threads", whole)
-    for name in ("stage1.block1", "stage2.block1", "stage3.block1"):
-        taken = median(lambda name=name: bench.logits(Lesion({name: 0.0})), rounds)
-        report(f"without {name}: {taken / whole:.2f} passes", taken)
+    report(f"a pass of {name} over 256 images, {threads} threads", whole)
+    for block in ("stage1.block1", "stage2.block1", "stage3.block1"):
+        taken = median(lambda block=block: bench.logits(Lesion({block: 0.0})), rounds)
+        report(f"without {block}: {taken / whole:.2f} passes", taken)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,9 @@ A real server on 127.0.0.1 over the bundled runs and a folder of its own, and ta
 each a session: they go from page to page, change a few widgets on each, one every 10 s like the
 students of `bench_classroom.py`, upload pictures to Inspect and reload. Meanwhile one small net
 trains on the digits, with the priority that the queue gives, over and over with the same seed, and
-every finished run is compared with one that was trained before the load. Prints memory, threads and
-open files of the server by quarter, the times of all changes, and which of these does not hold:
+every finished run is compared with one that was trained before the load. Prints the memory of the
+server and of the process that it asks, the server's threads and open files, by quarter, the times
+of all changes, and which of these does not hold:
 
 - memory: the median of the last quarter is less than 5 % above that of the second;
 - threads and open files: the same, with 5 for chance;
@@ -37,7 +38,7 @@ sys.path.insert(0, str(ROOT))
 from analysis.jobs.processes import lower_priority  # noqa: E402
 from analysis.runs import load_run  # noqa: E402
 from tests.benchmarks.bench_faults import same_bits  # noqa: E402
-from tests.benchmarks.load import Found, give, server, tabs, timed  # noqa: E402
+from tests.benchmarks.load import Found, give, memory, server, tabs, timed  # noqa: E402
 from tests.browser.serve import PAGES, app_server  # noqa: E402
 from tests.lens.bad_files import encoded, photo  # noqa: E402
 
@@ -58,7 +59,7 @@ class Soak:
     """Those of them whose numbers or weights are others than without load."""
 
     def quarters(self) -> pd.DataFrame:
-        """Medians of memory (MB), threads and files of the server, one row per quarter."""
+        """Medians of memory (MB), and of the server's threads and files, one row per quarter."""
         samples = pd.DataFrame(self.samples)
         quarter = pd.cut(samples.pop("seconds"), 4, labels=[1, 2, 3, 4])
         return samples.groupby(quarter, observed=True).median()
@@ -93,10 +94,12 @@ async def visitor(
             await timed(found, "upload", give(page, file), page)
         for _change in range(CHANGES):
             await asyncio.sleep(pace * chance.uniform(0.5, 1.5))
+            if time.monotonic() >= until:
+                return
             main = page.get_by_test_id("stMain")
             widgets = main.get_by_role("radio").or_(main.get_by_role("slider"))
             there = await widgets.element_handles()
-            if there and time.monotonic() < until:
+            if there:
                 widget = there[chance.randrange(len(there))]
                 await timed(found, f"change /{where}", change(widget), page, await name(widget))
         step += 1
@@ -153,14 +156,14 @@ async def train_on(folder: Path, alone: Path, epochs: int, until: float, seen: S
 
 
 async def sample(until: float, every: float, seen: Soak) -> None:
-    """The server's memory, threads and open files, every few seconds."""
+    """Memory, and the server's threads and open files, every few seconds."""
     process, start = server(), time.monotonic()
     files = getattr(process, "num_fds", None) or process.num_handles
     while time.monotonic() < until:
         with process.oneshot():
             row = {
                 "seconds": time.monotonic() - start,
-                "memory": process.memory_info().rss / 1e6,
+                "memory": memory(),
                 "threads": process.num_threads(),
                 "files": files(),
             }
@@ -228,7 +231,7 @@ def main() -> None:
 
 def tell(seen: Soak) -> None:
     """What was found, and what of it is not as it should be."""
-    print("Medians of the server by quarter (memory in MB):")
+    print("Medians of the server by quarter (memory in MB, with the process that it asks):")
     print(seen.quarters().round(0).to_string())
     seen.found.print_times()
     seen.found.print_slowest()

@@ -1,4 +1,4 @@
-"""What benchmarks of a server under load share: tabs, times and errors, the server's process.
+"""What benchmarks of a server under load share: tabs, times and errors, the server's processes.
 
 Used by `bench_classroom.py`, `bench_soak.py` and `tests/browser/test_soak.py`.
 """
@@ -129,6 +129,12 @@ async def give(page: Page, file: dict) -> None:
         await settled(page)
     await page.locator("[data-testid=stFileUploaderDropzoneInput]").set_input_files([file])
     await page.get_by_text(f"{file['name']}, ").wait_for()
+
+
+def memory() -> float:
+    """Of the server and of the processes that it asks, in MB."""
+    asked = [one for one in server().children() if "analysis.lens.asking" in one.cmdline()]
+    return sum(one.memory_info().rss for one in [server(), *asked]) / 1e6
 
 
 def server() -> psutil.Process:

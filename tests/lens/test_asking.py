@@ -96,6 +96,17 @@ def test_images_of_a_survey(tiny_trained):
     assert (asking.ask_for_images(source[1], [7, 0, 7]) == wanted).all()
 
 
+def test_it_works_in_the_folder_of_whoever_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Where RESIDUAL_LENS_CACHE may lead from."""
+    monkeypatch.chdir(tmp_path)
+    process = asking._Process()
+    failed, folder = process.answer(os.getcwd, ())
+    process.end()
+
+    assert not failed
+    assert Path(folder).samefile(tmp_path)
+
+
 def test_another_process_answers_and_one_that_was_ended_is_replaced():
     """It stays the same from one question to the next; killed, the next one answers."""
     first = asking._answered(os.getpid)

@@ -1,6 +1,6 @@
 // What the page itself can't say from Python: its language, that the drawer of a narrow screen is
 // done with once a page was chosen in it, that there is something new at the top, and that the theme
-// is another one now: Streamlit paints the page in it at once, but figures are drawn by the server.
+// has changed: Streamlit paints the page in it at once, but figures are drawn by the server.
 let shown = null
 let top = 0
 let watch = null
@@ -23,10 +23,11 @@ export default function (component) {
   if (!app) return
   const tell = () => {
     const theme = getComputedStyle(app).colorScheme
-    if (theme === data.theme) told = null
+    const connected = app.dataset.testConnectionState === "CONNECTED"
+    if (theme === data.theme || !connected) told = null
     else if (theme !== told) setTriggerValue("theme", (told = theme))  // once: it may not be heard
   }
   watch = new MutationObserver(tell)
-  watch.observe(app, { attributes: true, attributeFilter: ["class"] })
+  watch.observe(app, { attributes: true, attributeFilter: ["class", "data-test-connection-state"] })
   tell()
 }

@@ -11,7 +11,6 @@ from PIL import Image, ImageDraw
 
 from analysis.errors import LensError
 from analysis.figures.images import enlarged
-from analysis.lens import asking
 from analysis.runs import Run
 from analysis.runs.learned import SURVEYED
 from analysis.text import _
@@ -51,7 +50,7 @@ def show_panel(runs: Sequence[Run], subject: Subject, probes: dict[str, Any]) ->
         return
     exemplars = found.exemplars(layer, int(channel))
     try:
-        pictures = asking.ask_for_images(found.origin, [number for number, *_ in exemplars])
+        pictures = cached.survey_pictures(found.origin, [number for number, *_ in exemplars])
     except LensError as error:
         st.error(messages.literal(str(error)))
         return
