@@ -65,8 +65,9 @@ def _write(trace: str) -> Path | None:
 
 def _folders() -> list[Path]:
     """Where to write, the first one first."""
+    folders = [Path(tempfile.gettempdir())]
     with suppress(OSError, ImportError):  # such as no descriptor left
         from analysis.specs.datasets import cache_folder
 
-        return [cache_folder(), Path(tempfile.gettempdir())]
-    return [Path(tempfile.gettempdir())]
+        folders.insert(0, cache_folder())
+    return folders

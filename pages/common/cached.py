@@ -296,7 +296,9 @@ def classes_of_images(run: Run) -> tuple[tuple[str, ...], np.ndarray]:
     Raises:
         DataError: as there; said again at each call.
     """
-    return _classes(*_images_key(run), run)
+    from analysis.lens import asking
+
+    return _of_images(("classes", *_images_key(run)), lambda: asking.ask_for_classes(run))
 
 
 def test_image(run: Run, number: int) -> np.ndarray:
@@ -305,7 +307,10 @@ def test_image(run: Run, number: int) -> np.ndarray:
     Raises:
         DataError: as there; said again at each call.
     """
-    return _test_image(*_images_key(run), number, run)
+    from analysis.lens import asking
+
+    key = ("image", *_images_key(run), number)
+    return _of_images(key, lambda: asking.ask_for_test_image(run, number))
 
 
 def survey_pictures(origin: Origin, numbers: Sequence[int]) -> np.ndarray:
@@ -314,34 +319,19 @@ def survey_pictures(origin: Origin, numbers: Sequence[int]) -> np.ndarray:
     Raises:
         DataError: as there; said again at each call.
     """
-    return _survey_pictures(origin.text(), str(origin.data_here), tuple(numbers), origin)
-
-
-@st.cache_resource(max_entries=128, show_spinner=False)
-def _survey_pictures(
-    text: str, place: str, numbers: tuple[int, ...], _origin: Origin
-) -> np.ndarray:
     from analysis.lens import asking
 
-    return asking.ask_for_images(_origin, numbers)
+    key = "survey", origin.text(), str(origin.data_here), tuple(numbers)
+    return _of_images(key, lambda: asking.ask_for_images(origin, numbers))
 
 
 def _images_key(run: Run) -> tuple[str, Stamp, str]:
     return str(run.path), stamp(run.path / CONFIG), str(run.config.data_here)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _classes(path: str, config: Stamp, data: str, _run: Run) -> tuple[tuple[str, ...], np.ndarray]:
-    from analysis.lens import asking
-
-    return asking.ask_for_classes(_run)
-
-
 @st.cache_resource(max_entries=512, show_spinner=False)
-def _test_image(path: str, config: Stamp, data: str, number: int, _run: Run) -> np.ndarray:
-    from analysis.lens import asking
-
-    return asking.ask_for_test_image(_run, number)
+def _of_images(key: Hashable, _ask: Callable[[], Any]) -> Any:
+    return _ask()
 
 
 def learned(run: Run, lesson: Lesson) -> Any:
