@@ -29,7 +29,7 @@ from analysis.runs.learned import (
     effect_entry,
     lesions_entry,
 )
-from analysis.specs.plan import BlockInfo, blocks
+from analysis.specs.plan import BlockInfo, blocks, removable
 
 
 def try_lesions(
@@ -49,7 +49,7 @@ def try_lesions(
         progress: called with the lesions tried and their number, over all parts of the images.
     """
     names = [info.name for info in blocks(net.spec)]
-    single = [info.name for info in blocks(net.spec) if info.is_removable]
+    single = removable(net.spec)
     counts, several = _random_choices(single)
     swaps = _random_swaps(blocks(net.spec))
     todo = [Lesion({name: 0.0}) for name in single]

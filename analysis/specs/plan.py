@@ -155,11 +155,6 @@ class BlockInfo:
         """Whether its output has its input's shape."""
         return self.stride == 1 and self.c_in == self.c_out
 
-    @property
-    def is_removable(self) -> bool:
-        """Whether the net can do without it: it has a shortcut, or keeps its input's shape."""
-        return bool(self.x) or self.keeps_shape
-
 
 def blocks(spec: NetSpec) -> list[BlockInfo]:
     """The blocks of a net in forward order."""
@@ -182,6 +177,12 @@ def blocks(spec: NetSpec) -> list[BlockInfo]:
             )  # fmt: skip
             c_in = c_out
     return made
+
+
+def removable(spec: NetSpec) -> list[str]:
+    """The blocks that the net can do without, in forward order: they have a shortcut, or keep their
+    input's shape."""
+    return [info.name for info in blocks(spec) if info.x or info.keeps_shape]
 
 
 def _shortcut(spec: NetSpec, changes: bool) -> Literal["none", "identity", "pad", "projection"]:

@@ -13,7 +13,7 @@ from analysis.lens import laboratory, lesions
 from analysis.lens.laboratory import Laboratory
 from analysis.runs import learned
 from analysis.runs.learned import Lesion
-from analysis.specs.plan import blocks
+from analysis.specs.plan import blocks, removable
 from tests.lens.nets import NAMES, image, net
 
 EVERY = [*NAMES, "preresnet-8-w4"]
@@ -56,7 +56,7 @@ def test_a_removed_block_hands_on_its_input():
 def test_a_plain_block_is_removed_whole_or_not_at_all():
     """Only where its shapes allow; there is no half of it."""
     made, x = net("plain-14-w4"), image(n=3)
-    assert [info.name for info in blocks(made.spec) if info.is_removable] == [
+    assert removable(made.spec) == [
         "stage1.block1", "stage1.block2", "stage2.block2", "stage3.block2",
     ]  # fmt: skip
     bench = Laboratory(made, x)

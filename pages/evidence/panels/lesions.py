@@ -15,7 +15,7 @@ from analysis.figures import conditions, lesions, run_styles, theme
 from analysis.lens import asking
 from analysis.runs import Run
 from analysis.runs.learned import Lesion, read_effect
-from analysis.specs.plan import blocks
+from analysis.specs.plan import removable
 from analysis.text import _
 from pages.common import cached, classroom, errands, messages, places, show, state
 from pages.lens.panels import nets
@@ -88,7 +88,7 @@ def laboratory(runs: Sequence[Run], subject: Subject) -> None:
     """Weaken or remove blocks of one net, by a slider: errors on the probe, and the picture."""
     drawn = st.container()
     run = pick_run(runs, "refinements_patient")
-    names = [info.name for info in blocks(run.config.net) if info.is_removable]
+    names = removable(run.config.net)
     with state.row():
         preset = state.choose("refinements_preset", _("Blocks"), _presets(names))
         strength = 0.0
