@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,23 +19,42 @@ from analysis.training.sgd import SGD
 NET = NetSpec.parse("resnet-8-w4")
 
 
+def on(name: str, rate_as_tensor: bool = False) -> Any:
+    """Skipped without an NVIDIA GPU, where `name` is one."""
+    missing = name == "cuda" and not torch.cuda.is_available()
+    return pytest.param(
+        name, rate_as_tensor, marks=pytest.mark.skipif(missing, reason="needs an NVIDIA GPU")
+    )
+
+
+@pytest.mark.parametrize(("device", "rate_as_tensor"), [on("cpu"), on("cuda"), on("cuda", True)])
 @pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize(("momentum", "decay"), [(0.9, 1e-4), (0.0, 0.0)])
-def test_it_is_torch_s_to_the_bit(momentum: float, decay: float, fused: bool):
+def test_it_is_torch_s_to_the_bit(
+    momentum: float,
+    decay: float,
+    fused: bool,
+    device: str,
+    rate_as_tensor: bool,
+    monkeypatch: pytest.MonkeyPatch,
+):
     """Weights and momentum after three updates at three rates; a frozen weight stays."""
-    nets = [build(NET, 0), build(NET, 0)]
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)  # as in a training
+    nets = [build(NET, 0).to(device), build(NET, 0).to(device)]
     for net in nets:
         next(net.parameters()).requires_grad_(False)
     ours = SGD(nets[0], 0.1, momentum, decay, fused)
     theirs = torch.optim.SGD(
         nets[1].parameters(), 0.1, momentum, weight_decay=decay, fused=fused or None
     )
-    images = torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    images = torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(1)).to(device)
+    labels = torch.arange(8, device=device)
     for lr in (0.1, 0.05, 0.2):
-        ours.lr = theirs.param_groups[0]["lr"] = lr
+        rate = torch.tensor(lr, device=device) if rate_as_tensor else lr
+        ours.lr = theirs.param_groups[0]["lr"] = rate
         for net, optimizer in zip(nets, (ours, theirs), strict=True):
             optimizer.zero_grad()
-            F.cross_entropy(net(images), torch.arange(8)).backward()
+            F.cross_entropy(net(images), labels).backward()
             optimizer.step()
 
     for (name, mine), other in zip(nets[0].named_parameters(), nets[1].parameters(), strict=True):
