@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -17,17 +16,17 @@ from analysis.specs import NetSpec
 from analysis.training.sgd import SGD
 
 NET = NetSpec.parse("resnet-8-w4")
+ON_A_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
 
 
-def on(name: str, rate_as_tensor: bool = False) -> Any:
-    """Skipped without an NVIDIA GPU, where `name` is one."""
-    missing = name == "cuda" and not torch.cuda.is_available()
-    return pytest.param(
-        name, rate_as_tensor, marks=pytest.mark.skipif(missing, reason="needs an NVIDIA GPU")
-    )
-
-
-@pytest.mark.parametrize(("device", "rate_as_tensor"), [on("cpu"), on("cuda"), on("cuda", True)])
+@pytest.mark.parametrize(
+    ("device", "rate_as_tensor"),
+    [
+        ("cpu", False),
+        pytest.param("cuda", False, marks=ON_A_GPU),
+        pytest.param("cuda", True, marks=ON_A_GPU),
+    ],
+)
 @pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize(("momentum", "decay"), [(0.9, 1e-4), (0.0, 0.0)])
 def test_it_is_torch_s_to_the_bit(
