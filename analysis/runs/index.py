@@ -25,7 +25,7 @@ from analysis import __version__
 from analysis.runs import files, listing, stamps
 
 FILE = ".index.sqlite"
-_VERSION = zlib.crc32(f"3 {__version__}".encode()) & 0x7FFFFFFF
+_VERSION = zlib.crc32(f"4 {__version__}".encode()) & 0x7FFFFFFF
 """Of what is kept: raise the number in front where a question's answer becomes another."""
 _WAIT = 1.0
 """Seconds."""
@@ -211,9 +211,10 @@ class _Index:
             if opened.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
                 opened.execute("BEGIN IMMEDIATE")
                 opened.execute("DROP TABLE IF EXISTS answers")
+                # By question first: what is asked of all runs lies together.
                 opened.execute(
                     "CREATE TABLE answers (run TEXT, question TEXT, stamp TEXT, value TEXT, "
-                    "PRIMARY KEY (run, question)) WITHOUT ROWID"
+                    "PRIMARY KEY (question, run)) WITHOUT ROWID"
                 )
                 opened.execute(f"PRAGMA user_version = {_VERSION}")
                 opened.execute("COMMIT")

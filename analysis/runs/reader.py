@@ -141,12 +141,12 @@ class Run:
             return f"own of {self.config.origin.sha256 or self.id}"
         return scale.get("name") or "own"
 
-    @property
+    @cached_property
     def from_scratch(self) -> bool:
         """Whether its weights began with the initialisation: no import, no construction."""
         return self.config.recipe is not None and self.config.origin == Scratch()
 
-    @property
+    @cached_property
     def is_construction(self) -> bool:
         """Whether it is a net constructed of another (section 1), and not trained on."""
         return self.config.recipe is None and isinstance(self.config.origin, Constructed)

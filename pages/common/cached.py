@@ -115,7 +115,7 @@ def made(
         f"{build.__module__}.{getattr(build, '__name__', build)}",
         text.current_language(),
         st.context.theme.type,
-        hash(tuple(_mark(run, len(runs) > MANY) for run in runs)),
+        _mark_all(runs),
         others,
     )
     return _made(key, choices, build, runs)[0]
@@ -133,6 +133,16 @@ def _mark(run: Comparable, many: bool) -> Hashable:
     if many and isinstance(run, Run) and run.status.state != "running":
         return id(run)
     return str(run.path), stamps(run.path, _TOLD)
+
+
+def _mark_all(runs: Sequence[Comparable]) -> int:
+    """Of all of them; within one run of a page they are looked at once."""
+
+    def look() -> tuple[int, Sequence[Comparable]]:
+        # The runs as well, so that no other object gets the id of one.
+        return hash(tuple(_mark(run, len(runs) > MANY) for run in runs)), tuple(runs)
+
+    return within_look(("marks", *map(id, runs)), look)[0]
 
 
 def is_new(runs: Sequence[Comparable]) -> bool:
@@ -186,9 +196,14 @@ _ROWS: dict[tuple[str, str], tuple[Run, dict[str, Any]]] = {}
 
 def list_recordings() -> tuple[list[SavedRecording], list[DamagedRun]]:
     """All recorded modules, and the recordings that are damaged."""
+    return within_look("recordings", _look_for_recordings)
+
+
+def _look_for_recordings() -> tuple[list[SavedRecording], list[DamagedRun]]:
     whole: list[SavedRecording] = []
     damaged: list[DamagedRun] = []
-    for path in recording_paths():
+    known = {str(run.path) for runs in list_runs() for run in runs}
+    for path in recording_paths(runs=known):
         found = _load_recording(str(path), (stamp(path / RECORDING), stamp(path / PROGRESS)))
         if isinstance(found, DamagedRun):
             damaged.append(found)

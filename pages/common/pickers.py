@@ -48,7 +48,7 @@ def pick_runs(
     if carried and key not in st.session_state and key not in st.query_params:
         st.session_state[key] = carried  # not as the default: the address has to name them
     _note_missing(key, set(names.values()))
-    usual = list(first) or first_choice([r for r in runs if isinstance(r, Run)]) or runs[-1:]
+    usual = list(first) or usual_runs(runs) or runs[-1:]
     chosen = st.multiselect(
         _("Runs"),
         list(by_id),
@@ -67,6 +67,11 @@ def pick_runs(
     _say_missing(key)
     st.session_state[_SELECTION] = chosen
     return [by_id[run_id] for run_id in chosen if run_id in by_id]
+
+
+def usual_runs(runs: Sequence[Comparable]) -> list[Run]:
+    """As `first_choice`, kept."""
+    return cached.made(first_choice, [run for run in runs if isinstance(run, Run)])
 
 
 def count_chosen(runs: Sequence[Comparable], key: str, usual: Sequence[Comparable]) -> int:
@@ -131,7 +136,7 @@ def link_names(runs: Sequence[Comparable]) -> list[str]:
 
 def pick_preset(runs: Sequence[Comparable], key: str) -> None:
     """Buttons that choose the runs of one of the paper's comparisons."""
-    found = presets([run for run in runs if isinstance(run, Run)])
+    found = cached.made(presets, [run for run in runs if isinstance(run, Run)])
     now = st.session_state.get(key)
     for name, title in titles().items():
         if name in found:

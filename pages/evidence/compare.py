@@ -5,10 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from analysis import figures
-from analysis.evidence.presets import first_choice
 from analysis.figures import curves, readings, responses, sentences
 from analysis.figures import summary as table
-from analysis.runs import Comparable, Run
+from analysis.runs import Comparable
 from analysis.text import _
 from pages.common import cached, messages, pickers, show, state
 
@@ -70,7 +69,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
     show.copy_link("compare_link")
 everything, damaged = cached.list_comparable()
 messages.stop_without_runs(everything, damaged)
-usual = first_choice([run for run in everything if isinstance(run, Run)])
+usual = pickers.usual_runs(everything)
 with state.row():
     pickers.pick_preset(everything, "compare_runs")
     count = pickers.count_chosen(everything, "compare_runs", usual)

@@ -18,7 +18,7 @@ own = [run for run in everything if isinstance(run, Run)]
 messages.stop_without_runs(everything, damaged)
 runs_place, highlight_place = st.columns([3, 2], gap="medium")
 with runs_place:
-    first = default_depths(own)
+    first = cached.made(default_depths, own)
     chosen = pickers.pick_runs(everything, "refinements_runs", first)
     picked = messages.only_readable(chosen)
 with highlight_place:

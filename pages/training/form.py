@@ -11,6 +11,7 @@ from analysis import jobs
 from analysis.errors import LensError
 from analysis.jobs import estimate
 from analysis.runs import default_folder
+from analysis.runs.stamps import stamp
 from analysis.specs import KINDS, Compute, DataSpec, plan
 from analysis.specs.datasets import DATASETS, LARGEST, SMALLEST
 from analysis.text import _
@@ -139,7 +140,8 @@ def offer_start(asked: list[jobs.Request]) -> None:
         return
     folder = default_folder()
     runs, _damaged = cached.list_runs()
-    rates = estimate.known_rates(runs, folder)
+    timed = stamp(folder / estimate.RATES)
+    rates = cached.made(estimate.known_rates, runs, str(folder), others=timed)
     found = [estimate.estimate(request, rates) for request in asked]
     st.dataframe(_table(asked, found), hide_index=True, key="train_estimate")
     st.caption(_reading(found))

@@ -38,7 +38,7 @@ def show_claims(group: Sequence[Run], everything: Sequence[Run]) -> None:
         everything: all runs, by which the address of Compare names them.
     """
     try:
-        judged = cached.made(claims.evaluate, group)
+        judged, shown = cached.made(_judged, group)
     except LensError as error:
         st.error(messages.literal(str(error)))
         return
@@ -46,10 +46,9 @@ def show_claims(group: Sequence[Run], everything: Sequence[Run]) -> None:
     for start in range(0, len(judged), _COLUMNS):
         cards = judged[start : start + _COLUMNS]
         for place, (claim, verdict) in zip(st.columns(_COLUMNS), cards, strict=False):
-            shown = [run.id for run in claims.shown_runs(claim, verdict, group)]
             key = f"claim_{claim.id}"
             with place, st.container(border=True, height="stretch", gap="small", key=key):
-                show_card(claim, verdict, [names[run] for run in shown if run in names])
+                show_card(claim, verdict, [names[run] for run in shown[claim.id] if run in names])
     with st.expander(_("How the verdicts are made, and all of them"), icon=":material/table:"):
         st.caption(verdicts.reading(group))
         show.table(_table(judged), "argument_claims", _("One row per claim, for saving."))
@@ -57,6 +56,13 @@ def show_claims(group: Sequence[Run], everything: Sequence[Run]) -> None:
     if wanted:
         title = _("Train what is missing for the claims")
         queueing.offer(list(dict.fromkeys(wanted)), group, "argument_missing", title)
+
+
+def _judged(group: Sequence[Run]) -> tuple[list[tuple[Claim, Verdict]], dict[str, list[str]]]:
+    """(the verdicts, the ids of the runs that each claim's figure begins with)."""
+    judged = claims.evaluate(group)
+    runs = {claim.id: claims.shown_runs(claim, verdict, group) for claim, verdict in judged}
+    return judged, {claim: [run.id for run in shown] for claim, shown in runs.items()}
 
 
 def show_card(claim: Claim, verdict: Verdict, names: list[str]) -> None:

@@ -163,8 +163,8 @@ def follow() -> None:
         queueing.say_queued(queued)
     known, _damaged = cached.list_runs()
     # What the user has made, newest first; of what came along the plain net, which is the point.
-    found = sorted(built_runs(known), key=lambda r: (r.bundled, r.bundled and r.kind != "plain"))
-    made = {run.id: run for run in found}
+    built = sorted(built_runs(known), key=lambda r: (r.bundled, r.bundled and r.kind != "plain"))
+    made = {run.id: run for run in built}
     if not made:
         st.info(_("No net has been constructed yet."))
         return
@@ -173,9 +173,9 @@ def follow() -> None:
         _("Constructed net"), list(made), format_func=lambda run: names.get(run, run),
         key="argument_built",
     )  # fmt: skip
-    _same_function(study(made[chosen], known))
-    busy = _is_busy(study(made[chosen], known))
-    st.fragment(run_every=_REFRESH if busy else None)(_experiment)(chosen)
+    found = study(made[chosen], known)
+    _same_function(found)
+    st.fragment(run_every=_REFRESH if _is_busy(found) else None)(_experiment)(chosen)
 
 
 def _shallow(run: Run) -> str:

@@ -74,13 +74,13 @@ def _next_seed(nets: Sequence[str], runs: Sequence[Run]) -> int:
 
 def _not_there(requests: Sequence[jobs.Request], runs: Sequence[Run]) -> list[jobs.Request]:
     """Those that no finished run of the group answers; says which one does."""
-    found = []
+    found, there = [], {(run.net, run.config.seed): run for run in reversed(runs)}
     for request in requests:
-        same = [r for r in runs if (r.net, r.config.seed) == (request.net.name, request.seed)]
+        same = there.get((request.net.name, request.seed))
         if same:
             words = _("{net} with seed {seed} is there already ({run}); take another seed")
             said = words.format(
-                net=request.net.name, seed=request.seed, run=run_names(same)[same[0].id]
+                net=request.net.name, seed=request.seed, run=run_names([same])[same.id]
             )
             st.info(said, icon=":material/info:")
         else:
