@@ -65,6 +65,7 @@ def page(file: str, title: str, icon: str, default: bool = False) -> st.Page:
 
 def show() -> None:
     """The frame, and in it the page that was asked for."""
+    collector.look_seldom()
     # An emoji, not an icon name: Streamlit would fetch that from the network for the browser tab.
     st.set_page_config(page_icon="🔎", layout="wide", initial_sidebar_state=256)
     st.html(STYLE)

@@ -242,9 +242,9 @@ class _Index:
 _here = threading.local()
 
 
-def index_of(folder: Path) -> _Index:
+def index_of(folder: Path | str) -> _Index:
     """This thread's index of a folder; of the runs that came along, that of the user's."""
-    return within_look(folder, lambda: _opened(folder))
+    return within_look(("index", str(folder)), lambda: _opened(Path(folder)))
 
 
 def _opened(folder: Path) -> _Index:

@@ -36,8 +36,9 @@ def run_names(runs: Sequence[Comparable]) -> dict[str, str]:
         for run in runs:
             alike.setdefault(names[run.id], []).append(run)
         for name, same in alike.items():
-            words = {run.id: fact(run) for run in same if len(same) > 1 or fact is _origin}
-            if len(set(words.values())) > 1 or (fact is _origin and _is_continued(same[0])):
+            always = fact is _origin and _is_continued(same[0])
+            words = {run.id: fact(run) for run in same} if always or len(same) > 1 else {}
+            if always or len(set(words.values())) > 1:
                 names |= {key: f"{name}, {word}" for key, word in words.items() if word}
     return names
 

@@ -63,7 +63,7 @@ class Run:
         """The kind of its net: `plain`, `residual`, `preresidual`."""
         return self.config.net.kind
 
-    @property
+    @cached_property
     def recipe(self) -> str:
         """The recipe's label and what it began with, unless fresh weights: `short, from plain-20`.
 

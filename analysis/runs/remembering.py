@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,17 +26,17 @@ def remembered(of: Callable[[Run], Any]) -> Callable[[Run], Any]:
     """
     question = f"{of.__module__}.{getattr(of, '__qualname__', of)}"
     _questions[question] = of
-    told: dict[str, tuple[stamps.Stamp, Any]] = {}
+    told: dict[str, tuple[str, Any]] = {}
 
     @functools.wraps(of)
     def answer(run: Run) -> Any:
         if isinstance(run, _Once):
             return run.ask(question)
         path = str(run.path)
-        stamp = within_look(path, lambda: stamps.stamps(path))
+        stamp = within_look(path, lambda: words(stamps.stamps(path)))
         before = told.get(path)
         if before is None or before[0] != stamp:
-            before = told[path] = stamp, _answer(run, question, words(stamp))
+            before = told[path] = stamp, _answer(run, question, stamp)
         return before[1]
 
     return answer
@@ -47,7 +48,7 @@ _questions: dict[str, Callable[[Run], Any]] = {}
 
 def _answer(run: Run, question: str, stamp: str) -> Any:
     """From the index beside the run, else computed and kept there."""
-    index = index_of(run.path.parent)
+    index = index_of(os.path.dirname(run.path))  # noqa: PTH120 - of thousands
     known = index.get(run.id, question, stamp)
     if known is not None:
         return json.loads(known)

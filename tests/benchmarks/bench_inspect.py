@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import torch
 from playwright.sync_api import Page
 
@@ -70,10 +69,11 @@ def measure_memory(uploads: int) -> None:
     """Different 3-megapixel pictures through the page with its first two nets, one by one."""
     from urllib.parse import quote
 
+    from tests.benchmarks.load import memory
     from tests.browser.serve import app_server, chromium
 
     with app_server() as address, chromium() as browser:
-        print("uploads  resident memory of the server (MB)")
+        print("uploads  resident memory of the server and the process that it asks (MB)")
         for start in range(0, uploads, SESSION):
             panel = quote(PANELS[start // SESSION % len(PANELS)])
             page = browser.new_page(viewport={"width": 1400, "height": 1000})
@@ -81,7 +81,7 @@ def measure_memory(uploads: int) -> None:
             page.get_by_text("Choose one or several images.").wait_for(timeout=120_000)
             for number in range(start, min(start + SESSION, uploads)):
                 upload(page, number, first=number == start)
-            print(f"{min(start + SESSION, uploads):7d}  {server_memory():6.0f}", flush=True)
+            print(f"{min(start + SESSION, uploads):7d}  {memory():6.0f}", flush=True)
             page.close()
 
 
@@ -95,13 +95,6 @@ def upload(page: Page, number: int, first: bool) -> None:
         page.get_by_label(f"Remove picture-{number - 1}.jpg").click()
         page.get_by_label(f"Remove picture-{number - 1}.jpg").wait_for(state="detached")
     page.locator("[data-test-script-state=notRunning]").wait_for(timeout=120_000)
-
-
-def server_memory() -> float:
-    """Of the server that this process started, in MB."""
-    children = psutil.Process().children(recursive=True)
-    servers = [child for child in children if "streamlit" in " ".join(child.cmdline())]
-    return sum(child.memory_info().rss for child in servers) / 1e6
 
 
 def time_questions(name: str) -> None:

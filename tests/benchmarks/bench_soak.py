@@ -38,7 +38,7 @@ sys.path.insert(0, str(ROOT))
 from analysis.jobs.processes import lower_priority  # noqa: E402
 from analysis.runs import load_run  # noqa: E402
 from tests.benchmarks.bench_faults import same_bits  # noqa: E402
-from tests.benchmarks.load import Found, give, memory, server, tabs, timed  # noqa: E402
+from tests.benchmarks.load import ASKED, Found, give, memory, server, tabs, timed  # noqa: E402
 from tests.browser.serve import PAGES, app_server  # noqa: E402
 from tests.lens.bad_files import encoded, photo  # noqa: E402
 
@@ -164,6 +164,7 @@ async def sample(until: float, every: float, seen: Soak) -> None:
             row = {
                 "seconds": time.monotonic() - start,
                 "memory": memory(),
+                "asked": memory(ASKED),
                 "threads": process.num_threads(),
                 "files": files(),
             }
@@ -231,7 +232,7 @@ def main() -> None:
 
 def tell(seen: Soak) -> None:
     """What was found, and what of it is not as it should be."""
-    print("Medians of the server by quarter (memory in MB, with the process that it asks):")
+    print("Medians of the server by quarter (memory in MB, of all and of the process asked):")
     print(seen.quarters().round(0).to_string())
     seen.found.print_times()
     seen.found.print_slowest()

@@ -1,6 +1,6 @@
 """What benchmarks of a server under load share: tabs, times and errors, the server's processes.
 
-Used by `bench_classroom.py`, `bench_soak.py` and `tests/browser/test_soak.py`.
+Used by `bench_classroom.py`, `bench_inspect.py`, `bench_soak.py` and `tests/browser/`.
 """
 
 from __future__ import annotations
@@ -131,13 +131,21 @@ async def give(page: Page, file: dict) -> None:
     await page.get_by_text(f"{file['name']}, ").wait_for()
 
 
-def memory() -> float:
-    """Of the server and of the processes that it asks, in MB."""
-    asked = [one for one in server().children() if "analysis.lens.asking" in one.cmdline()]
-    return sum(one.memory_info().rss for one in [server(), *asked]) / 1e6
+SERVER, ASKED = "streamlit", "analysis.lens.asking"
+"""What is in the command lines of a server and of the process that it asks."""
+
+
+def memory(*words: str) -> float:
+    """Of the servers that this process has started and of those that they ask, in MB."""
+    return sum(one.memory_info().rss for one in _started(*(words or (SERVER, ASKED)))) / 1e6
 
 
 def server() -> psutil.Process:
     """The server that this process has started."""
-    children = psutil.Process().children(recursive=True)
-    return next(child for child in children if "streamlit" in " ".join(child.cmdline()))
+    return _started(SERVER)[0]
+
+
+def _started(*words: str) -> list[psutil.Process]:
+    """Processes with one of these words in their command line."""
+    children = [(one, " ".join(one.cmdline())) for one in psutil.Process().children(recursive=True)]
+    return [one for one, line in children if any(word in line for word in words)]

@@ -8,12 +8,12 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
-import psutil
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from analysis.specs import Compute, DataSpec, NetSpec, Recipe
 from analysis.training import prepare_run, train_run
+from tests.benchmarks.load import SERVER, memory
 from tests.browser.serve import app_server, chromium, chromium_path, open_page, watch_requests
 from tests.lens.bad_files import animation, encoded, photo, refused
 
@@ -39,13 +39,6 @@ def _give(page: Page, name: str, data: bytes) -> None:
     page.locator("[data-testid=stFileUploaderDropzoneInput]").set_input_files([file])
 
 
-def _memory() -> float:
-    """Of all servers that this process started, in MB."""
-    children = psutil.Process().children(recursive=True)
-    servers = [child for child in children if "streamlit" in " ".join(child.cmdline())]
-    return sum(child.memory_info().rss for child in servers) / 1e6
-
-
 def test_bad_files_then_a_good_one(runs: Path):
     """Every bad file gets its sentence in one session; the page goes on; nothing leaves here."""
     with app_server(runs) as address, chromium() as browser:
@@ -55,13 +48,13 @@ def test_bad_files_then_a_good_one(runs: Path):
         expect(page.get_by_role("link", name="Inspect")).to_be_visible()
         page.goto(f"{address}/image?image_source=Upload&image_runs=resnet-8-w4%20tiny")
         expect(page.get_by_text("Choose one or several images.")).to_be_visible()
-        before = _memory()
+        before = memory(SERVER)
         for name, (data, message) in refused().items():
             _give(page, name, data)
             expect(page.get_by_text(message)).to_be_visible()
             page.get_by_label(f"Remove {name}").click()
             expect(page.get_by_text(message)).to_be_hidden()
-        assert _memory() - before < 100
+        assert memory(SERVER) - before < 100
 
         _give(page, "moving.gif", animation())
         expect(page.get_by_text("It is animated: this is its first frame.")).to_be_visible()

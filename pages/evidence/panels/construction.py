@@ -52,7 +52,7 @@ def build(runs: Sequence[Run]) -> None:
             _("Shallower net"), list(bases), key="argument_base",
             format_func=lambda run: names.get(run, run),
         )  # fmt: skip
-        depths = _deeper(bases[chosen])
+        depths = _deeper(bases[chosen].config.net)
         usual = min(depths, key=lambda depth: abs(depth - bases[chosen].config.net.depth - 12))
         wanted = st.selectbox(
             _("Layers of the deeper net"), depths, depths.index(usual), key="argument_depth_wanted"
@@ -72,7 +72,11 @@ def build(runs: Sequence[Run]) -> None:
 
 def _able(runs: Sequence[Run]) -> list[Run]:
     """Those that can be built on; of too many to choose from, the first of each net."""
-    whole = [run for run in runs if run.state == "finished" and run.config.data and _deeper(run)]
+    whole = [
+        run
+        for run in runs
+        if run.state == "finished" and run.config.data and _deeper(run.config.net)
+    ]
     if len(whole) > _MOST:
         whole = list({(run.config.net, run.comparison_key): run for run in whole[::-1]}.values())
     return [run for run in whole if run.has_weights]
@@ -84,13 +88,12 @@ def _command(base: Run | str, depth: int, *options: str) -> str:
     return command("construct", name, depth, *options, runs=default_folder())
 
 
-def _deeper(run: Run) -> list[int]:
-    """Depths with the blocks of a run's net."""
-    net = run.config.net
+@cache
+def _deeper(net: NetSpec) -> list[int]:
+    """Depths with the blocks of a net."""
     return [depth for depth in _DEPTHS[net.family] if _can_be(net, depth)]
 
 
-@cache
 def _can_be(net: NetSpec, depth: int) -> bool:
     try:
         plan.deeper_spec(net, depth)
