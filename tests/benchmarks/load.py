@@ -8,7 +8,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import AsyncGenerator, Awaitable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 import psutil
@@ -137,7 +137,11 @@ SERVER, ASKED = "streamlit", "analysis.lens.asking"
 
 def memory(*words: str) -> float:
     """Of the servers that this process has started and of those that they ask, in MB."""
-    return sum(one.memory_info().rss for one in _started(*(words or (SERVER, ASKED)))) / 1e6
+    total = 0
+    for one in _started(*(words or (SERVER, ASKED))):
+        with suppress(psutil.Error):
+            total += one.memory_info().rss
+    return total / 1e6
 
 
 def server() -> psutil.Process:
@@ -147,5 +151,9 @@ def server() -> psutil.Process:
 
 def _started(*words: str) -> list[psutil.Process]:
     """Processes with one of these words in their command line."""
-    children = [(one, " ".join(one.cmdline())) for one in psutil.Process().children(recursive=True)]
-    return [one for one, line in children if any(word in line for word in words)]
+    found = []
+    for one in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):  # it has ended meanwhile
+            if any(word in " ".join(one.cmdline()) for word in words):
+                found.append(one)
+    return found
