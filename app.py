@@ -17,7 +17,7 @@ from streamlit.runtime.scriptrunner import StopException
 
 from analysis import faults
 from analysis.errors import LensError
-from analysis.runs.index import one_look
+from analysis.runs.index import collect_seldom, one_look
 from analysis.text import _
 from pages.common import classroom, collector, messages
 from pages.common.language import choose_language, frame
@@ -65,7 +65,7 @@ def page(file: str, title: str, icon: str, default: bool = False) -> st.Page:
 
 def show() -> None:
     """The frame, and in it the page that was asked for."""
-    collector.look_seldom()
+    collect_seldom()
     # An emoji, not an icon name: Streamlit would fetch that from the network for the browser tab.
     st.set_page_config(page_icon="🔎", layout="wide", initial_sidebar_state=256)
     st.html(STYLE)

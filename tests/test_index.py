@@ -159,3 +159,18 @@ def test_thousands_of_lines_are_told_by_several_processes(
     monkeypatch.setattr(index, "_THOUSANDS", 3000)
     assert list(index.remembered_lines([tmp_path], "line", line).items()) == expected
     assert asked == ["r2"]
+
+
+def test_a_label_of_a_bundled_run_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """`list` again: the label is in the user's folder, the run is as it was."""
+    from analysis.cli.runs import _told_of
+    from analysis.runs.labels import change_tags
+
+    monkeypatch.setattr("analysis.runs.listing.BUNDLED", tmp_path / "bundled")
+    monkeypatch.setenv("RESIDUAL_LENS_RUNS", str(tmp_path / "runs"))
+    path = write_run(tmp_path / "bundled", "resnet-8")
+    (tmp_path / "runs").mkdir()
+    for tagged in (False, True):
+        (line,) = index.remembered_lines([path.parent], "list", _told_of).values()
+        assert ("#good" in line) == tagged
+        change_tags(load_run(path), ["good"])

@@ -9,7 +9,6 @@ inside the commands, so that `--help` and `list` answer at once.
 
 from __future__ import annotations
 
-import gc
 import sys
 from functools import cache
 from importlib import import_module
@@ -33,10 +32,6 @@ MODULES = {
     "study": ("study",),
 }
 """The subcommands of each module, in the order of `--help`."""
-
-_SELDOM = 50_000
-"""New objects between two looks of Python's garbage collector; by default 700. Thousands of runs
-are a million objects, and next to none of them is garbage."""
 
 
 @cache
@@ -74,7 +69,6 @@ def _options(
 def main() -> None:
     """Run the command line and exit with its code."""
     terminal.guard()
-    gc.set_threshold(_SELDOM)
     try:
         try:
             build(*sys.argv[1:2])()

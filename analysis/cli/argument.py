@@ -229,8 +229,9 @@ def claims(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array, for programs.")] = False,
 ) -> None:
     """Judge the paper's claims over runs, those of each data set and recipe by themselves."""
-    from analysis.runs.index import one_look
+    from analysis.runs.index import collect_seldom, one_look
 
+    collect_seldom()
     with one_look():
         judged, damaged = _judge(run, folders(runs))
     for left_out in damaged:

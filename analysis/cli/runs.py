@@ -60,9 +60,10 @@ def list_command(
 
 def _print_all(places: list[Path], runs: Path | None) -> None:
     """A line for each run, as it was told last where its files have not changed since."""
-    from analysis.runs.index import remembered_lines
+    from analysis.runs.index import collect_seldom, remembered_lines
     from analysis.runs.listing import recording_paths
 
+    collect_seldom()
     lines = remembered_lines(places, "list", _told_of)
     lines |= {str(path): _told_of_recording(path) for path in recording_paths(places, lines)}
     if lines:

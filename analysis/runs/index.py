@@ -10,6 +10,7 @@ write at a time; whoever finds it busy for long does without as well.
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import signal
 import sqlite3
@@ -26,13 +27,25 @@ from analysis.runs import files, listing, stamps
 
 FILE = ".index.sqlite"
 _VERSION = zlib.crc32(f"4 {__version__}".encode()) & 0x7FFFFFFF
-"""Of what is kept: raise the number in front where a question's answer becomes another."""
+"""Of what is kept: raise the number in front where the table or an answer becomes another."""
 _WAIT = 1.0
 """Seconds."""
 _THOUSANDS = 2000
 """Runs, from which it is quicker to start other processes first, which takes half a second."""
 _TOLD = tuple(dict.fromkeys((*listing.MAKE_A_RUN, *stamps.CHECKED, files.LABELS)))
 """What a line about a run depends on."""
+
+
+def collect_seldom() -> None:
+    """Have Python look for garbage among young objects less often in this process.
+
+    For what loads thousands of runs: they are a million objects, and next to none is garbage.
+    """
+    gc.set_threshold(_SELDOM)
+
+
+_SELDOM = 50_000
+"""Objects made and not freed; by default a few hundred or thousand."""
 
 
 @contextmanager
@@ -89,16 +102,17 @@ def remembered_lines(
     for folder in folders:
         index = index_of(folder)
         known = index.get_all(question)
+        users = _users_labels(folder)
         new: dict[str, str] = {}
         for path, place in listing.real_entries(folder):
             before = known.get(_name(path))
-            if before is not None and before[0] == words(stamps.stamps(path, _TOLD)):
+            if before is not None and before[0] == words((*stamps.stamps(path, _TOLD), *users)):
                 lines[place] = path, before[1]
             else:
                 new[place] = path
                 lines[place] = path, ""  # its place among the others
         kept = []
-        told = _tell_all(functools.partial(_tell, of, folder), list(new.values()))
+        told = _tell_all(functools.partial(_tell, of, folder, users), list(new.values()))
         for (place, path), answer in zip(new.items(), told, strict=True):
             if answer is None:
                 del lines[place]
@@ -117,12 +131,22 @@ class _Told(NamedTuple):
     may_be_kept: bool
 
 
-def _tell(of: Callable[[Path], tuple[str, bool]], folder: Path, path: str) -> _Told | None:
+def _users_labels(folder: Path) -> stamps.Stamp:
+    """What changes with the user's labels of the runs in a folder; they are elsewhere for bundled
+    ones."""
+    if listing.real_path(str(folder)) != listing.bundled_folder():
+        return ()
+    return stamps.stamp(listing.labels_folder())
+
+
+def _tell(
+    of: Callable[[Path], tuple[str, bool]], folder: Path, users: stamps.Stamp, path: str
+) -> _Told | None:
     """What is told of an entry of a folder; None if it is no run."""
     seen = stamps.stamps(path, _TOLD)  # first: what is written meanwhile is read again
     of_a_run = seen[: len(listing.MAKE_A_RUN) * stamps.NUMBERS]
     if any(of_a_run) or listing.is_run(path, folder):
-        return _Told(words(seen), *of(Path(path)))
+        return _Told(words((*seen, *users)), *of(Path(path)))
     return None
 
 

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from analysis.errors import RunDamaged, RunError
 from analysis.runs.files import LABELS, disk_error, read_json, write_json
-from analysis.runs.listing import default_folder
+from analysis.runs.listing import labels_folder
 from analysis.runs.reader import Run
 
 FORMAT = 1
@@ -87,7 +87,7 @@ def change_tags(run: Run, add: Iterable[str] = (), remove: Iterable[str] = ()) -
 
 
 def _users_place(run: Run) -> Path:
-    return default_folder() / ".labels" / f"{run.id}.json"
+    return labels_folder() / f"{run.id}.json"
 
 
 def _read(place: Path) -> Labels:

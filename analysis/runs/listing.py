@@ -21,6 +21,11 @@ def default_folder() -> Path:
     return Path(os.environ.get("RESIDUAL_LENS_RUNS") or "runs")
 
 
+def labels_folder() -> Path:
+    """With what the user says of bundled runs, a file each; its time changes with every one."""
+    return default_folder() / ".labels"
+
+
 def bundled_folder() -> str:
     """`BUNDLED` without links, as `real_path` gives it."""
     return _real(str(BUNDLED))

@@ -33,7 +33,7 @@ def remembered(of: Callable[[Run], Any]) -> Callable[[Run], Any]:
         if isinstance(run, _Once):
             return run.ask(question)
         path = str(run.path)
-        stamp = within_look(path, lambda: words(stamps.stamps(path)))
+        stamp = within_look(("files", path), lambda: words(stamps.stamps(path)))
         before = told.get(path)
         if before is None or before[0] != stamp:
             before = told[path] = stamp, _answer(run, question, stamp)

@@ -38,7 +38,7 @@ from analysis.runs.learned import (
     read_survey,
     similarity_name,
 )
-from analysis.runs.listing import recording_paths
+from analysis.runs.listing import labels_folder, recording_paths
 from analysis.runs.recordings import recording_or_damaged
 from analysis.runs.stamps import LOADED, Stamp, stamp, stamps
 from analysis.runs.tables import first_measurement
@@ -118,7 +118,10 @@ def made(
         _mark_all(runs),
         others,
     )
-    return _made(key, choices, build, runs)[0]
+    # What is worked out of all runs is kept apart, or a training that goes on beside thousands of
+    # them would soon have put it in the place of every figure.
+    keep = _made_of_many if len(runs) > MANY else _made
+    return keep(key, choices, build, runs)[0]
 
 
 MANY = 200
@@ -126,21 +129,29 @@ MANY = 200
 
 
 def _mark(run: Comparable, many: bool) -> Hashable:
-    """What is another once a file of the run is; of many, some seconds later.
+    """What is another once the run or a file of it is.
 
-    Of many runs it is the object, which `KnownRuns` makes anew; of one that trains it always does.
+    The object counts, which `KnownRuns` makes anew when files of the run change: until it has seen
+    that, what is made of the object is not yet of what the files say now. Of a run that trains the
+    object is always new, so its state and epoch count, and of a few runs the files as well.
     """
-    if many and isinstance(run, Run) and run.status.state != "running":
-        return id(run)
-    return str(run.path), stamps(run.path, _TOLD)
+    if not isinstance(run, Run):
+        return str(run.path), stamps(run.path, _TOLD)
+    trains = run.status.state == "running"
+    own = (str(run.path), run.state, run.status.epoch) if trains else id(run)
+    return own if many else (own, stamps(run.path, _TOLD))
 
 
 def _mark_all(runs: Sequence[Comparable]) -> int:
-    """Of all of them; within one run of a page they are looked at once."""
+    """One number for the marks of all runs, and for the user's labels of bundled ones.
+
+    Within one run of a page it is worked out once.
+    """
 
     def look() -> tuple[int, Sequence[Comparable]]:
+        marks = tuple(_mark(run, len(runs) > MANY) for run in runs)
         # The runs as well, so that no other object gets the id of one.
-        return hash(tuple(_mark(run, len(runs) > MANY) for run in runs)), tuple(runs)
+        return hash((marks, stamp(labels_folder()))), tuple(runs)
 
     return within_look(("marks", *map(id, runs)), look)[0]
 
@@ -161,6 +172,11 @@ def _made(key: Hashable, choices: tuple, _build: Callable, _runs: Sequence[Compa
     return _build(_runs, *choices), _runs  # kept, so that no other object gets the id of a run
 
 
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _made_of_many(key: Hashable, choices: tuple, _build: Callable, _runs: Sequence[Run]) -> Any:
+    return _build(_runs, *choices), _runs
+
+
 def list_runs() -> tuple[list[Run], list[DamagedRun]]:
     """The bundled runs and the user's, and those that are damaged."""
     folders = listing.BUNDLED, default_folder()
@@ -179,24 +195,25 @@ def list_comparable() -> tuple[list[Comparable], list[DamagedRun]]:
 
 def catalog_of(runs: Sequence[Run]) -> pd.DataFrame:
     """`evidence.catalog.catalog`, whose rows are computed again of the runs that changed."""
-    rows, language = [], text.current_language()
+    rows, language, labels = [], text.current_language(), stamp(labels_folder())
     with one_look():
         for run in runs:
             key = str(run.path), language
+            mark = labels if run.bundled else ()
             before = _ROWS.get(key)
-            if before is None or before[0] is not run:
-                before = _ROWS[key] = run, catalog.row(run)
-            rows.append(before[1])
+            if before is None or before[0] is not run or before[1] != mark:
+                before = _ROWS[key] = run, mark, catalog.row(run)
+            rows.append(before[2])
     return catalog.of_rows(rows)
 
 
-_ROWS: dict[tuple[str, str], tuple[Run, dict[str, Any]]] = {}
-"""By path and language."""
+_ROWS: dict[tuple[str, str], tuple[Run, Stamp, dict[str, Any]]] = {}
+"""(of what object, with which labels of the user, the row) by path and language."""
 
 
 def list_recordings() -> tuple[list[SavedRecording], list[DamagedRun]]:
     """All recorded modules, and the recordings that are damaged."""
-    return within_look("recordings", _look_for_recordings)
+    return within_look(("recordings",), _look_for_recordings)
 
 
 def _look_for_recordings() -> tuple[list[SavedRecording], list[DamagedRun]]:

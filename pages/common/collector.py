@@ -14,9 +14,6 @@ from typing import Literal
 
 LONG = 0.03
 """Seconds of processor time that a look at everything may take."""
-SELDOM = 50_000
-"""New objects before a look at the young ones; by default 700. A page that loads thousands of runs
-makes a million, and next to none of them is garbage."""
 MORE = 1.25
 """Of the objects that were looked at last, how many there are at the next look at all of them."""
 
@@ -40,11 +37,6 @@ class _Watch:
 
 
 _watch = _Watch()
-
-
-def look_seldom() -> None:
-    """From now on, while pages run."""
-    gc.set_threshold(SELDOM)
 
 
 def pass_over_the_lasting() -> None:

@@ -75,7 +75,7 @@ with state.row():
     count = pickers.count_chosen(everything, "compare_runs", usual)
     title = _("Runs ({count})").format(count=count)
     with st.popover(title, icon=":material/checklist:", key="compare_choice"):
-        picked = messages.only_readable(pickers.pick_runs(everything, "compare_runs"))
+        picked = messages.only_readable(pickers.pick_runs(everything, "compare_runs", usual))
         lines = {"band": _("One line for all seeds"), "single": _("Each run a line")}
         single_runs = state.choose("compare_seeds", _("Seeds"), lines) == "single"
     chosen = pickers.pick_highlight(picked, "compare_highlight", single_runs)

@@ -20,6 +20,7 @@ from analysis.jobs.queue import LOG
 from analysis.runs import Comparable, Run, SavedRecording, default_folder
 from analysis.runs.files import CANCEL
 from analysis.runs.files import LOG as TRAIN_LOG
+from analysis.runs.index import one_look
 from analysis.runs.resuming import is_resumable
 from analysis.text import Message, _
 from pages.common import cached, messages, pickers, state
@@ -64,6 +65,7 @@ def _watched() -> list[SavedRecording]:
     return [one for one in cached.list_recordings()[0] if one.status and one.state == "running"]
 
 
+@one_look()
 def _live(was_active: bool) -> None:
     everything = cached.list_runs()[0]
     mine = [run for run in everything if not run.bundled]

@@ -132,11 +132,15 @@ async def give(page: Page, file: dict) -> None:
 
 
 SERVER, ASKED = "streamlit", "analysis.lens.asking"
-"""What is in the command lines of a server and of the process that it asks."""
+"""An argument of a server, and of the process that it asks."""
 
 
 def memory(*words: str) -> float:
-    """Of the servers that this process has started and of those that they ask, in MB."""
+    """Resident, of the servers that this process has started and of the processes they ask, in MB.
+
+    Args:
+        words: `SERVER` or `ASKED`, for that kind alone.
+    """
     total = 0
     for one in _started(*(words or (SERVER, ASKED))):
         with suppress(psutil.Error):
@@ -150,10 +154,10 @@ def server() -> psutil.Process:
 
 
 def _started(*words: str) -> list[psutil.Process]:
-    """Processes with one of these words in their command line."""
+    """What this process has started, and what that has, with one of these words as an argument."""
     found = []
     for one in psutil.Process().children(recursive=True):
         with suppress(psutil.Error):  # it has ended meanwhile
-            if any(word in " ".join(one.cmdline()) for word in words):
+            if set(words) & set(one.cmdline()):
                 found.append(one)
     return found

@@ -38,7 +38,7 @@ def show_claims(group: Sequence[Run], everything: Sequence[Run]) -> None:
         everything: all runs, by which the address of Compare names them.
     """
     try:
-        judged, shown = cached.made(_judged, group)
+        judged, shown = cached.made(claims.evaluate, group), cached.made(_shown, group)
     except LensError as error:
         st.error(messages.literal(str(error)))
         return
@@ -58,11 +58,12 @@ def show_claims(group: Sequence[Run], everything: Sequence[Run]) -> None:
         queueing.offer(list(dict.fromkeys(wanted)), group, "argument_missing", title)
 
 
-def _judged(group: Sequence[Run]) -> tuple[list[tuple[Claim, Verdict]], dict[str, list[str]]]:
-    """(the verdicts, the ids of the runs that each claim's figure begins with)."""
-    judged = claims.evaluate(group)
-    runs = {claim.id: claims.shown_runs(claim, verdict, group) for claim, verdict in judged}
-    return judged, {claim: [run.id for run in shown] for claim, shown in runs.items()}
+def _shown(group: Sequence[Run]) -> dict[str, list[str]]:
+    """The ids of the runs that the view behind each claim begins with."""
+    return {
+        claim.id: [run.id for run in claims.shown_runs(claim, verdict, group)]
+        for claim, verdict in cached.made(claims.evaluate, group)
+    }
 
 
 def show_card(claim: Claim, verdict: Verdict, names: list[str]) -> None:

@@ -21,6 +21,7 @@ from analysis.evidence.continuation import (
 )
 from analysis.figures import conditions, construction, readings
 from analysis.runs import Run, default_folder
+from analysis.runs.index import one_look
 from analysis.runs.names import names_at
 from analysis.specs import NetSpec, plan
 from analysis.text import Message, _
@@ -89,9 +90,9 @@ def _command(base: Run | str, depth: int, *options: str) -> str:
 
 
 @cache
-def _deeper(net: NetSpec) -> list[int]:
+def _deeper(net: NetSpec) -> tuple[int, ...]:
     """Depths with the blocks of a net."""
-    return [depth for depth in _DEPTHS[net.family] if _can_be(net, depth)]
+    return tuple(depth for depth in _DEPTHS[net.family] if _can_be(net, depth))
 
 
 def _can_be(net: NetSpec, depth: int) -> bool:
@@ -113,6 +114,7 @@ def _queue_construction(base: Run, depth: int) -> None:
         st.session_state[_ASKED] = done.paths[0].name
 
 
+@one_look()
 def _under_way(was_busy: bool) -> None:
     """Constructions that wait or run, each to be cancelled; how the last one asked for ended."""
     known, _damaged = cached.list_runs()
@@ -220,6 +222,7 @@ def _is_busy(found: Study) -> bool:
     return any(run.state in ("queued", "running") for run in found.trained_on + found.scratch)
 
 
+@one_look()
 def _experiment(built: str) -> None:
     """The net trained on against the same depth from scratch; refreshes while they train."""
     known, _damaged = cached.list_runs()
