@@ -173,7 +173,9 @@ def _made(key: Hashable, choices: tuple, _build: Callable, _runs: Sequence[Compa
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def _made_of_many(key: Hashable, choices: tuple, _build: Callable, _runs: Sequence[Run]) -> Any:
+def _made_of_many(
+    key: Hashable, choices: tuple, _build: Callable, _runs: Sequence[Comparable]
+) -> Any:
     return _build(_runs, *choices), _runs
 
 

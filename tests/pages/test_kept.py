@@ -23,6 +23,9 @@ def page(page: AppTest, request: pytest.FixtureRequest, monkeypatch: pytest.Monk
     return page
 
 
+ERROR = "Test error (%)"
+
+
 def listed(page: AppTest, column: str) -> list:
     """A column of the page Runs, looked at anew."""
     page.run()
@@ -40,11 +43,11 @@ def test_a_file_edited_in_place_is_seen_at_the_next_closer_look(
 ):
     """Also where the page was drawn meanwhile, of the run as it was loaded before."""
     status = write_run(folder, "resnet-8") / "status.json"
-    assert listed(runs_page, "Epochs") == [3]
-    status.write_text(json.dumps({**json.loads(status.read_text()), "epoch": 2}))
-    listed(runs_page, "Epochs")
+    (before,) = listed(runs_page, ERROR)
+    status.write_text(json.dumps({**json.loads(status.read_text()), "test_error": 12.25}))
+    listed(runs_page, ERROR)
     monkeypatch.setattr("analysis.runs.known.CLOSER", 0.0)
-    assert listed(runs_page, "Epochs") == [2]
+    assert listed(runs_page, ERROR) == [12.25] != [before]
 
 
 def test_a_training_that_was_killed_is_no_longer_running(folder: Path, runs_page: AppTest):
@@ -62,7 +65,8 @@ def test_a_label_of_a_bundled_run_is_seen(tmp_path: Path, folder: Path, runs_pag
     """It is in the user's folder, not in the run's."""
     path = write_run(tmp_path / "bundled", "resnet-8")
     write_run(folder, "plain-8")
-    assert listed(runs_page, "Name") == ["", ""]
+    listed(runs_page, "Net")
+    assert "Name" not in runs_page.dataframe[0].value
     change_labels(load_run(path), name="ours")
     assert sorted(listed(runs_page, "Name")) == ["", "ours"]
     compare = runs_page.switch_page("pages/evidence/compare.py").run()
