@@ -132,11 +132,12 @@ class _Told(NamedTuple):
 
 
 def _users_labels(folder: Path) -> stamps.Stamp:
-    """What changes with the user's labels of the runs in a folder; they are elsewhere for bundled
-    ones."""
-    if listing.real_path(str(folder)) != listing.bundled_folder():
-        return ()
-    return stamps.stamp(listing.labels_folder())
+    """Changes with the user's labels of bundled runs, which lie elsewhere; else empty."""
+    return stamps.stamp(listing.labels_folder()) if _is_bundled(folder) else ()
+
+
+def _is_bundled(folder: Path) -> bool:
+    return listing.real_path(str(folder)) == listing.bundled_folder()
 
 
 def _tell(
@@ -273,7 +274,7 @@ def index_of(folder: Path | str) -> _Index:
 
 def _opened(folder: Path) -> _Index:
     known: dict[Path, tuple[int, _Index]] = _here.__dict__.setdefault("known", {})
-    if listing.real_path(str(folder)) == listing.bundled_folder():  # which is read-only
+    if _is_bundled(folder):  # which is read-only
         folder = listing.default_folder()
     file = folder / FILE
     before = known.get(folder)
