@@ -30,8 +30,8 @@ TERM_AFTER = 10.0
 """Seconds that a trainer has to obey its cancel file before it gets SIGTERM."""
 KILL_AFTER = 20.0
 """Seconds before SIGKILL: at most the epoch under way is lost."""
-NICENESS = 5
-"""So that pages and whoever sits at the machine come before trainings."""
+NICENESS = 10
+"""As of `nice`: pages and whoever sits at the machine come before trainings."""
 ROOT = Path(__file__).resolve().parents[2]
 """Where `python -m analysis` is found."""
 
