@@ -60,6 +60,7 @@ def test_bad_files_then_a_good_one(runs: Path):
         expect(page.get_by_text("It is animated: this is its first frame.")).to_be_visible()
         expect(page.locator(".st-key-image_responses .js-plotly-plot")).to_be_visible()
         page.get_by_label("Remove moving.gif").click()
+        expect(page.get_by_text("Choose one or several images.")).to_be_visible()
         _give(page, "photo.png", encoded(photo()))
         expect(page.get_by_text("photo.png, 60 x 40.")).to_be_visible()
         assert page.locator("[data-testid=stException]").count() == 0
