@@ -235,7 +235,7 @@ def tell(seen: Soak) -> None:
     print("Medians of the server by quarter (memory in MB, of all and of the process asked):")
     print(seen.quarters().round(0).to_string())
     seen.found.print_times()
-    seen.found.print_slowest()
+    seen.found.print_slowest("change")
     print(f"trainings under load: {seen.trained}, with other bits: {seen.different}")
     seen.found.print_errors()
     for complaint in complaints(seen) or ["All of it holds."]:

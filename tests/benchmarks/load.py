@@ -55,9 +55,10 @@ class Found:
         if every := self.seconds(kinds):
             _print_times(f"every {kinds}", every)
 
-    def print_slowest(self, count: int = 10) -> None:
-        """What took longest."""
-        for one in sorted(self.done, reverse=True)[:count]:
+    def print_slowest(self, kinds: str = "", count: int = 10) -> None:
+        """What took longest, of all that was done whose kind begins so."""
+        of_these = (one for one in self.done if one.kind.startswith(kinds))
+        for one in sorted(of_these, reverse=True)[:count]:
             print(f"  {one.seconds:.1f} s: {one.kind} {one.name}, minute {one.minute:.1f}")
 
     def print_errors(self) -> None:
