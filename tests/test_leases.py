@@ -189,3 +189,17 @@ def test_a_lease_of_this_machine_needs_no_watching(run: Path):
     with open_writer(run) as writer:
         writer.set_status(state="cancelled")
     assert files.exists(run / files.LOCK)
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_a_lease_that_says_nothing_is_watched_as_well(run: Path, readable: bool):
+    """Just made and still empty, or of an account whose files can't be read: its time tells."""
+    file = run / "lease.1"
+    file.touch() if readable else file.mkdir()  # root can read every file, but not a folder
+    for _ in range(2 * leases.MISSED):
+        with pytest.raises(RunInUse):
+            leases.lease(run)
+        os.utime(file)
+        time.sleep(BEAT)
+    leases.watch(run)
+    leases.lease(run).release()

@@ -91,11 +91,12 @@ class Holder:
         # A machine's own earlier boot has this clock; others may differ by minutes.
         if age > (stale_after() if self.host == this_machine()[0] else _LONG_AGO):
             return False
-        beat, since = _seen.get(self.token, ("", 0.0))
+        now = time.monotonic()
+        beat, since = _seen.get(self.token, (None, now))
         if beat != self.beat:
-            _seen[self.token] = (self.beat, time.monotonic())
+            _seen[self.token] = (self.beat, now)
             return True
-        return time.monotonic() - since < stale_after()
+        return now - since < stale_after()
 
 
 _seen: dict[str, tuple[str, float]] = {}
@@ -126,19 +127,20 @@ def _read(file: Path, number: int) -> Holder | None:
     try:
         with open(file, encoding="utf-8", errors="replace") as opened:  # opened: not a cached stat
             text, status = opened.read(4096), os.fstat(opened.fileno())
-    except FileNotFoundError:
-        return None
-    except OSError:
-        return Holder(file, number, str(file), "?", "?", 1, 0.0, "", 0.0)
+    except OSError:  # it has gone, or is another account's: then its time tells of heartbeats
+        try:
+            text, status = "", file.stat()
+        except OSError:
+            return None
     try:
         said = json.loads(text)
         return Holder(
             file, number, said["token"], said["host"], said["boot"], int(said["pid"]),
             float(said["began"]), said["beat"], status.st_mtime,
         )  # fmt: skip
-    except (ValueError, KeyError, TypeError):  # just being written
-        mark = f"{status.st_ino}"
-        return Holder(file, number, mark, "?", "?", 1, 0.0, text, status.st_mtime)
+    except (ValueError, KeyError, TypeError):  # just being written, or not to be read
+        mark, beat = f"{status.st_ino}", f"{status.st_mtime_ns}"
+        return Holder(file, number, mark, "?", "?", 1, 0.0, beat, status.st_mtime)
 
 
 class Lease:
