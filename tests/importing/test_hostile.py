@@ -28,6 +28,7 @@ from safetensors.torch import save_file
 
 from analysis.errors import ImportRefused
 from analysis.exchange.importing import import_checkpoint, inspect, stored_upload
+from analysis.exchange.importing.reading import read_checkpoint
 from analysis.jobs.processes import peak_memory_mb
 from tests.importing import foreign
 from tests.importing.edited import save_edited
@@ -301,6 +302,35 @@ def test_a_shape_larger_than_its_storage(tmp_path: Path):
         "net.pth is refused: a tensor in it claims the shape 1250x1000x1000x2000, which is "
         "10.0 TB, but the file has 4 bytes for it"
     )
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_500_tensors_of_one_storage(legacy: bool, tmp_path: Path):
+    """4 MB that would become 2 GB; each tensor by itself is no larger than its storage."""
+    one = torch.zeros(1000, 1000, 1, 1)
+    state = {f"layer1.{i}.conv1.weight": one.transpose(0, i % 2) for i in range(500)}
+    path = tmp_path / "net.pth"
+    torch.save(state, path, _use_new_zipfile_serialization=not legacy)
+
+    assert refused(path) == (
+        "net.pth is refused: its 500 tensors claim 2.0 GB together, but the file has "
+        f"{path.stat().st_size / 1e6:.1f} MB for them; a net shares a few of its weights, not "
+        "nearly all"
+    )
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_weights_that_are_shared_are_read(legacy: bool, tmp_path: Path):
+    """One block used 50 times; half of its filters are what the others are, transposed."""
+    one = torch.rand(64, 64, 3, 3)
+    state = {f"layer1.{i}.conv1.weight": one for i in range(50)}
+    state |= {f"layer1.{i}.conv2.weight": one.transpose(0, 1) for i in range(50)}
+    path = tmp_path / "net.pth"
+    torch.save(state, path, _use_new_zipfile_serialization=not legacy)
+
+    read = read_checkpoint(path, as_named=True).tensors
+    assert {key for key in state if torch.equal(read[key], state[key])} == set(state)
+    assert sum(value.nbytes for value in read.values()) > 50 * path.stat().st_size
 
 
 def test_safetensors_that_claim_10_tb(tmp_path: Path):

@@ -22,7 +22,14 @@ from analysis.escape import visible
 from analysis.exchange.importing.archives import Contents, check_file
 from analysis.exchange.importing.containers import MAX_KEYS
 from analysis.exchange.importing.states import WRAPPERS, Candidate, candidates, choose, split
-from analysis.exchange.importing.stubs import Attributed, StandIn, StorageStub, TensorStub, members
+from analysis.exchange.importing.stubs import (
+    Attributed,
+    StandIn,
+    StorageStub,
+    TensorStub,
+    check_together,
+    members,
+)
 from analysis.text import Message
 
 HINT = "residual_lens"
@@ -152,6 +159,7 @@ def _no_state_dict(value: Any) -> ImportRefused:
 
 def _made(path: Path, contents: Contents, stubs: Mapping[str, TensorStub]) -> dict[str, Tensor]:
     """Tensors of these stubs, each with memory of its own."""
+    check_together(stubs.values(), path.stat().st_size)
     made: dict[str, Tensor] = {}
     by_storage: dict[StorageStub, list[str]] = {}
     for key, stub in stubs.items():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,10 @@ from analysis.errors import ImportRefused
 from analysis.text import Message
 
 MAX_DIMENSIONS = 8
+MAX_SHARED = 4
+"""Times a file's size that its tensors may have together: they may lie in one storage."""
+ALWAYS_SHARED = 64 * 2**20
+"""Bytes that they may have however small the file: a net may be one block, used 50 times."""
 ITEM_SIZES = {
     "float32": 4, "float64": 8, "float16": 2, "bfloat16": 2, "int64": 8, "int32": 4, "int16": 2,
     "int8": 1, "uint8": 1, "bool": 1, "complex64": 8, "complex128": 16,
@@ -48,6 +52,11 @@ class TensorStub:
     def dtype(self) -> str:
         """`float32`, `int64`, ..."""
         return self.storage.dtype
+
+    @property
+    def nbytes(self) -> int:
+        """Its length in bytes once it has memory of its own."""
+        return math.prod(self.shape) * ITEM_SIZES[self.dtype]
 
 
 class Attributed(dict):
@@ -126,6 +135,27 @@ def tensor_stub(storage: Any, offset: Any, shape: Any, stride: Any) -> TensorStu
             held=_bytes(storage.nbytes),
         )
     return TensorStub(storage, offset, shape, stride)
+
+
+def check_together(stubs: Collection[TensorStub], held: int) -> None:
+    """Before these are given memory of their own: they share storages, and each is as large as its.
+
+    Args:
+        stubs: all that are made of one file.
+        held: the file's bytes.
+
+    Raises:
+        ImportRefused: together they are far larger than the file.
+    """
+    claimed = sum(stub.nbytes for stub in stubs)
+    if claimed > max(MAX_SHARED * held, ALWAYS_SHARED):
+        raise ImportRefused(
+            "its {n:,} tensors claim {claimed} together, but the file has {held} for them; a net "
+            "shares a few of its weights, not nearly all",
+            n=len(stubs),
+            claimed=_bytes(claimed),
+            held=_bytes(held),
+        )
 
 
 def _short(shape: Any) -> str:
