@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from analysis.errors import DataError
+from analysis.pictures import FORMATS
 
 MAX_PIXELS = 64_000_000
 """An image that claims more is refused before it is decoded: 64 megapixels are 192 MB."""
@@ -24,7 +25,7 @@ def decode(path: Path, size: int, resize: bool) -> np.ndarray:
         DataError: says why, as the rest of a sentence that begins with the file.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=(*FORMATS, "PPM", "TIFF")) as image:
             _check_size(image, size, resize)
             if resize:
                 # JPEG can decode at 1/2, 1/4 or 1/8: much faster for photographs.

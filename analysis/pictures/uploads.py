@@ -16,11 +16,10 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from analysis.errors import DataError
-from analysis.pictures import MAX_BYTES, MAX_PIXELS
+from analysis.pictures import FORMATS, MAX_BYTES, MAX_PIXELS
 from analysis.pictures.decoding import grey_of_16_bits
 from analysis.text import Message
 
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 MAX_JPEG_PIXELS = 89_000_000
 """Of a JPEG that can be decoded at 1/8 of its size (not a progressive one)."""
 MIN_SIDE = 8

@@ -124,6 +124,21 @@ def test_a_text_file_is_refused(tmp_path):
     assert _refusal(path) == "can't be read as an image (cannot identify image file)"
 
 
+def test_what_another_program_would_draw_is_refused(tmp_path):
+    """An EPS by the name of a PNG is no image here: Pillow would give it to Ghostscript."""
+    Image.new("RGB", (32, 32)).save(tmp_path / "a.png", "EPS")
+
+    assert _refusal(tmp_path / "a.png") == "can't be read as an image (cannot identify image file)"
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "MPO", "WEBP", "BMP", "GIF", "PPM", "TIFF"])
+def test_a_name_with_another_endings_image_is_read(tmp_path, kind):
+    """Collections have PNGs called .jpg; MPO is what some cameras call a JPEG."""
+    Image.new("RGB", (32, 32), "white").save(tmp_path / "a.jpg", kind)
+
+    assert (decode(tmp_path / "a.jpg", 32, False) == 255).all()
+
+
 def test_a_cut_off_image_is_refused(tmp_path):
     """Half a JPEG is not quietly filled with grey."""
     noise = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
