@@ -274,6 +274,7 @@ def _cancel(left: Sequence[Part]) -> None:
     from analysis import jobs
 
     for part in left:
-        if part.run is not None and part.standing in ("queued", "running"):
-            jobs.stop(part.run.path)
-            print(f"Cancelled: {part.run.id}")
+        own = part.run if part.run and part.run.id == part.request.name else None
+        if own and part.standing in ("queued", "running"):
+            jobs.stop(own.path)
+            print(f"Cancelled: {own.id}")

@@ -62,8 +62,18 @@ def parts(requests: Iterable[Request], runs: Iterable[Run], fingerprint: str = "
 
 
 def _furthest(request: Request, runs: Sequence[Run], fingerprint: str) -> Run | None:
-    """The run of a request that is nearest its end; none of those that can't go on."""
-    fitting = [run for run in runs if _serves(request, run, fingerprint) and _usable(run)]
+    """The run of a request that is nearest its end; none of those that can't go on.
+
+    Of a request with a name, as a study's: a run of another name serves only as long as it needs
+    nobody to go on with it.
+    """
+    fitting = [
+        run
+        for run in runs
+        if _serves(request, run, fingerprint)
+        and _usable(run)
+        and (request.name in ("", run.id) or run.state in ("finished", "running"))
+    ]
     order = {"finished": 3, "running": 2}
     return max(fitting, key=lambda r: (order.get(r.state, 1), r.status.epoch), default=None)
 

@@ -71,6 +71,19 @@ def test_runs_of_other_names_serve(tmp_path: Path):
     assert [path.name for path in jobs.write_missing(found, tmp_path)] == ["mine_plain-8_s0"]
 
 
+def test_an_unfinished_run_of_another_name_is_not_the_study_s(tmp_path: Path):
+    """Nobody who works the study off would come to it; one that trains is waited for, untouched."""
+    asked = requests("resnet-8")
+    other = write_run(tmp_path, "resnet-8", recipe=asked[0].recipe, epochs=0, state="queued")
+    assert jobs.parts(asked, [load_run(other)])[0].standing == "missing"
+    with open_writer(other) as writer:
+        writer.set_status(state="running")
+        assert jobs.parts(asked, [load_run(other)])[0].standing == "running"
+        where = ["--nets", "resnet-8", "--runs", str(tmp_path), *QUICK[:-1], "3"]
+        assert study(*where, "--cancel") == []
+        assert not writer.cancel_asked()
+
+
 def test_a_name_of_another_training_is_refused(tmp_path: Path):
     """The same study with other epochs would mix two experiments."""
     jobs.write_missing(jobs.parts(requests("plain-8"), []), tmp_path)
