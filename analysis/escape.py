@@ -26,11 +26,20 @@ _UNSEEN = ("Cc", "Cs", "Zl", "Zp")
 """Unicode's categories of control characters, half surrogates, line and paragraph separators."""
 # An underscore between letters is one: run ids stay as they are.
 _MARKDOWN = re.compile(
-    r"([\\`*\[\]$<>~&|#]|(?<![^\W_])_|_(?![^\W_])|:(?=\w+:)|:(?=\w+\[)|^\s*[-+=](?=\s|[-=])|(?<=\d)[.)](?=\s))",
+    r"([\\`*\[\]$<>~&|#]|(?<![^\W_])_|_(?![^\W_])|^\s*[-+=](?=\s|[-=])|(?<=\d)[.)](?=\s))",
     re.MULTILINE,
 )
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What a spreadsheet takes for the beginning of a formula."""
+# What Streamlit makes of text after Markdown was read, so that a backslash is of no help: emoji,
+# icons and directives by their codes, links of addresses, signs of arrows and dashes.
+_REPLACED = re.compile(
+    r"(?<=:)(?=[\w/+-]+[:\[])|(?<=https:)(?=//)|(?<=http:)(?=//)|(?<=www)(?=\.)|(?<=[\w.+-])(?=@\w)"
+    r"|(?:(?<=\s[-<>~])|(?<=^[-<>~]))(?=[-=]?[->=](?:\s|$))",
+    re.IGNORECASE | re.MULTILINE,
+)
+_JOINER = "\u2060"
+"""Word joiner: can't be seen and takes no room, and no such code or address has one."""
+_FORMULA = re.compile(r"(^|[;\t\r\n])(?=[=+@\t\r\n\uff1d\uff0b\uff0d\uff20-])")
+"""Where a spreadsheet takes what follows for a formula: in a cell, or where it divides one anew."""
 
 
 def visible(text: object) -> str:
@@ -60,6 +69,7 @@ def one_line(text: object, most: int = LONGEST) -> str:
 def for_markdown(text: object, most: int | None = None) -> str:
     """Text within Streamlit's Markdown: no markup, LaTeX, HTML, emoji codes or pictures in it."""
     shown = visible(text) if most is None else one_line(text, most)
+    shown = _REPLACED.sub(_JOINER, shown)
     return _MARKDOWN.sub(lambda match: re.sub(r"(\W|_)$", r"\\\1", match[0]), shown)
 
 
@@ -94,7 +104,8 @@ def csv_text(table: pd.DataFrame) -> str:
     """A table as CSV for people: no cell of text is a formula where a spreadsheet opens it.
 
     A text that begins like a formula gets an apostrophe before it, which spreadsheets take for
-    "this is text". Numbers stay as they are.
+    "this is text"; so does what follows a semicolon or a tab, where some begin another cell.
+    Numbers stay as they are.
     """
     safe = table.rename(columns=_defused)
     for name in safe.select_dtypes(exclude="number"):
@@ -103,7 +114,7 @@ def csv_text(table: pd.DataFrame) -> str:
 
 
 def _defused(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    return _FORMULA.sub(r"\1'", value) if isinstance(value, str) else value
 
 
 def listed(names: Iterable[object], most: int = 8) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.errors import LensError, SpecError
+from analysis.escape import one_line
 from analysis.evidence.claims import mean_response, test_error, train_error
 from analysis.evidence.refining import mean_ratio
 from analysis.runs import Run
@@ -158,7 +159,14 @@ def catalog_table(table: pd.DataFrame) -> pd.DataFrame:
     """The table for people: columns that say something, under their headings."""
     headings = titles()
     said = [name for name in headings if name in ("net", "run") or _says(table[name])]
-    return table[said].rename(columns=headings)
+    shown = table[said].copy()
+    for name in shown.columns.intersection(_ANYBODYS):
+        shown[name] = shown[name].map(one_line)
+    return shown.rename(columns=headings)
+
+
+_ANYBODYS = ["data", "recipe", "tags", "note", "caveats"]
+"""Columns of text that a file says."""
 
 
 def _says(column: pd.Series) -> bool:

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 PROCESSES = max(min((os.cpu_count() or 1) // 4, 4), 1)
 """Each takes some 400 MB, and shares its work out over the processor's threads."""
+_PATIENCE = 60.0
+"""Seconds that a question waits for a process."""
 _NETS, _BENCHES, _SETS = 32, 2, 2
 """That a process keeps."""
 _ROOT = Path(__file__).resolve().parents[2]
@@ -182,7 +184,11 @@ def _place(run: Run) -> _Place:
 
 def _answered(work: Callable[..., Any], *given: object) -> Any:
     """By one of the processes; once more where it was ended meanwhile."""
-    process = _free.get()
+    try:
+        process = _free.get(timeout=_PATIENCE)
+    except queue.Empty:
+        words = "The server is busy with others' questions. Try again in a few seconds."
+        raise LensError(words) from None
     try:
         for _time in range(2):
             try:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.errors import LensError
+from analysis.escape import one_line
 from analysis.runs.labels import labels_of
 from analysis.runs.provenance import Constructed, Continued, Imported, Scratch
 from analysis.runs.reader import Run, load_run
@@ -86,12 +87,12 @@ def plain_name(run: Comparable) -> str:
     """
     if not isinstance(run, Run) or not _MADE.fullmatch(run.id):
         own = _DATE.sub("", run.id).lstrip("_")
-        return (own if isinstance(run, Run) else _RANDOM.sub("", own)).replace("_", " ")
+        return one_line((own if isinstance(run, Run) else _RANDOM.sub("", own)).replace("_", " "))
     data = run.config.data
     parts = [run.net, recipe_words(run).replace(",", ""), f"s{run.config.seed}"]
     if data and data.name != "cifar10":
         parts.append(data.title if data.name == "folder" else data.name)
-    return " ".join(parts)
+    return one_line(" ".join(parts))
 
 
 def _is_continued(run: Comparable) -> bool:
@@ -100,7 +101,7 @@ def _is_continued(run: Comparable) -> bool:
 
 
 def _with_label(run: Comparable, name: str) -> str:
-    label = labels_of(run).name if isinstance(run, Run) else ""
+    label = one_line(labels_of(run).name) if isinstance(run, Run) else ""
     return f"{label}: {name}" if label else name
 
 
@@ -109,7 +110,7 @@ def _origin(run: Comparable) -> str:
 
 
 def _data(run: Comparable) -> str:
-    return run.data_title
+    return one_line(run.data_title)
 
 
 def _created(run: Comparable) -> str:

@@ -63,6 +63,11 @@ class Limits:
     files: int = pictures.MAX_FILES
     """Shown at once."""
 
+    @property
+    def mib(self) -> int:
+        """What Streamlit lets pass: it counts in MiB, so a little more than is read."""
+        return self.size // 10**6
+
 
 CLASS = Limits(size=10_000_000, pixels=25_000_000, files=3)
 
@@ -148,7 +153,7 @@ def _refused(scope: Scope) -> int | None:
     length = dict(scope["headers"]).get(b"content-length", b"")
     if not length.isdigit():
         return 411
-    if int(length) > CLASS.size + 10_000:  # the form around the file
+    if int(length) > CLASS.mib * 2**20 + 10_000:  # the form around the file
         return 413
     sent = _uploaded.pop(session, 0)
     _uploaded[session] = sent + 1 if sent < UPLOADS else sent

@@ -25,7 +25,7 @@ def ask(runs: Sequence[Run], where: str) -> None:
         return
     with st.form(f"place_{where}"):
         folder = st.text_input(
-            _("Folder of {data} on this machine").format(data=run.data_title),
+            _("Folder of {data} on this machine").format(data=messages.literal(run.data_title)),
             key=f"place_{where}_folder",
             help=_help(run),
             placeholder="/data/cifar" if run.config.data.known else "/data/images",

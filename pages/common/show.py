@@ -16,7 +16,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from analysis.escape import csv_text
+from analysis.escape import csv_text, for_html, one_line
 from analysis.figures import readings, theme
 from analysis.text import _
 
@@ -195,7 +195,7 @@ def _is_number(texts: pd.Series) -> bool:
 
 
 def _cell(tag: str, text: str, number: bool) -> str:
-    return f"<{tag}{' class=number' if number else ''}>{escape(text)}</{tag}>"
+    return f"<{tag}{' class=number' if number else ''}>{for_html(one_line(text))}</{tag}>"
 
 
 def columns(shown: pd.DataFrame) -> dict[str, Any]:

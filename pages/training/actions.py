@@ -9,6 +9,7 @@ import streamlit as st
 
 from analysis import jobs
 from analysis.errors import LensError
+from analysis.escape import as_code
 from analysis.jobs import estimate
 from analysis.runs import default_folder, load_run
 from analysis.runs.names import names_at
@@ -104,8 +105,8 @@ def ask_delete(path: Path) -> None:
 
 
 def _delete_dialog(path: Path) -> None:
-    words = _("`{path}` with its weights, curves and log. This can't be undone.")
-    st.markdown(words.format(path=path))
+    words = _("{path} with its weights, curves and log. This can't be undone.")
+    st.markdown(words.format(path=as_code(path)))
     with st.container(horizontal=True):
         if st.button(
             _("Delete for good"), type="primary", key="train_delete_yes",

@@ -13,7 +13,7 @@ import streamlit as st
 from analysis import figures
 from analysis.runs import Run, default_folder
 from analysis.text import _
-from pages.common import pickers, show
+from pages.common import messages, pickers, show
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -61,7 +61,6 @@ def choose_file() -> Chosen:
     upload = st.file_uploader(
         _("Checkpoint"),
         type=ENDINGS,
-        max_upload_size=1024,
         key="import_file",
         help=_(
             "Read here, never executed: .pth, .pt, .th, .ckpt, .bin (torch.save) or .safetensors."
@@ -121,14 +120,15 @@ def found_in(chosen: Chosen, net: str, weights: str | None = None) -> Inspection
 def show_found(found: Inspection) -> None:
     """What the file holds and claims."""
     spec = found.net.spec
-    st.success(str(found.summary), title=_("Found {net}").format(net=spec.name))
+    st.success(messages.literal(str(found.summary)), title=_("Found {net}").format(net=spec.name))
     if found.claim:
         words = _("The file claims an error of {error:.2f} % ({key}).")
         if found.epoch:
             words = _("The file claims an error of {error:.2f} % ({key}), epoch {epoch}.")
-        st.caption(words.format(error=found.claim.error, key=found.claim.key, epoch=found.epoch))
+        key = messages.literal(found.claim.key)
+        st.caption(words.format(error=found.claim.error, key=key, epoch=found.epoch))
     for note in found.notes:
-        st.caption(str(note))
+        st.caption(messages.literal(str(note)))
 
 
 def choose_normalization(found: Inspection) -> str | None:
@@ -168,7 +168,7 @@ def shown_progress() -> Generator[Callable[[object, int, int], None]]:
     try:
 
         def tell(what: object, done: int, total: int) -> None:
-            bar.progress(min(done / max(total, 1), 1.0), str(what))
+            bar.progress(min(done / max(total, 1), 1.0), messages.literal(str(what)))
 
         yield tell
     finally:
@@ -187,10 +187,10 @@ def show_result(result: Imported) -> None:
         label = _("Error measured over {n:,} images").format(n=result.measured.n_images)
         columns[2].metric(label, f"{result.measured.error:.2f} %")
     for warning in result.warnings:
-        st.warning(str(warning))
+        st.warning(messages.literal(str(warning)))
     for note in result.notes:
         if note not in found.notes:  # those are above already
-            st.caption(str(note))
+            st.caption(messages.literal(str(note)))
     _show_responses(run)
 
 

@@ -13,6 +13,7 @@ import streamlit as st
 
 from analysis import figures, formats, jobs
 from analysis.errors import RunDamaged
+from analysis.escape import as_code
 from analysis.evidence.claims import test_error, train_error
 from analysis.evidence.presets import twins
 from analysis.figures import sentences
@@ -196,12 +197,12 @@ def _stopped(runs: list[Run]) -> None:
 
 def _why_stopped(run: Run, name: str) -> None:
     status = run.status
-    said = _("**{net}** · {state} after {epoch} of {total} epochs · `{run}`")
+    said = _("**{net}** · {state} after {epoch} of {total} epochs · {run}")
     if run.is_construction:
-        said = _("**{net}** · construction {state} · `{run}`")
+        said = _("**{net}** · construction {state} · {run}")
     word = _("not started") if run.state == "queued" else state_word(run.state)
     st.markdown(said.format(net=run.net, state=word, epoch=status.epoch,
-                            total=status.epochs_total, run=name))  # fmt: skip
+                            total=status.epochs_total, run=as_code(name)))  # fmt: skip
     reason = status.reason
     if run.state == "interrupted" and not reason:
         reason = Message("the process ended unexpectedly: killed, or the machine went down")
@@ -294,4 +295,5 @@ def _drawn(runs: Sequence[Comparable]) -> list:
 def _head(run: Run) -> str:
     """A run in a line: net, data, recipe, seed."""
     seed = _("seed {seed}").format(seed=run.config.seed)
-    return f"**{run.net}** · {messages.literal(run.data_title)} · {run.recipe} · {seed}"
+    data, recipe = map(messages.literal, (run.data_title, run.recipe))
+    return f"**{run.net}** · {data} · {recipe} · {seed}"

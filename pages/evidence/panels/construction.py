@@ -130,7 +130,7 @@ def _under_way(was_busy: bool) -> None:
         if run.state == "running":
             share = share_done(run)
             said = _("{net} from {shallow}: {progress}")
-        values = {"net": run.net, "shallow": _shallow(run)}
+        values = {"net": run.net, "shallow": messages.literal(_shallow(run))}
         words.progress(share, said.format(**values, progress=progress_words(run)))
         button.button(
             _("Cancel"), key=f"argument_cancel_{run.id}", on_click=actions.cancel, args=(run.path,)

@@ -80,7 +80,9 @@ def _not_there(requests: Sequence[jobs.Request], runs: Sequence[Run]) -> list[jo
         if same:
             words = _("{net} with seed {seed} is there already ({run}); take another seed")
             said = words.format(
-                net=request.net.name, seed=request.seed, run=run_names([same])[same.id]
+                net=request.net.name,
+                seed=request.seed,
+                run=messages.literal(run_names([same])[same.id]),
             )
             st.info(said, icon=":material/info:")
         else:
@@ -103,12 +105,13 @@ def _queue(requests: list[jobs.Request]) -> None:
         words = _("{net} is queued or running already, with the same seed: {run}")
         st.warning(
             words.format(
-                net=part.request.net.name, run=names_at([part.run.path]) if part.run else ""
+                net=part.request.net.name,
+                run=messages.literal(names_at([part.run.path])) if part.run else "",
             )
         )
 
 
 def say_queued(names: str) -> None:
     """What was queued, and the way to the page that follows it."""
-    st.success(_("Queued: {runs}").format(runs=names))
+    st.success(_("Queued: {runs}").format(runs=messages.literal(names)))
     st.page_link(TRAIN, label=_("Follow it on the Train page"), icon=":material/play_circle:")

@@ -106,10 +106,10 @@ def _uploaded() -> Picture | None:
         _("Images: PNG, JPEG, WebP, BMP, GIF"),
         type="image",
         accept_multiple_files=True,
-        max_upload_size=most.size // 10**6,
+        max_upload_size=most.mib,
         key="image_files",
         disabled=not classroom.may_upload(),
-        help=_("They stay on the machine that runs this app, in memory, while the page is open."),
+        help=_("They stay in the memory of the machine that runs this app, and are never written."),
     )
     if len(files) > most.files:
         st.warning(
@@ -151,15 +151,16 @@ def _choose_newest(pictures: list[str]) -> None:
 def _from_data(run: Run) -> tuple[Picture | None, str]:
     if not run.has_images:
         words = _("The images of {run} ({data}) are not on this machine.")
-        data = run.data_title or _("no data set is named")
+        data = messages.literal(run.data_title) or _("no data set is named")
         advice = _("Choose a sample or upload a picture.")
         st.info(f"{words.format(run=run.net, data=data)} {advice}", icon=":material/database_off:")
         places.ask([run], "chooser")
         return None, ""
     try:
-        classes, labels = cached.classes_of_images(run)
-        number = _pick_number(classes, labels)
-        rgb = cached.test_image(run, number)
+        with classroom.at_work():  # nobody may have unpacked them yet
+            classes, labels = cached.classes_of_images(run)
+            number = _pick_number(classes, labels)
+            rgb = cached.test_image(run, number)
     except LensError as error:
         st.error(messages.literal(str(error)))
         return None, ""
