@@ -74,6 +74,18 @@ def test_an_unknown_kind_is_kept_and_shown(tmp_path: Path):
             {"kind": "construction", "from": "a", "recipe": {"name": "x"}},
             "config.json: Recipe: ",
         ),
+        *[
+            (
+                {"kind": "construction", "from": "a", **net, "errors": {"train": 1, "test": 1}},
+                f"config.json: origin.net is {shown}, not a net's short name, such as plain-20",
+            )
+            for net, shown in [
+                ({"net": "nonsense"}, "'nonsense'"),
+                ({"net": "plain-21"}, "'plain-21'"),
+                ({"net": "<b>x</b>", "built": "b"}, "'<b>x</b>'"),
+                ({}, "''"),
+            ]
+        ],
         ([], "config.json: origin is [], not an object"),
     ],
 )

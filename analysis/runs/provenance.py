@@ -10,8 +10,10 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from analysis.errors import RunDamaged, SpecError
+from analysis.escape import one_line
 from analysis.runs.fields import Count, Percent, check, check_fields
-from analysis.specs import Recipe
+from analysis.specs import NetSpec, Recipe
+from analysis.text import Message
 
 FILE = "config.json"
 
@@ -154,7 +156,19 @@ def _constructed(values: dict[str, Any]) -> Constructed:
                 parts[name] = None
     except (SpecError, TypeError) as error:
         raise RunDamaged("{file}: {error}", file=FILE, error=error) from error
+    _check_net(known["net"])
     return Constructed(**{**known, **parts})
+
+
+def _check_net(name: str) -> None:
+    try:
+        NetSpec.parse(name)
+    except ValueError as error:
+        raise RunDamaged(
+            "{file}: {name} is {value}, not {wanted}",
+            file=FILE, name="origin.net", value=one_line(repr(name), 60),
+            wanted=Message("a net's short name, such as plain-20"),
+        ) from error  # fmt: skip
 
 
 def _known(cls: Any, values: dict[str, Any]) -> dict[str, Any]:
