@@ -15,8 +15,6 @@ import streamlit as st
 from starlette.middleware import Middleware
 from streamlit.runtime.scriptrunner import StopException
 
-from analysis import faults
-from analysis.errors import LensError
 from analysis.runs.index import collect_seldom, one_look
 from analysis.text import _
 from pages.common import classroom, collector, messages
@@ -82,17 +80,12 @@ def show() -> None:
         )
         frame(asked.title)
     try:
-        with one_look():
+        with one_look(), messages.telling():
             asked.run()
     except StopException:
         # By st.stop(). Passed on, it would keep Streamlit from forgetting the fragments of the page
         # before, and a late click there would draw one of them into this page.
         pass
-    except LensError as error:  # one that no page foresaw: it says what to do all the same
-        st.error(messages.literal(str(error)))
-    except Exception as error:
-        st.error(messages.literal(str(faults.keep(error))))
-        raise  # its kind is named below, as .streamlit/config.toml says
     collector.pass_over_the_lasting()
 
 

@@ -27,7 +27,7 @@ def offer(arguments: tuple[str, ...], label: str) -> None:
     errand = Errand(default_folder(), arguments)
     standing = errand.look()
     if standing and standing.running:
-        st.fragment(_watch, run_every=REFRESH)(errand, label)
+        messages.fragment(_watch, run_every=REFRESH)(errand, label)
         return
     if standing:
         st.warning(messages.literal(standing.log or _("It ended before it was done.")))

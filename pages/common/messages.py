@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 import streamlit as st
+from streamlit.errors import FragmentHandledException
 
+from analysis import faults
 from analysis.commands import command
 from analysis.errors import LensError
 from analysis.escape import as_code, for_markdown
@@ -20,6 +23,25 @@ from pages.common import cached, classroom
 from pages.common.words import state_word
 
 Entry = TypeVar("Entry", Run, Comparable)
+
+
+@contextmanager  # ty: ignore[deprecated]
+def telling() -> Iterator[None]:
+    """Say what no page foresaw. An error of ours says what to do, another where it is kept."""
+    try:
+        yield
+    except LensError as error:
+        st.error(literal(str(error)))
+    except FragmentHandledException:  # it was said within the fragment
+        raise
+    except Exception as error:
+        st.error(literal(str(faults.keep(error))))
+        raise  # its kind is named below, as .streamlit/config.toml says
+
+
+def fragment(part: Callable[..., None], run_every: float | None = None) -> Callable[..., None]:
+    """`st.fragment` that says its errors itself: Streamlit keeps them from who called it."""
+    return st.fragment(telling()(part), run_every=run_every)
 
 
 def literal(text: str) -> str:

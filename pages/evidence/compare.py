@@ -12,7 +12,7 @@ from analysis.text import _
 from pages.common import cached, messages, pickers, show, state
 
 
-@st.fragment
+@messages.fragment
 def error_curves(runs: list[Comparable], highlight: str | None, single: bool) -> None:
     """Fig. 6 with its controls."""
     place = st.container()
@@ -35,7 +35,7 @@ def error_curves(runs: list[Comparable], highlight: str | None, single: bool) ->
         show.figure(figure, info, "compare_errors", reading, said, figures.conditions(runs))
 
 
-@st.fragment
+@messages.fragment
 def layer_responses(runs: list[Comparable], highlight: str | None, single: bool) -> None:
     """Fig. 7 with its controls."""
     place = st.container()

@@ -53,7 +53,7 @@ def comes_first(active: bool) -> bool:
 
 def show(active: bool) -> None:
     """All of it; refreshed while there is something to see."""
-    st.fragment(_live, run_every=REFRESH if active else None)(active)
+    messages.fragment(_live, run_every=REFRESH if active else None)(active)
 
 
 def _active(runs: list[Run]) -> list[Run]:

@@ -68,7 +68,8 @@ def build(runs: Sequence[Run]) -> None:
     if pressed:
         _queue_construction(bases[chosen], wanted)
     under_way = constructions_under_way(cached.list_runs()[0])
-    st.fragment(run_every=_REFRESH if under_way else None)(_under_way)(bool(under_way))
+    refresh = _REFRESH if under_way else None
+    messages.fragment(_under_way, run_every=refresh)(bool(under_way))
 
 
 def _able(runs: Sequence[Run]) -> list[Run]:
@@ -180,7 +181,8 @@ def follow() -> None:
     )  # fmt: skip
     found = study(made[chosen], known)
     _same_function(found)
-    st.fragment(run_every=_REFRESH if _is_busy(found) else None)(_experiment)(chosen)
+    refresh = _REFRESH if _is_busy(found) else None
+    messages.fragment(_experiment, run_every=refresh)(chosen)
 
 
 def _shallow(run: Run) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _DONE = "argument_fit"
 
 
-@st.fragment
+@messages.fragment
 def fitting(group: Sequence[Run]) -> None:
     """Controls, the fit while it runs, and the last one's figures.
 

@@ -82,7 +82,7 @@ def _is_probe(run: Run, found: Any) -> bool:
     return bool(info and found.n_images < info.n_test)
 
 
-@st.fragment
+@messages.fragment
 @classroom.at_work()
 def laboratory(runs: Sequence[Run], subject: Subject) -> None:
     """Weaken or remove blocks of one net, by a slider: errors on the probe, and the picture."""

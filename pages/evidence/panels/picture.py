@@ -12,14 +12,14 @@ from analysis.figures import images
 from analysis.lens import asking
 from analysis.runs import Run
 from analysis.text import _
-from pages.common import classroom, state
+from pages.common import classroom, messages, state
 from pages.lens.panels.chooser import Subject
 from pages.lens.panels.layers import pick_run
 
 _INSPECT = Path(__file__).parents[2] / "lens" / "image.py"
 
 
-@st.fragment
+@messages.fragment
 @classroom.at_work()
 def maps(runs: Sequence[Run], subject: Subject) -> None:
     """A block's parts as maps on one scale, and the ratio at each position over the picture."""

@@ -26,7 +26,7 @@ from pages.common import cached, messages, pickers, show, state
 from pages.evidence.panels.claims import show_card
 
 
-@st.fragment
+@messages.fragment
 def by_block(runs: Sequence[Comparable], highlight: str | None) -> None:
     """The ratio along each net and sorted; a slider moves both through training."""
     drawn = st.container()
@@ -102,7 +102,7 @@ def _directions(
     return info, figures, f"**{messages.literal(refinement.direction_words(info))}**"
 
 
-@st.fragment
+@messages.fragment
 def over_training(runs: Sequence[Comparable]) -> None:
     """A heat map along the net and over training, nets side by side."""
     drawn = st.container()

@@ -35,7 +35,7 @@ def _readouts(runs: Sequence[Run], highlight: str | None) -> tuple[pd.DataFrame,
     return info, theme.sign(similarity.plot_readouts(info, highlight), conditions(runs))
 
 
-@st.fragment
+@messages.fragment
 def _layers(runs: Sequence[Run]) -> None:
     drawn = st.container()
     labels = {style.run: style.label for style in run_styles(runs)}
