@@ -19,7 +19,7 @@ from analysis.cli.options import (
     Threads,
     known_runs,
 )
-from analysis.cli.train import _Bar, _duration
+from analysis.cli.train import _Bar, _duration, look_elsewhere
 from analysis.commands import command
 
 if TYPE_CHECKING:
@@ -123,19 +123,12 @@ def study(
 
 def _watched(found: Sequence[Part]) -> list[Part]:
     """The parts again, once it is known which other machines still train what they have."""
-    from analysis.runs import leases, load_run
+    from analysis.runs import load_run
 
-    elsewhere = [part.run.path for part in found if part.run and part.run.host]
-    if not elsewhere:
+    begun = (part.run.path for part in found if part.run and part.standing != "finished")
+    if not look_elsewhere(*begun):
         return list(found)
-    print(f"{len(elsewhere)} runs were at work on other machines; looking whether they still are.")
-    leases.watch(*elsewhere)
-    return [
-        replace(part, run=load_run(part.run.path))
-        if part.run and part.run.path in elsewhere
-        else part
-        for part in found
-    ]
+    return [replace(part, run=load_run(part.run.path)) if part.run else part for part in found]
 
 
 def _write(name: str, left: Sequence[Part], folder: Path) -> None:

@@ -141,6 +141,22 @@ def _there_already(request: Request, folder: Path) -> bool:
     return True
 
 
+def look_elsewhere(*runs: Path) -> bool:
+    """Find out which runs other machines are at work on; whether they seemed to be on any.
+
+    A lease looks fresh at first sight, so each command has to watch it: half a minute at most.
+    """
+    from analysis.runs import leases
+    from analysis.runs.liveness import elsewhere
+
+    hosts = {path: host for path in runs if (host := elsewhere(path))}
+    if hosts:
+        names = ", ".join(f"{path.name} on {host}" for path, host in hosts.items())
+        print(f"Looking whether other machines are still at work: {one_line(names)} ...")
+        leases.watch(*hosts)
+    return bool(hosts)
+
+
 def resume(
     run: RunName,
     runs: RunsFolder = None,
@@ -155,7 +171,7 @@ def resume(
     claimed: Annotated[bool, typer.Option("--claimed", hidden=True)] = False,
 ) -> None:
     """Go on with a run that was cancelled, failed or killed, from its last whole epoch."""
-    from analysis.runs import find_run, leases, load_run
+    from analysis.runs import find_run, load_run
     from analysis.runs.resuming import check_resumable
 
     found = find_run(run, folders(runs))
@@ -163,9 +179,7 @@ def resume(
     if claimed:
         _run(path, claimed=True)
         return
-    if found.host:
-        print(f"{found.id} was at work on {found.host}; looking whether it still is ...")
-        leases.watch(path)
+    if look_elsewhere(path):
         found = load_run(path)
     if not queued:
         check_resumable(found)
@@ -197,6 +211,8 @@ def _run(path: Path, only_queued: bool = False, again: str = "", claimed: bool =
     main = int(os.environ.get("RANK", 0)) == 0
     if main:
         print(f"Run: {path}")
+        if not claimed:
+            look_elsewhere(path)
     with stop_asked(patient=claimed) as received, _Bar(path.name, visible=main) as bar:
         carry_out = _construct if load_run(path).is_construction else _train
         run = carry_out(path, bar, lambda: bool(received), only_queued)

@@ -129,7 +129,8 @@ class _Drain:
     def _may_come_free(self, runs: list[Run]) -> bool:
         """Whether it is not known yet if the other machines still train what they have."""
         for run in runs:
-            found = leases.holder(run.path) if run.host else None
+            sought = run.host or (is_free(run) and run.path not in self.broke)
+            found = leases.elsewhere(run.path) if sought else None
             if found and self.first_beats.setdefault(found.token, found.beat) == found.beat:
                 return True
         return False

@@ -261,15 +261,21 @@ def in_use(run: Path, found: Holder | None) -> RunInUse:
     )
 
 
+def elsewhere(run: Path) -> Holder | None:
+    """Who of another machine has the run's lease; doesn't say whether it is fresh."""
+    found = holder(run)
+    return None if found is None or found.here else found
+
+
 def watch(*runs: Path) -> None:
     """Wait until it is known of each run whether another machine is at work: a heartbeat, or none
     for long. Of many it takes about as long as of one."""
-    for found in map(holder, runs):
-        if found is not None and not found.here:
+    for found in map(elsewhere, runs):
+        if found is not None:
             found.beats()  # from now on it is watched
     for run in runs:
-        first = holder(run)
+        first = elsewhere(run)
         now = first
-        while now is not None and now == first and not now.here and now.beats():
+        while now is not None and now == first and now.beats():
             time.sleep(BEAT / 5)
-            now = holder(run)
+            now = elsewhere(run)

@@ -92,8 +92,8 @@ def at_work(path: Path) -> bool:
 
 def elsewhere(path: Path) -> str:
     """The name of the other machine that is at work on the run; empty where none is."""
-    found = leases.holder(path)
-    return found.host if found and not found.here and found.beats() else ""
+    found = leases.elsewhere(path)
+    return found.host if found and found.beats() else ""
 
 
 class Hold:
@@ -120,8 +120,8 @@ def hold(path: Path) -> Hold:
         RunError: its folder can't be written.
     """
     lock = take(path / files.LOCK)
-    found = leases.holder(path)
-    if lock is None and found is not None and not found.here and not found.beats():
+    found = leases.elsewhere(path)
+    if lock is None and found and not found.beats():
         # Of a machine that stands still: its lock is on this file, and goes with it.
         (path / files.LOCK).unlink(missing_ok=True)
         lock = take(path / files.LOCK)

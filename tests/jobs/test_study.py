@@ -150,16 +150,37 @@ def test_a_study_is_submitted_to_the_queue(tmp_path: Path):
     assert [path.name for path in made.paths] == ["mine_plain-8_s0", "mine_resnet-8_s0"]
 
 
-def test_a_run_whose_machine_is_gone_is_taken_up_again(tmp_path: Path):
-    """Its lease looks fresh at first sight; the command watches it, and then queues the run."""
-    run = write_run(tmp_path, "plain-8", run_id="mine_plain-8_s0", epochs=0, state="running")
+QUICK_HEART = "from analysis.runs import leases; leases.BEAT = 0.3"
+
+
+def leave_a_lease(run: Path) -> None:
+    """As of a machine that went down: it looks fresh at first sight."""
     said = {"token": "t", "host": "gone", "boot": "gone", "pid": 1, "began": 1.0, "beat": "0"}
     (run / "lease.1").write_text(json.dumps(said))
-    assert load_run(run).host == "gone"
-    quick = "from analysis.runs import leases; leases.BEAT = 0.3"
-    with nobody_works(tmp_path):
-        printed = study("--queue", "--runs", str(tmp_path), before=quick)
 
-    assert any(line.startswith("1 runs were at work on other machines") for line in printed)
+
+@pytest.mark.parametrize("state", ["running", "queued"])
+@pytest.mark.parametrize("words", [["study", "mine", "--queue"], ["resume", "R", "--background"]])
+def test_a_run_whose_machine_is_gone_is_taken_up_again(
+    tmp_path: Path, state: str, words: list[str]
+):
+    """Also one that had not begun to train: the command watches its lease, then queues it."""
+    run = write_run(tmp_path, "plain-8", run_id="mine_plain-8_s0", epochs=0, state=state)
+    leave_a_lease(run)
+    words = [run.name if word == "R" else word for word in words]
+    with nobody_works(tmp_path):
+        printed = command([*words, "--runs", str(tmp_path)], before=QUICK_HEART)
+
+    assert f"Looking whether other machines are still at work: {run.name} on gone ..." in printed
     assert f"Queued: {run}" in printed
     assert jobs.is_waiting(load_run(run))
+
+
+@pytest.mark.trains
+def test_the_printed_command_goes_on_where_a_machine_is_gone(tmp_path: Path):
+    """`train --once` given again, as by any engine, does not need the hour of `leases`."""
+    words = shlex.split(study("--nets", "plain-8", "--runs", str(tmp_path), *QUICK, "--print")[0])
+    study("--nets", "plain-8", "--runs", str(tmp_path), *QUICK)
+    leave_a_lease(tmp_path / "mine_plain-8_s0")
+    command(words[3:], before=QUICK_HEART)
+    assert load_run(tmp_path / "mine_plain-8_s0").state == "finished"
