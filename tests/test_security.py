@@ -37,7 +37,9 @@ def test_the_server_listens_on_this_machine_alone():
 
 
 def test_every_download_of_a_table_is_defused():
-    """Pages and figures write CSV through `escape.csv_text` alone."""
+    """Pages and figures write CSV through `escape.csv_text` alone, and Streamlit none."""
+    settings = tomllib.loads((ROOT / ".streamlit/config.toml").read_text(encoding="utf-8"))
+    assert settings["client"]["disableDataExport"] is True
     for folder in ("pages", "analysis/figures", "analysis/evidence", "analysis/cli"):
         for file in (ROOT / folder).rglob("*.py"):
             assert ".to_csv(" not in file.read_text(encoding="utf-8"), file

@@ -36,7 +36,7 @@ PAGES: Final = ("compare", "refinements", "argument", "glossary", "about", "imag
 UPLOADS = 60
 """Pictures a session may upload: more than one a minute for a lecture."""
 QUERIES = max(os.cpu_count() or 1, 2)
-"""Questions to nets that are answered at once, of all sessions; the others wait."""
+"""Questions to nets that are taken in at once, of all sessions; the others wait."""
 PATIENCE = 8.0
 """Seconds that one waits before it is told to come back."""
 _SESSIONS = 10_000

@@ -23,11 +23,14 @@ pytestmark = [
 NAME = (
     '<img src=x onerror="window.hacked=1"><b class=hacked>b</b></script><script>window.hacked=1'
     "</script> $x^2$ **bold** ![p](http://example.org/p.png) :smile: \u202eright &lt;i&gt; "
-    "<a class=hacked href='javascript:window.hacked=1'>link</a>"
+    "<a class=hacked href='javascript:window.hacked=1'>link</a> "
+    "`code ![p](http://example.org/q.png) :material/delete: :streamlit: "
+    "http://example.org www.example.org me@example.org"
 )
 HACKED = (
-    "window.hacked || document.querySelectorAll("
-    "'.hacked, img[src=x], img[src*=example], a[href^=javascript], .katex').length"
+    "window.hacked || document.querySelectorAll('.hacked, img[src=x], img[src*=example], .katex, "
+    'a[href^=javascript], a[href*=example], [alt="Streamlit logo"], [aria-label="delete icon"]\''
+    ").length + (document.body.innerText.match(/\\u{1F604}/gu) || []).length"
 )
 
 

@@ -144,7 +144,8 @@ def test_csv_cells_are_no_formulas(title: str):
     table = pd.DataFrame({"label": [title.replace("\udcfc", "")], "n": [-1.5], "=x": ["ok"]})
     read = pd.read_csv(io.StringIO(escape.csv_text(table)), keep_default_na=False)
     cell = read["label"].astype(str)[0]
-    assert not cell.startswith(("=", "+", "-", "@", "\t", "\r"))
+    assert not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\uff1d"))
+    assert not re.search(r"[;\t\r\n][=+@-]", cell)  # where some systems begin another cell
     assert read["n"][0] == -1.5
     assert "'=x" in read.columns
 

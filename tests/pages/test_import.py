@@ -68,6 +68,19 @@ def test_a_bad_upload_is_refused_in_words(page: AppTest):
     assert not page.button
 
 
+def test_fields_of_a_file_are_text(page: AppTest):
+    """The name of a tensor, which a note repeats, loads no picture."""
+    state = foreign.shaken(foreign.chenyaofo()).state_dict()
+    state["![p](http://example_org/p_png) :smile:.weight"] = torch.ones(
+        5, state["fc.weight"].shape[1]
+    )
+    page.file_uploader(key="import_file").upload("net.pth", checkpoint(state)).run()
+
+    assert not page.exception
+    (note,) = [caption.value for caption in page.caption if "could be it" in caption.value]
+    assert r"!\[p\](http:" "\u2060" r"//example_org/p_png) :" "\u2060" "smile:" in note
+
+
 def test_a_path_with_wrong_data_is_refused(page: AppTest, tmp_path: Path):
     """100 classes against the ten digits; nothing is written."""
     (tmp_path / "net.pth").write_bytes(checkpoint(foreign.chenyaofo(classes=100).state_dict()))
