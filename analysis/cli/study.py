@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -85,6 +86,7 @@ def study(
     the same study twice adds nothing. Without --nets it is the study as it stands.
     """
     from analysis import jobs
+    from analysis.errors import RunError
     from analysis.jobs.slurm import Settings, parse_settings
     from analysis.runs import default_folder
 
@@ -95,19 +97,21 @@ def study(
     folder = runs or default_folder()
     found = _asked(name, nets, seeds, (recipe, data, data_title, epochs),
                    (device, precision, threads), runs)  # fmt: skip
-    left = [part for part in found if part.standing != "finished"]
+    if cancel:
+        _cancel(found)
+        return
+    if slurm or queue:
+        found = _watched(found)
+    unfinished = [part for part in found if part.standing != "finished"]
+    left = _without_obstacles(unfinished, folder)
     if print_commands:
         print(*(_command_of(part, folder) for part in left), sep="\n", end="\n" if left else "")
-    elif cancel:
-        _cancel(left)
     elif drain:
         jobs.write_missing(left, folder)
         stopped = jobs.drain(name, folder)
-        raise typer.Exit(128 + stopped if stopped else 0)
+        if stopped:
+            raise typer.Exit(128 + stopped)
     else:
-        if slurm or queue:
-            found = _watched(found)
-            left = [part for part in found if part.standing != "finished"]
         print_plan(found, folder)
         if queue:
             queue_study(left, folder)
@@ -119,6 +123,25 @@ def study(
             _to_slurm(name, left, folder, slurm_tasks, settings)
         else:
             _write(name, left, folder)
+    if len(left) < len(unfinished):
+        raise typer.Exit(RunError.exit_code)
+
+
+def _without_obstacles(unfinished: Sequence[Part], folder: Path) -> list[Part]:
+    """The parts that can be trained; of the others, which stand in nobody's way, it says why."""
+    from analysis.jobs import obstacle
+
+    left = []
+    for part in unfinished:
+        if error := obstacle(part, folder):
+            path = part.run.path if part.run else folder / part.request.name
+            print(
+                f"{path} can't be trained ({error}). Move or delete it; this study with its --nets "
+                "then makes it anew.", file=sys.stderr,
+            )  # fmt: skip
+        else:
+            left.append(part)
+    return left
 
 
 def _watched(found: Sequence[Part]) -> list[Part]:
@@ -251,8 +274,11 @@ def queue_study(left: Sequence[Part], folder: Path) -> None:
     """Queue what is missing or stopped on this machine, and say so."""
     from analysis import jobs
 
-    for path in jobs.submit(jobs.Study(left), folder).paths:
+    done = jobs.submit(jobs.Study(left), folder)
+    for path in done.paths:
         print(f"Queued: {path}")
+    for _, path in done.already:
+        print(f"{path.name} is being trained.")
 
 
 def _command_of(part: Part, folder: Path) -> str:
@@ -263,10 +289,10 @@ def _command_of(part: Part, folder: Path) -> str:
     return request.command(folder, "--once")
 
 
-def _cancel(left: Sequence[Part]) -> None:
+def _cancel(found: Sequence[Part]) -> None:
     from analysis import jobs
 
-    for part in left:
+    for part in found:
         own = part.run if part.run and part.run.id == part.request.name else None
         if own and part.standing in ("queued", "running"):
             jobs.stop(own.path)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from analysis.errors import RunError, RunInUse, SpecError
+from analysis.errors import RunDamaged, RunError, RunInUse, SpecError
 from analysis.jobs.queue import Enqueued, create_waiting, queue_lock, requeue
 from analysis.jobs.request import Request, request_of
 from analysis.jobs.submit import Work, check_room
@@ -161,8 +161,11 @@ class Study(Work):
                 with queue_lock(folder):
                     done.paths.append(create_waiting(folder, *_made_of(part, folder)))
             elif part.standing in ("stopped", "queued"):
-                requeue(part.run.path)
-                done.paths.append(part.run.path)
+                try:
+                    requeue(part.run.path)
+                    done.paths.append(part.run.path)
+                except RunInUse:
+                    done.already.append((part.request, part.run.path))
         return done
 
 
@@ -210,6 +213,23 @@ def has_run(request: Request, folder: Path) -> bool:
             run=request.name,
         )
     return True
+
+
+def obstacle(part: Part, folder: Path) -> RunDamaged | None:
+    """Why a part can't be trained: the run of its name is not whole, or can't go on.
+
+    Raises:
+        RunError: that run is another training.
+    """
+    try:
+        run = part.run
+        if run is None and has_run(part.request, folder):
+            run = load_run(folder / part.request.name)
+        if run is not None and run.state not in ("finished", "running"):
+            check_resumable(run, locked=True)
+    except RunDamaged as error:
+        return error
+    return None
 
 
 def put_back(path: Path) -> bool:

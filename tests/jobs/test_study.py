@@ -150,6 +150,41 @@ def test_a_study_is_submitted_to_the_queue(tmp_path: Path):
     assert [path.name for path in made.paths] == ["mine_plain-8_s0", "mine_resnet-8_s0"]
 
 
+@pytest.mark.parametrize("nets", [["--nets", NETS], []])
+def test_a_run_that_can_t_go_on_stands_in_no_other_s_way(tmp_path: Path, nets: list[str]):
+    """Kept as it is, or half made as by a kill: said in a sentence; the others are queued."""
+    kept, _ = jobs.write_missing(jobs.parts(requests("plain-8", "resnet-8"), []), tmp_path)
+    with open_writer(kept) as writer:
+        writer.set_status(state="cancelled", epoch=1)
+    words = ["study", "mine", "--runs", str(tmp_path), *nets, *QUICK[:-1], "3", "--queue"]
+    with nobody_works(tmp_path):
+        done = forked.analysis(*words)
+
+    assert done.returncode == 4
+    reason = f"{kept.name} has no resume.safetensors, so its training can't go on; start a new run"
+    assert done.stderr == (
+        f"{kept} can't be trained ({reason}). Move or delete it; this study with its --nets then "
+        "makes it anew.\n"
+    )
+    assert done.stdout.splitlines()[-1] == f"Queued: {tmp_path / 'mine_resnet-8_s0'}"
+    (kept / "config.json").unlink()
+    printed = forked.analysis(*words[:-1], "--print")
+    if nets:
+        assert "mine_plain-8_s0 can't be trained (config.json is missing)" in printed.stderr
+    assert "mine_resnet-8_s0" in printed.stdout
+
+
+def test_a_run_that_somebody_trains_stands_in_no_other_s_way(tmp_path: Path):
+    """Its process has the lease and has not begun: the others are queued."""
+    jobs.write_missing(jobs.parts(requests("plain-8", "resnet-8"), []), tmp_path)
+    with open_writer(tmp_path / "mine_plain-8_s0"), nobody_works(tmp_path):
+        printed = study("--queue", "--runs", str(tmp_path))
+    assert printed[-2:] == [
+        f"Queued: {tmp_path / 'mine_resnet-8_s0'}",
+        "mine_plain-8_s0 is being trained.",
+    ]
+
+
 QUICK_HEART = "from analysis.runs import leases; leases.BEAT = 0.3"
 
 
