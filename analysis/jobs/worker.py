@@ -124,9 +124,9 @@ class _Worker:
                 arguments = ["resume", str(run.path), "--queued"]
                 log = run.path / LOG
                 gpu = gpu_for(run.config.compute, self.devices, taken)
-                self.children[run.path] = processes.start_detached(
-                    arguments, log, threads=threads, gpu=gpu
-                )
+                child = processes.start_detached(arguments, log, threads=threads, gpu=gpu)
+                processes.lower_priority(child.pid)
+                self.children[run.path] = child
                 self.given[run.path] = gpu
                 taken.append(gpu)
                 self.places[run.path] = run.status.queued_at

@@ -110,7 +110,10 @@ def test_a_trainer_killed_in_mid_write_leaves_nothing_half_written(folder: Path)
 
 
 def test_trainings_outlive_whoever_started_them_and_the_worker(folder: Path):
-    """SIGKILL of the process that queued it, then of the worker: it goes on, started once."""
+    """SIGKILL of the process that queued it, then of the worker: it goes on, started once.
+
+    And it gives way to others: by its niceness, and on Linux its session, which comes first.
+    """
     code = (
         "import sys, time; sys.path.insert(0, '.'); from pathlib import Path\n"
         "from tests.jobs.test_faults import _start; _start(Path(sys.argv[1]), 4); time.sleep(600)"
@@ -121,6 +124,9 @@ def test_trainings_outlive_whoever_started_them_and_the_worker(folder: Path):
         path = found[0].path
         pid = _wait(path, _trains).status.pid
         page.send_signal(signal.SIGKILL)
+    assert psutil.Process(pid).nice() >= processes.NICENESS
+    if (session := Path(f"/proc/{pid}/autogroup")).exists():
+        assert session.read_text().endswith(f" nice {processes.NICENESS}\n")
     worker = next(
         p for p in psutil.process_iter(["cmdline"])
         if "work" in (p.info["cmdline"] or []) and str(folder) in p.info["cmdline"]
