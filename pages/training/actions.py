@@ -11,7 +11,7 @@ from analysis import jobs
 from analysis.errors import LensError
 from analysis.escape import as_code
 from analysis.jobs import estimate
-from analysis.runs import default_folder, load_run
+from analysis.runs import Run, default_folder
 from analysis.runs.names import names_at
 from analysis.text import _
 from pages.common import messages
@@ -73,10 +73,10 @@ def cancel(path: Path) -> None:
     _try(lambda: jobs.stop(path))
 
 
-def cancel_all(paths: Sequence[Path]) -> None:
+def cancel_all(runs: Sequence[Run]) -> None:
     """Stop the runs of a study, those that wait first: or another would begin meanwhile."""
-    for path in sorted(paths, key=lambda path: load_run(path).state == "running"):
-        cancel(path)
+    for run in sorted(runs, key=lambda run: run.state == "running"):
+        cancel(run.path)
 
 
 def resume_all(parts: Sequence[jobs.Part]) -> None:

@@ -62,7 +62,7 @@ def summary(parts: Sequence[Part]) -> str:
 
 
 def _buttons(name: str, parts: Sequence[Part]) -> None:
-    active = [part.run.path for part in parts if part.run and _is_active(part.run)]
+    active = [part.run for part in parts if part.run and part.standing in ("queued", "running")]
     idle = [part for part in parts if part.run and _is_idle(part.run)]
     with st.container(horizontal=True):
         if active:
@@ -77,9 +77,7 @@ def _buttons(name: str, parts: Sequence[Part]) -> None:
             )  # fmt: skip
 
 
-def _is_active(run: Run) -> bool:
-    return run.state == "running" or jobs.is_waiting(run)
-
-
 def _is_idle(run: Run) -> bool:
-    return not _is_active(run) and run.state != "finished" and is_resumable(run)
+    """Whether nobody trains it and this machine's queue does not have it; Slurm may come to it."""
+    busy = run.state in ("running", "finished") or jobs.is_waiting(run)
+    return not busy and is_resumable(run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -160,6 +161,8 @@ def test_a_study_is_a_table_and_is_cancelled_and_taken_up_as_a_whole(page: AppTe
         return found.to_numpy().tolist()
 
     assert table() == [["finished", "cancelled, epoch 2 of 3"], ["not started", ""]]
+    page.button(key="train_study_cancel_mine").click().run()  # before Slurm comes to it, say
+    assert table() == [["finished", "cancelled, epoch 2 of 3"], ["cancelled", ""]]
     assert "train_study_cancel_mine" not in [button.key for button in page.button]
     assert not [button.key for button in page.button if "alone" in str(button.key)]
     with nobody_works(folder):
@@ -167,3 +170,18 @@ def test_a_study_is_a_table_and_is_cancelled_and_taken_up_as_a_whole(page: AppTe
         assert table() == [["finished", "queued, epoch 2 of 3"], ["queued", ""]]
         page.button(key="train_study_cancel_mine").click().run()
     assert table() == [["finished", "cancelled, epoch 2 of 3"], ["cancelled", ""]]
+
+
+def test_a_study_is_cancelled_though_a_run_of_it_was_deleted_meanwhile(
+    page: AppTest, tmp_path: Path
+):
+    """Said of the one; the others are cancelled."""
+    asked = requests_for(["plain-8", "resnet-8"], DataSpec.parse("digits"), "quick")
+    gone, other = write_missing(parts(study_requests("mine", asked), []), tmp_path / "runs")
+    _open(page)
+    shutil.rmtree(gone)
+    page.button(key="train_study_cancel_mine").click().run()
+
+    assert not page.exception
+    assert f"{gone.name} is not a directory" in page.error[0].value
+    assert load_run(other).state == "cancelled"
