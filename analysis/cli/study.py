@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from analysis.cli.foreground import CANCELLED
 from analysis.cli.options import (
     DataName,
     DataTitle,
@@ -22,6 +23,7 @@ from analysis.cli.options import (
 )
 from analysis.cli.train import _Bar, _duration, look_elsewhere
 from analysis.commands import command
+from analysis.escape import one_line
 
 if TYPE_CHECKING:
     from analysis.jobs import Part, Request
@@ -108,9 +110,7 @@ def study(
         print(*(_command_of(part, folder) for part in left), sep="\n", end="\n" if left else "")
     elif drain:
         jobs.write_missing(left, folder)
-        stopped = jobs.drain(name, folder)
-        if stopped:
-            raise typer.Exit(128 + stopped)
+        _drain(name, folder)
     else:
         print_plan(found, folder)
         if queue:
@@ -125,6 +125,26 @@ def study(
             _write(name, left, folder)
     if len(left) < len(unfinished):
         raise typer.Exit(RunError.exit_code)
+
+
+def _drain(name: str, folder: Path) -> None:
+    """Train what is left, say how it ended, and exit so where not all of it is, or will be, there.
+
+    What other machines train, or this one's queue has, is no failure.
+    """
+    from analysis import jobs
+    from analysis.errors import TrainingFailed
+
+    stopped = jobs.drain(name, folder)
+    if stopped:
+        raise typer.Exit(128 + stopped)
+    found = jobs.study_parts(name, known_runs(folder))
+    print_plan(found, folder)
+    states = {part.run.state for part in found if part.run and part.standing == "stopped"}
+    if states:
+        again = command("study", name, "--queue", runs=folder)
+        print(f"Not all of it was trained. This tries again: {again} (or --slurm)")
+        raise typer.Exit(CANCELLED if states == {"cancelled"} else TrainingFailed.exit_code)
 
 
 def _without_obstacles(unfinished: Sequence[Part], folder: Path) -> list[Part]:
@@ -257,6 +277,8 @@ def print_plan(found: Sequence[Part], folder: Path) -> None:
                 words += f" on {run.host}"
             if run and run.status.epoch:
                 words += f" after epoch {run.status.epoch} of {run.status.epochs_total}"
+            if run and part.standing == "stopped":
+                words += f" ({one_line(str(run.status.reason) or run.state)})"
             expected = estimate(request, rates)
             bases.add(expected.basis)
             if expected.seconds is not None:

@@ -113,7 +113,7 @@ class _Drain:
                 if load_run(path).status.state == "running":  # ended by what it was to heed
                     put_back(path)
         elif code:
-            self.broke.add(path)  # left to others, or to the same command given again
+            self.broke.add(path)  # now `failed`, which waits for a person, or left to other drains
             note_end(path, code, processes.ended_by(code))
 
     def _wait(self, trainer: subprocess.Popen[bytes]) -> int:

@@ -11,6 +11,8 @@ import pytest
 
 from analysis import jobs
 from analysis.runs import leases, load_run
+from analysis.specs import DataSpec
+from tests import forked
 from tests.cluster.slurm_here import write_study
 from tests.jobs.test_study import leave_a_lease
 
@@ -27,3 +29,26 @@ def test_a_run_whose_machine_is_gone_before_it_began_is_trained(
 
     assert jobs.drain("mine", tmp_path) == 0
     assert load_run(run).state == "finished"
+
+
+def test_what_could_not_be_trained_is_said_and_is_no_success(tmp_path: Path):
+    """A training that fails, then one that was cancelled as well, then nothing else."""
+    images = tmp_path / "images/train/cat"
+    images.mkdir(parents=True)
+    data = DataSpec.parse(f"folder:{images.parents[1]}")
+    asked = jobs.study_requests("mine", jobs.requests_for(["plain-8", "resnet-8"], data, "quick"))
+    broken, other = jobs.write_missing(jobs.parts(asked, []), tmp_path / "runs")
+    jobs.cancel(other)
+    words = ["study", "mine", "--runs", str(tmp_path / "runs"), "--drain"]
+    first, again = (forked.analysis(*words) for _ in range(2))
+
+    assert load_run(broken).state == "failed"
+    for done in (first, again):
+        assert done.returncode == 6
+        assert f"stopped ({load_run(broken).status.reason})" in done.stdout
+        assert "stopped (cancelled in the queue)" in done.stdout
+        assert "This tries again: python -m analysis study mine --queue" in done.stdout
+    assert " begins" in first.stdout
+    assert " begins" not in again.stdout
+    jobs.delete(broken, tmp_path / "runs")
+    assert forked.analysis(*words).returncode == 7
