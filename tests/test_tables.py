@@ -170,45 +170,6 @@ def documented() -> str:
     """How docs/format.md ends: all tables."""
     said = []
     for name, table in tables.SCHEMAS.items():
-        assert tables.empty(name).empty
-        for column in table.columns:
-            low, high = column.range
-            assert low < high
-            assert not (column.since > 1 and column.filler is None), column
-            assert column.dtype != "int64" or column.filler is None or column.filler >= low
-
-
-def test_a_second_measurement_stands_beside_the_first(tmp_path: Path):
-    """Over other images it is added, the same one again replaces itself; the first is drawn."""
-    from analysis.lens.measure import store_measurement
-    from analysis.responses import Recording
-
-    run = load_run(write_run(tmp_path, epochs=2))
-    own = run.responses()
-    measured = own[own["source"] == "measured"]
-    over = {"fingerprint": "b" * 16, "n_images": 12, "std": 9.0, "version": "1"}
-    for std in (8.0, 9.0):
-        found = measured.assign(**{**over, "std": std})
-        store_measurement(run, Recording(found, tables.empty("refinement")))
-
-    pd.testing.assert_frame_equal(run.responses(), own)
-    made = tables.measurements(run.table("responses"))
-    assert made["n_images"].tolist() == [100, 12]
-    assert len(run.table("responses")) == len(own) + len(measured)
-    assert run.table("responses")["std"].max() == 9.0
-
-    store_measurement(run, Recording(found, tables.empty("refinement")), in_place=True)
-    assert tables.measurements(run.table("responses"))["n_images"].tolist() == [12]
-    assert len(run.responses()) == len(own)
-
-
-def documented() -> str:
-    """How docs/format.md ends: all tables."""
-    said = [
-        "## The tables\n\nCSV in UTF-8, a header and no index. Errors are percent of images whose first guess is wrong. "
-        "An empty cell is no number.\nA column that came with a later version is not in older files; those stay readable.\n"
-    ]
-    for name, table in tables.SCHEMAS.items():
         said.append(f"### {name}.csv\n\n| column | unit | what it is |\n|---|---|---|\n")
         for column in table.columns:
             later = f" (since version {column.since})" if column.since > 1 else ""
