@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from analysis.escape import for_markdown
 from analysis.runs import Run, SavedRecording
 from analysis.text import _
 
@@ -37,12 +38,11 @@ def standing_words(run: Run) -> str:
 
     if run.state == "queued" and not is_waiting(run):
         return _("not started")
+    state = _("running on {host}").format(host=run.host) if run.host else state_word(run.state)
     if run.state == "finished" or not run.status.epoch:
-        return state_word(run.state)
+        return state
     at = _("{state}, epoch {epoch} of {total}")
-    return at.format(
-        state=state_word(run.state), epoch=run.status.epoch, total=run.status.epochs_total
-    )
+    return at.format(state=state, epoch=run.status.epoch, total=run.status.epochs_total)
 
 
 def watched_words(recording: SavedRecording) -> str:
@@ -84,6 +84,8 @@ def progress_words(run: Run) -> str:
         parts.append(_("{time} left").format(time=duration(status.seconds_left)))
     if status.memory_mb:
         parts.append(_("{memory} GiB of memory").format(memory=f"{status.memory_mb / 1024:.1f}"))
+    if run.host:
+        parts.append(_("on {host}").format(host=for_markdown(run.host)))
     return " · ".join(parts)
 
 
