@@ -209,14 +209,20 @@ def _run(path: Path, only_queued: bool = False, again: str = "", claimed: bool =
     from analysis.runs import load_run
 
     main = int(os.environ.get("RANK", 0)) == 0
+    heeded: list[int] = []
+
+    def should_stop() -> bool:
+        heeded[:] = received
+        return bool(heeded)
+
     if main:
         print(f"Run: {path}")
         if not claimed:
             look_elsewhere(path)
     with stop_asked(patient=claimed) as received, _Bar(path.name, visible=main) as bar:
         carry_out = _construct if load_run(path).is_construction else _train
-        run = carry_out(path, bar, lambda: bool(received), only_queued)
-        if claimed and received and run.state == "cancelled":
+        run = carry_out(path, bar, should_stop, only_queued)
+        if claimed and heeded and run.state == "cancelled":  # by a signal, not by `cancel`
             put_back(path)
     if run.state == "cancelled":
         if main:

@@ -108,13 +108,14 @@ class _Drain:
         finally:
             lease.release()
         print(f"{now()} {path.name} ended with exit code {code}", flush=True)
-        if self.asked():
+        ended_by = processes.ended_by(code)
+        if self.asked() and not (ended_by and (path / files.CANCEL).exists()):
             with suppress(RunError):
                 if load_run(path).status.state == "running":  # ended by what it was to heed
                     put_back(path)
         elif code:
             self.broke.add(path)  # now `failed`, which waits for a person, or left to other drains
-            note_end(path, code, processes.ended_by(code))
+            note_end(path, code, ended_by)
 
     def _wait(self, trainer: subprocess.Popen[bytes]) -> int:
         """The trainer's exit code; told to stop where this process is."""

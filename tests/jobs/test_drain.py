@@ -5,15 +5,18 @@ What trains on several nodes at once is in `tests/cluster`.
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from analysis import jobs
-from analysis.runs import leases, load_run
+from analysis.runs import files, leases, load_run
 from analysis.specs import DataSpec
 from tests import forked
-from tests.cluster.slurm_here import write_study
+from tests.cluster.slurm_here import ROOT, write_study
 from tests.jobs.test_study import leave_a_lease
 
 pytestmark = pytest.mark.trains
@@ -52,3 +55,31 @@ def test_what_could_not_be_trained_is_said_and_is_no_success(tmp_path: Path):
     assert " begins" not in again.stdout
     jobs.delete(broken, tmp_path / "runs")
     assert forked.analysis(*words).returncode == 7
+
+
+def test_what_was_cancelled_stays_so_whatever_signals_come(tmp_path: Path):
+    """`study --cancel`, then `scancel`: before the training has begun, and as it has ended."""
+    early, late = write_study(tmp_path, ["plain-8"], [0, 1])
+    command = [sys.executable, "-m", "analysis", "study", "mine", "--runs", tmp_path, "--drain"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as drain:
+        assert drain.stdout
+        assert f"{early.name} begins" in drain.stdout.readline()
+        assert jobs.cancel(early) == "asked"
+        drain.terminate()
+        drain.communicate()
+    assert drain.returncode == 128 + signal.SIGTERM
+    assert load_run(early).state == "cancelled"
+
+    (late / files.CANCEL).touch()
+    ends = """
+import os, signal
+from analysis.training.session import Session
+end = Session._end
+def then_a_signal(self, *given):
+    end(self, *given)
+    os.kill(os.getpid(), signal.SIGTERM)
+Session._end = then_a_signal
+"""
+    done = forked.analysis("resume", str(late), "--claimed", before=ends)
+    assert done.returncode == 128 + signal.SIGTERM
+    assert load_run(late).state == "cancelled"
