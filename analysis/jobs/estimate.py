@@ -30,6 +30,7 @@ from analysis.jobs import Request
 from analysis.jobs.gpus import gpus
 from analysis.runs import Run
 from analysis.runs.files import exists, is_folder, told, write_json
+from analysis.runs.remembering import remembered
 from analysis.specs import DataSpec, class_folders, plan
 from analysis.specs.datasets import IMAGE_ENDINGS
 from analysis.text import Listed, Message
@@ -238,10 +239,16 @@ def _typical_rate(run: Run) -> float:
     if run.status.machine.get("earlier"):  # whose epochs were as fast as that one
         return float(run.status.images_per_second or 0)
     with suppress(RunError):
-        median = run.history()["images_per_second"].median()
-        if math.isfinite(median):
-            return float(median)
+        if median := _median_rate(run):
+            return median
     return float(run.status.images_per_second or 0)
+
+
+@remembered
+def _median_rate(run: Run) -> float:
+    """Images per second over a run's epochs; 0 where none has any. Raises RunDamaged."""
+    median = run.history()["images_per_second"].median()
+    return float(median) if math.isfinite(median) else 0.0
 
 
 def is_this_machine(machine: dict[str, Any]) -> bool:

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from analysis import jobs
@@ -238,6 +239,13 @@ def test_a_run_s_typical_rate_is_its_median(tmp_path: Path):
         writer.set_status(images_per_second=30.0)
     rates = estimate.known_rates([load_run(path)], tmp_path)
     assert [rate.images_per_second for rate in rates] == [1000.0]
+
+    class Closed(Run):
+        def table(self, table: str) -> pd.DataFrame:
+            raise AssertionError(table)  # the index has what an estimate needs
+
+    run = load_run(path)
+    assert estimate.known_rates([Closed(path, run.config, run.status)], tmp_path) == rates
 
 
 def test_one_slow_run_does_not_spoil_the_estimate(tmp_path: Path):
