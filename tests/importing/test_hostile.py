@@ -388,6 +388,19 @@ def test_uploads_stay_inside_the_runs_folder(tmp_path: Path):
     assert [p.name for p in tmp_path.iterdir()] == ["runs"]
 
 
+def test_what_a_killed_process_left_of_an_upload_goes_with_a_later_one(tmp_path: Path):
+    """After a day; another's that is under way stays."""
+    place = tmp_path / ".uploads"
+    place.mkdir()
+    for name, hours in (("killed", 25), ("under way", 1)):
+        (place / f"{name}.part").write_bytes(b"")
+        then = time.time() - 3600 * hours
+        os.utime(place / f"{name}.part", (then, then))
+    with stored_upload(io.BytesIO(b"x"), tmp_path):
+        assert len(list(place.iterdir())) == 2
+    assert [left.name for left in place.iterdir()] == ["under way.part"]
+
+
 def test_flipped_bytes(tmp_path: Path):
     """Any byte of a file may be wrong: it is read as it is or refused, and nothing else."""
     chances = random.Random(0)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,6 +15,8 @@ from analysis.runs import files
 
 UPLOADS = ".uploads"
 """Folder in the runs folder; its name begins with a dot, so no run is looked for in it."""
+_ABANDONED = 24 * 3600
+"""Seconds after which a file there is nobody's: its process was killed."""
 
 
 @contextmanager
@@ -29,6 +32,7 @@ def stored_upload(upload: BinaryIO, folder: Path | str) -> Generator[Path]:
     try:
         try:
             place.mkdir(parents=True, exist_ok=True)
+            _sweep(place)
             upload.seek(0)
             written = 0
             with open(path, "xb") as file:
@@ -44,3 +48,10 @@ def stored_upload(upload: BinaryIO, folder: Path | str) -> Generator[Path]:
         yield path
     finally:
         path.unlink(missing_ok=True)
+
+
+def _sweep(place: Path) -> None:
+    for left in place.glob("*.part"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _ABANDONED:
+                left.unlink()
