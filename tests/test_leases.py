@@ -14,13 +14,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from analysis import jobs
 from analysis.errors import RunInUse
 from analysis.runs import delete_run, files, leases, load_run, open_writer
 from pages.common.words import progress_words, standing_words
-from tests.tiny import write_run
+from tests.tiny import history, write_run
 
 ROOT = Path(__file__).resolve().parents[1]
 BEAT = 0.1
@@ -206,3 +207,20 @@ def test_a_lease_that_says_nothing_is_watched_as_well(run: Path, readable: bool)
         time.sleep(BEAT)
     leases.watch(run)
     leases.lease(run).release()
+
+
+def test_rows_are_not_added_to_a_run_taken_over_while_they_were_written_out(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The lease is looked at right before the write, not before the rows are text."""
+    before, render = (run / "history.csv").read_bytes(), pd.DataFrame.to_csv
+
+    def taken_over(*given, **more) -> str | None:
+        (run / "lease.2").touch()
+        return render(*given, **more)
+
+    with open_writer(run) as writer:
+        monkeypatch.setattr(pd.DataFrame, "to_csv", taken_over)
+        with pytest.raises(RunInUse):
+            writer.append("history", history(writer.config.net, 2)[1:])
+    assert (run / "history.csv").read_bytes() == before

@@ -61,14 +61,13 @@ class RunWriter:
         frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(rows)
         frame = self._told(tables.conform(frame.reindex(columns=tables.names(table)), table))
         path = self.path / files.table_file(table)
-        self._held.check()
-        text = frame.to_csv(index=False, header=False, lineterminator="\n")
-        if _columns(path) == tables.names(table):
-            files.append_text(path, text)
-        elif path.exists() and path.stat().st_size:
+        begun = _columns(path) == tables.names(table)
+        if not begun and path.exists() and path.stat().st_size:
             self.replace_table(table, pd.concat([read_table(path, table), frame]))
-        else:
-            files.append_text(path, ",".join(tables.names(table)) + "\n" + text)
+            return
+        text = frame.to_csv(index=False, header=not begun, lineterminator="\n")
+        self._held.check()
+        files.append_text(path, text)
 
     def _told(self, frame: pd.DataFrame) -> pd.DataFrame:
         """With what they were measured over in the rows that don't say it."""
