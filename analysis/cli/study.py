@@ -39,7 +39,7 @@ Print = Annotated[
     bool, typer.Option("--print", help="Only print one command a run, for any other engine.")
 ]
 Drain = Annotated[
-    bool, typer.Option("--drain", help="Train what is left in this process; also several at once.")
+    bool, typer.Option("--drain", help="Train what is left, one by one; also several at once.")
 ]
 Cancel = Annotated[bool, typer.Option("--cancel", help="Stop what trains or waits.")]
 Status = Annotated[bool, typer.Option("--status", help="As it stands, with Slurm's tasks.")]

@@ -1,7 +1,9 @@
 """A study on Slurm, through submitit (an extra): an array whose tasks drain it. No torch.
 
-A task that is warned before its time is over, or preempted, puts its run back and queues itself
-again; what a killed task had is taken by another, or by the same command given again.
+A task that is warned before its time is over puts its run back and queues itself again. A preempted
+one puts it back, too, and begins again where Slurm requeues what it preempts: it is told no more
+than one that `scancel` ends, which has to stay ended. What a killed task had is taken by another,
+or by the same command given again.
 """
 
 from __future__ import annotations
