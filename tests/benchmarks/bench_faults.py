@@ -32,11 +32,10 @@ from safetensors.numpy import load_file
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
-os.environ["RESIDUAL_LENS_BEAT"] = "0.5"  # so that a killed Slurm step is noticed soon
 
 from analysis import jobs  # noqa: E402
 from analysis.errors import RunError  # noqa: E402
-from analysis.runs import Run, list_runs, load_run  # noqa: E402
+from analysis.runs import Run, leases, list_runs, load_run  # noqa: E402
 from tests.cluster import slurm_here  # noqa: E402
 
 EPOCHS = slurm_here.EPOCHS
@@ -299,6 +298,7 @@ def main() -> None:
             print("no Slurm here: see tests/cluster/slurm")
         elif asked.steps:
             with slurm_here.started(place / "slurm") as environment:
+                leases.BEAT = float(environment["RESIDUAL_LENS_BEAT"])
                 steps = Tally("Slurm step killed (SIGKILL)")
                 tell(kill_steps(steps, place / "steps", environment, asked.steps))
 

@@ -1,10 +1,11 @@
 """A study on a real Slurm with two nodes on this machine: `pytest -m cluster tests/cluster`.
 
-Skipped where `slurm_here` can't start one.
+Skipped where `slurm_here` can't start one; in CI it then fails.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -24,9 +25,10 @@ pytestmark = [pytest.mark.cluster, pytest.mark.trains]
 @pytest.fixture
 def slurm(tmp_path: Path) -> Iterator[dict[str, str]]:
     """The environment in which Slurm's commands and ours find it."""
-    if not can_start():
-        pytest.skip("needs slurm-wlm and munge, and root or sudo without a password")
-    pytest.importorskip("submitit")
+    if os.environ.get("CI") != "true":  # there, what is missing is a mistake
+        if not can_start():
+            pytest.skip("needs slurm-wlm and munge, and root or sudo without a password")
+        pytest.importorskip("submitit")
     with started(tmp_path / "slurm") as environment:
         yield environment
 
@@ -44,7 +46,9 @@ def test_a_study_is_trained_whole_whatever_happens_to_its_tasks(
     task = [f"{array[1]}_{number}" for number in range(4)]
 
     touched = [at.wait_for_training(task[0])]
-    assert "running" in at.study("--status")
+    at.wait(lambda: {at.node_of(one) for one in task[:2]} == {"n1", "n2"}, "on both nodes")
+    status = at.study("--status")
+    assert re.search(rf"^  {task[0]} +running +n[12]$", status, re.MULTILINE), status
     at.run("scancel", "--signal=KILL", f"{task[0]}.0")
     killed = tmp_path / "runs" / touched[0]
     at.wait(lambda: load_run(killed).state == "interrupted", "killed")
