@@ -102,6 +102,10 @@ def study(
     if cancel:
         _cancel(found)
         return
+    if status:
+        print_plan(found, folder)
+        _print_tasks(name, folder)
+        return
     if slurm or queue:
         found = _watched(found)
     unfinished = [part for part in found if part.standing != "finished"]
@@ -115,8 +119,6 @@ def study(
         print_plan(found, folder)
         if queue:
             queue_study(left, folder)
-        elif status:
-            _print_tasks(name, folder)
         elif slurm:
             settings = Settings(slurm_partition, slurm_time, gpus_per_task,
                                 parse_settings(slurm_set or ()), slurm_setup or ())  # fmt: skip
