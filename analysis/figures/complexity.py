@@ -7,6 +7,7 @@ import math
 import pandas as pd
 import plotly.graph_objects as go
 
+from analysis.escape import for_plotly
 from analysis.figures import theme
 from analysis.specs.costs import VGG19, complexity_info, title_of
 from analysis.text import _
@@ -80,7 +81,7 @@ def plot_speed(info: pd.DataFrame) -> go.Figure:
     }  # fmt: skip
     first = info.iloc[0]
     subtitle = _("{machine}, threads: {threads}, float32; bars: quartiles").format(
-        machine=first["machine"], threads=first["threads"]
+        machine=for_plotly(first["machine"]), threads=first["threads"]
     )
     return go.Figure({"data": traces, "layout": theme.layout(title, subtitle, [], **axes)})  # ty: ignore[invalid-argument-type]
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from analysis.escape import for_plotly
 from analysis.figures import theme
 from analysis.figures.theme import RunStyle
 from analysis.text import _
@@ -69,7 +70,7 @@ def plot_image_responses(info: pd.DataFrame) -> go.Figure:
                 "y": rows["std"],
                 "name": style.label,
                 "mode": "lines+markers",
-                "customdata": rows["layer"],
+                "customdata": rows["layer"].map(for_plotly),
                 "line": {"color": style.colour, "dash": style.dash, "width": 2},
                 "marker": {"symbol": style.symbol, "size": 5},
                 "hovertemplate": "%{y:.3f} (%{customdata})",
@@ -131,7 +132,7 @@ def plot_forming(info: pd.DataFrame) -> go.Figure:
     title = _("How the prediction forms")
     if info.empty:
         return theme.empty_figure(_("Choose a run above."), title)
-    title = _("How the prediction forms: {name}").format(name=info["class"].iloc[0])
+    title = _("How the prediction forms: {name}").format(name=for_plotly(info["class"].iloc[0]))
     traces: list[dict[str, Any]] = []
     for style, mine, look in theme.looks(info, None):
         for source, width, name in (
@@ -153,7 +154,7 @@ def plot_forming(info: pd.DataFrame) -> go.Figure:
                         "dash": style.dash if source == "head" else "dot",
                     },
                     "marker": {"symbol": style.symbol, "size": 6},
-                    "customdata": rows["place"],
+                    "customdata": rows["place"].map(for_plotly),
                     "hovertemplate": "%{y:.3f} (%{customdata})",
                     **look,
                 }
@@ -168,10 +169,10 @@ def plot_forming(info: pd.DataFrame) -> go.Figure:
 def plot_sanity(table: pd.DataFrame, style: RunStyle) -> go.Figure:
     """Similarity to the trained net's map against the layers that were drawn anew."""
     title = _("Does the map depend on what was learned?")
-    labels = [part or _("trained") for part in table["randomised"]]
+    labels = [for_plotly(part) or _("trained") for part in table["randomised"]]
     trace = {
-        "type": "scatter", "x": labels, "y": table["correlation"], "name": style.label,
-        "mode": "lines+markers", "line": {"color": style.colour}, "showlegend": False,
+        "type": "scatter", "x": labels, "y": table["correlation"], "mode": "lines+markers",
+        "name": for_plotly(style.label), "line": {"color": style.colour}, "showlegend": False,
         "hovertemplate": "%{y:.2f}",
     }  # fmt: skip
     layout = theme.layout(title, "", [], 300)

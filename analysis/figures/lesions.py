@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from analysis.escape import for_plotly
 from analysis.evidence.refining import block_rows
 from analysis.figures import theme
 from analysis.figures.refinement import TICKS
@@ -71,6 +72,7 @@ def plot_single(info: pd.DataFrame, highlight: str | None = None) -> go.Figure:
     traces: list[dict[str, Any]] = []
     runs = list(dict.fromkeys(info["run"]))
     barred = highlight if highlight in runs or len(runs) > 1 else runs[0]
+    info = info.assign(block_name=info["block_name"].map(for_plotly))  # for customdata
     for style, rows, shared in theme.looks(info, highlight):
         common = {**shared, "x": rows["place"], "customdata": rows[["block_name", "intact"]],
                   "name": style.label}  # fmt: skip

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from analysis.escape import for_plotly
 from analysis.evidence.refining import START, Moment, block_rows, last_rows, moments_of
 from analysis.figures import labels, theme
 from analysis.runs import Comparable, Run
@@ -202,7 +203,9 @@ def _line(look: theme.Look, x: str, measure: Measure) -> dict[str, Any]:
         "mode": "lines+markers",
         "x": rows[x],
         "y": rows[measure],
-        "customdata": rows[["block_name", f"initial_{measure}"]],
+        "customdata": rows[["block_name", f"initial_{measure}"]].assign(
+            block_name=rows["block_name"].map(for_plotly)
+        ),
         "name": style.label,
         "showlegend": True,
         "line": {"color": style.colour, "dash": style.dash, "width": 1.8},

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from analysis.escape import for_plotly
 from analysis.evidence.refining import Moment, moments_of
 from analysis.figures import images, theme
 from analysis.figures.refinement import moment_words
@@ -95,7 +96,7 @@ def _heatmap(
     names = dict(zip(rows["order"], rows["name"], strict=True))
     trace = {
         "type": "heatmap", "z": np.round(grid, 4), "x": [moment_words(moment) for moment in times],
-        "y": [names.get(order, str(order)) for order in range(1, len(grid) + 1)],
+        "y": [for_plotly(names.get(order, order)) for order in range(1, len(grid) + 1)],
         "xaxis": f"x{place}", "yaxis": f"y{place}", "coloraxis": "coloraxis", "hoverongaps": False,
         "hovertemplate": "%{y}, %{x}: <b>%{z:.3g}</b><extra></extra>",
     }  # fmt: skip

@@ -14,6 +14,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis import formats
+from analysis.escape import for_plotly
 from analysis.figures import hover, labels, seeds, theme
 from analysis.figures.labels import Axis, End
 from analysis.runs import Comparable
@@ -207,7 +208,7 @@ def _points(look: theme.Look, x: str) -> list[hover.Point]:
             )
         ]
     return [
-        hover.Point(at, std, style, f"{word} {layer}")
+        hover.Point(at, std, style, f"{word} {for_plotly(layer)}")
         for at, std, word, layer in zip(rows[x], rows["std"], words, rows["layer"], strict=True)
     ]
 
@@ -227,7 +228,7 @@ def _line(look: theme.Look, x: str) -> dict[str, Any]:
         "mode": "lines+markers",
         "x": rows[x].to_numpy()[order],
         "y": rows["std"].to_numpy()[order],
-        "customdata": rows["layer"].to_numpy(dtype=object)[order],
+        "customdata": rows["layer"].map(for_plotly).to_numpy(dtype=object)[order],
         "xaxis": "x" if top else "x2",
         "yaxis": "y" if top else "y2",
         "name": style.label,
@@ -262,7 +263,8 @@ def _source_words(info: pd.DataFrame) -> str:
         words = _("In closed form from BN parameters")
     else:
         own = info.loc[info["source"] == "closed_form", "label"].unique()
-        words = _("Measured; in closed form: {runs}").format(runs=", ".join(own[:4]))
+        named = ", ".join(map(for_plotly, own[:4]))
+        words = _("Measured; in closed form: {runs}").format(runs=named)
         words += ", ..." if len(own) > 4 else ""
     trained = info.loc[info["epoch"] > 0, "epoch"]  # 0: nobody knows, or it was not trained
     if trained.empty:

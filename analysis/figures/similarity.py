@@ -42,7 +42,8 @@ def plot_similarity(info: pd.DataFrame, first: str, second: str) -> go.Figure:
     grid = info.pivot(index="i", columns="j", values="cka")
     names = info.drop_duplicates("i")["first"], info.drop_duplicates("j")["second"]
     rows, columns = (list(each) for each in names)
-    labels = [[(row, column) for column in columns] for row in rows]
+    shown = [list(map(for_plotly, each)) for each in (rows, columns)]
+    labels = [[(row, column) for column in shown[1]] for row in shown[0]]
     trace = {
         "type": "heatmap", "z": grid.to_numpy(), "x": grid.columns, "y": grid.index, "zmin": 0,
         "zmax": 1, "colorscale": images.colour_scale("positive"), "customdata": labels,
@@ -121,7 +122,7 @@ def plot_readouts(info: pd.DataFrame, highlight: str | None = None) -> go.Figure
         return theme.empty_figure(_("Nobody has fitted readouts of these nets yet."), title, 420)
     traces = [
         {**shared, "type": "scatter", "mode": "lines+markers", "x": rows["fraction"],
-         "y": rows["accuracy"], "customdata": rows["place"], "name": style.label,
+         "y": rows["accuracy"], "customdata": rows["place"].map(for_plotly), "name": style.label,
          "showlegend": True, "line": {"color": style.colour, "dash": style.dash, "width": 1.8},
          "marker": {"color": style.colour, "symbol": style.symbol, "size": 5},
          "hovertemplate": style.label + " %{customdata}: <b>%{y:.1f} %</b><extra></extra>"}

@@ -9,6 +9,7 @@ in the template: a page, a report and a printed figure differ by their template 
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -379,15 +380,21 @@ TITLE, SUBTITLE = 40, 60
 """Letters of a line of a title and of a subtitle: what a phone has room for."""
 
 
+_ESCAPED = re.compile(r"&#?\w+;")
+
+
 def wrapped(text: str, letters: int = SUBTITLE) -> str:
     """A text in lines that are no longer, joined by `<br>`; its own line breaks stay.
 
-    Chinese characters are nearly twice as wide as letters.
+    Chinese characters are nearly twice as wide as letters; `&lt;` is one letter, and stays whole.
     """
+    escaped = iter(_ESCAPED.findall(text))
+    text = _ESCAPED.sub("\0", text)
     if sum(ord(letter) > 0x2E7F for letter in text) > len(text) // 4:
         letters = letters * 3 // 5
     lines = [textwrap.wrap(line, letters) or [""] for line in text.split("<br>")]
-    return "<br>".join(line for parts in lines for line in parts)
+    joined = "<br>".join(line for parts in lines for line in parts)
+    return re.sub("\0", lambda _match: next(escaped), joined)
 
 
 def panel_head(text: str, place: str, align: Literal["left", "center"]) -> dict[str, Any]:
