@@ -9,14 +9,19 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from analysis import escape
 from analysis.errors import RunError
+from analysis.figures import similarity
+from analysis.figures.html import origin
 from analysis.figures.site import Learned, publish
+from analysis.figures.site_page import Page
 from analysis.runs import Run, load_run
+from analysis.runs.learned import Similarity
 from tests import forked
 from tests.figures.test_text_out import IN_FILES, run_titled
 from tests.pages.reading import figures
@@ -110,7 +115,8 @@ def test_data_and_commands_are_under_each_figure(site: Path):
     for name in PAGES:
         text = (site / f"{name}.html").read_text(encoding="utf-8")
         files = re.findall(r'href="data/([^"]+)\.csv"', text)
-        assert len(files) == text.count("<figcaption>") == text.count('<details class="behind">')
+        assert len(files) == len(drawn(site / f"{name}.html"))
+        assert len(files) == text.count('<details class="behind">')
         for file in files:
             pd.read_csv(site / f"data/{file}.csv")
     table = pd.read_csv(site / "data/compare_errors.csv")
@@ -122,16 +128,66 @@ def test_data_and_commands_are_under_each_figure(site: Path):
     )
 
 
-def test_no_place_of_the_author_is_published(tmp_path: Path):
-    """Neither folders of runs nor those in commands."""
-    path = write_run(tmp_path / "runs", "plain-8")
+def test_a_claims_picture_has_its_numbers_and_its_runs(site: Path):
+    """Of the nets that the verdict is of, and of no others."""
+    text = (site / "argument.html").read_text(encoding="utf-8")
+    (card,) = re.findall(r'(?s)<section class="claim[^>]*>(?:(?!</section>).)*claim_degradation.*?'
+                         r"</section>", text)  # fmt: skip
+    assert re.findall(r"analysis train --net (\S+)", card) == ["plain-8", "plain-14"]
+    table = pd.read_csv(site / "data/claim_degradation.csv")
+    assert table["net"].tolist() == ["plain-8", "plain-14"]
+    runs = [load_run(path) for path in sorted((site.parent / "runs").glob("*plain*"))]
+    errors = {run.net: run.status.train_error_clean for run in runs}
+    assert table["mean"].tolist() == pytest.approx([errors["plain-8"], errors["plain-14"]])
+
+
+TRAIN = "python -m analysis train --net plain-8"
+
+
+GIVEN = {
+    f"{TRAIN} --data folder:/home/jane/images --epochs 3": "--data folder:images --epochs 3",
+    f"{TRAIN} --data 'folder:/home/Jane Doe/My images/x'": "--data folder:x",
+    f"{TRAIN} --data=folder:/images --runs /mnt": "--data=folder:images --runs mnt",
+    f"{TRAIN} --data folder:../Jane/x/ --runs ~/runs": "--data folder:x --runs runs",
+    f"{TRAIN} --data 'folder:/home/Jane'\"'\"'s own/x'": "--data folder:x",
+    f"{TRAIN} --data folder:C:\\Users\\jane\\x --seed 1": "--data folder:x --seed 1",
+    f'{TRAIN} --data "folder:C:\\Users\\Jane Doe\\x" --seed 1': "--data folder:x --seed 1",
+    f'{TRAIN} --data "folder:\\\\nas\\Jane Doe\\x" --seed 1': "--data folder:x --seed 1",
+    f'{TRAIN} --data "folder:C:\\Jane Doe\\x" --runs C:\\r': "--data folder:x --runs r",
+    f"{TRAIN} --normalization 0.4,0.5,0.6/1,1,1": "--normalization 0.4,0.5,0.6/1,1,1",
+    f"{TRAIN} --data-title CIFAR-10/100 --lr 0.05": "--data-title CIFAR-10/100 --lr 0.05",
+    f"{TRAIN} --data 'folder:/home/Jane Doe/x": None,
+    f"{TRAIN} --data folder:/home/jane{'/x' * 10_000}": None,
+}
+"""A command, of any system's shell, and what is shown of it; None: nothing, as it is none."""
+
+
+def trained_by(folder: Path, command: str) -> Run:
+    path = write_run(folder, "plain-8", run_id=f"run{len(list(folder.glob('*')))}")
     config = json.loads((path / "config.json").read_text())
-    config["command"] = "python -m analysis train --data folder:/home/author/images --epochs 3"
+    config["command"] = command
     (path / "config.json").write_text(json.dumps(config))
-    for file in publish(tmp_path / "site", [load_run(path)]):
-        text = file.read_text(encoding="utf-8")
-        assert "/home/author" not in text
-        assert str(tmp_path) not in text
+    return load_run(path)
+
+
+def test_no_place_of_the_author_is_published(tmp_path: Path):
+    """Neither folders of runs nor those in commands, however they are quoted."""
+    (tmp_path / "runs").mkdir()
+    runs = [trained_by(tmp_path / "runs", command) for command in GIVEN]
+    for file in publish(tmp_path / "site", runs, runs):
+        if file.suffix in (".html", ".csv"):
+            text = file.read_text(encoding="utf-8")
+            assert not re.search("[Jj]ane|Users|nas|/home|/mnt", text)
+            assert str(tmp_path) not in text
+    shown = words(tmp_path / "site/index.html")
+    assert f"{TRAIN} --data-title CIFAR-10/100 --lr 0.05" in shown
+
+
+@pytest.mark.parametrize("given", GIVEN)
+def test_a_command_stays_one_without_its_places(tmp_path: Path, given: str):
+    """Of each path its last part; what only looks like a path stays."""
+    said = [fact for fact in origin(trained_by(tmp_path, given)) if "analysis" in fact]
+    assert said == ([f"{TRAIN} {GIVEN[given]}"] if GIVEN[given] else [])
 
 
 def test_names_are_shown_as_typed(tmp_path: Path):
@@ -146,6 +202,18 @@ def test_names_are_shown_as_typed(tmp_path: Path):
     said = words(tmp_path / "site/index.html")
     for title in IN_FILES:
         assert escape.visible(title) in said
+
+
+def test_the_title_is_read_aloud_as_it_is_seen():
+    """To who can't see the figure: no line breaks' tags, no escapes."""
+    info = similarity.similarity_info(Similarity(("a",), ("b",), np.eye(1)))
+    drawn = similarity.plot_similarity(info, "<b>bold</b> & its neighbours", "resnet-56 of others")
+    page = Page("en")
+    page.figure("refinements_similarity", drawn, info, [], "**Most** are alike.")
+    (said,) = re.findall(r'aria-label="([^"]*)"', page.parts[0])
+    assert html.unescape(said) == (
+        "Layers of <b>bold</b> & its neighbours and resnet-56 of others Most are alike."
+    )
 
 
 @pytest.mark.parametrize("given", ["a file", "a full folder", "another page"])
@@ -173,6 +241,46 @@ def test_an_earlier_site_is_written_anew(tmp_path: Path, tiny_run: Run):
     with pytest.raises(RunError, match="no run to publish"):
         publish(tmp_path / "other", [])
     assert not (tmp_path / "other").exists()
+
+
+def test_of_an_earlier_site_nothing_is_left(tmp_path: Path):
+    """Neither tables of runs that are not shown any more; what somebody else put there stays."""
+    runs, where = probed(tmp_path / "runs"), tmp_path / "site"
+    publish(where, runs)
+    theirs = {where / "data/mine.csv": "run\nplain-8\n", where / "data/notes.txt": "plain-8",
+              where / "CNAME": "example.org"}  # fmt: skip
+    for file, text in theirs.items():
+        file.write_text(text)
+    assert (where / "data/refinements_depth.csv").is_file()
+
+    written = publish(where, runs[:1], runs[:1])
+    files = {file for file in where.rglob("*") if file.is_file()}
+    assert files == {*written, *theirs}
+    for run in runs[1:]:
+        assert not [file for file in written if run.id in file.read_text(encoding="utf-8")]
+    assert {file: file.read_text() for file in theirs} == theirs
+
+
+def test_a_large_site_is_said_to_be_large(tmp_path: Path):
+    """With its size, and what to do; a small one with its size alone."""
+    path = write_run(tmp_path / "runs", "plain-8")
+    asked = ("publish", str(tmp_path / "site"), path.name, "--runs", str(tmp_path / "runs"))
+    said = re.compile(r"Written: .*index.html and \d+ more files, (\S+) MB in all\n")
+    done = forked.analysis(*asked)
+    found = said.fullmatch(done.stdout)
+    assert found
+    assert float(found[1]) < 8
+    assert not done.stderr
+    config = json.loads((path / "config.json").read_text())
+    config["data"]["title"] = "x" * 500_000
+    (path / "config.json").write_text(json.dumps(config))
+    done = forked.analysis(*asked)
+    found = said.fullmatch(done.stdout)
+    assert found
+    assert float(found[1]) > 8
+    assert done.stderr == (
+        "More than 8 MB: slow to open over a class's network; name fewer runs to show.\n"
+    )
 
 
 def test_a_site_without_learning_has_no_empty_parts(site: Path):

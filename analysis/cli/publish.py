@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from analysis.runs import Run
 
 
+LARGE = 8
+"""Megabytes; a site of the bundled runs has 6."""
+
+
 def register(app: typer.Typer) -> None:
     """Add this module's subcommand."""
     app.command()(publish)
@@ -55,6 +59,11 @@ def publish(
     written = publish(folder, found, found if run else (), Learned(_of_run, _of_pair))
     size = sum(file.stat().st_size for file in written) / 1e6
     print(f"Written: {written[0]} and {len(written) - 1} more files, {size:.1f} MB in all")
+    if size > LARGE:
+        print(
+            f"More than {LARGE} MB: slow to open over a class's network; name fewer runs to show.",
+            file=sys.stderr,
+        )
 
 
 def _of_run(run: Run, lesson: str) -> Any:

@@ -16,7 +16,8 @@ from markdown_it import MarkdownIt
 from plotly.offline import get_plotlyjs
 
 from analysis import formats
-from analysis.escape import for_html, visible, without_paths
+from analysis.commands import quoted, split
+from analysis.escape import for_html, visible
 from analysis.evidence.caveats import caveats
 from analysis.figures import theme
 from analysis.runs import Comparable, SavedRecording
@@ -134,8 +135,36 @@ def origin(run: Comparable) -> list[str]:
     before = machine.get("earlier")
     machines = [_machine(one) for one in [*(before if isinstance(before, list) else []), machine]]
     where = _(", then ").join(dict.fromkeys(filter(None, machines)))
-    facts = [run.id, without_paths(run.config.command), where, *caveats(run)]
+    facts = [run.id, without_places(run.config.command), where, *caveats(run)]
     return [fact for fact in facts if fact]
+
+
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+_LONGEST = 10_000
+"""Characters of a command."""
+_NO_PATHS = ("--data-title", "--map", "--net", "--normalization", "--weights")
+"""Options whose values may hold a slash and are no paths."""
+
+
+def without_places(command: str) -> str:
+    """A command without the places of the machine that it was given on: of a path the last part.
+
+    It may have been quoted for any system's shell; where its quotation marks don't fit, nobody can
+    say where a path ends, and nothing of it is left; nor is anything of a line that nobody typed.
+    """
+    bare = _QUOTED.sub("", command)
+    if len(command) > _LONGEST or "'" in bare or '"' in bare:
+        return ""
+    shell = {"windows": True} if "\\" in bare else {}  # sh's lines have none outside of quotes
+    words: list[str] = []
+    for word in split(command, **shell):
+        option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+        if (option or "".join(words[-1:])) not in _NO_PATHS:
+            folder = "folder:" if value.startswith("folder:") else ""
+            path = value.removeprefix(folder).rstrip("/\\")
+            value = folder + re.split(r"[/\\]", path)[-1]
+        words.append(f"{option}{equals}{value}")
+    return quoted(words, **shell)
 
 
 def _machine(known: object) -> str:

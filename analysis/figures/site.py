@@ -39,9 +39,9 @@ from analysis.figures import (
     verdicts,
 )
 from analysis.figures.report import summary
-from analysis.figures.site_page import MARK, STYLE, Page, place
+from analysis.figures.site_page import MARK, STYLE, Page, place, tables_in
 from analysis.runs import Comparable, Run
-from analysis.runs.files import exists, is_folder, told, write_text
+from analysis.runs.files import exists, is_folder, remove, told, write_text
 from analysis.runs.names import run_names
 from analysis.text import LANGUAGES, _, language
 
@@ -63,7 +63,7 @@ def publish(
     """Write the site: an index.html and its companions, in each language.
 
     Args:
-        folder: made where it is not there; an earlier site in it is replaced.
+        folder: made where it is not there; an earlier site in it is replaced, its tables too.
         everything: the runs at hand, whole; by default the paper's comparisons of them are shown.
         chosen: the only ones to show, the reference first.
         learned: what the command knows of nets.
@@ -97,6 +97,8 @@ def publish(
     files["assets/site.js"] = f"window.templates = {json.dumps(looks)};\n{html.DRAW}"
     files["assets/site.css"] = STYLE
     files |= {f"data/{name}.csv": csv_text(table) for name, table in tables.items()}
+    for where in _tables(folder) - files.keys():  # of runs that are not shown any more
+        remove(folder / where)
     for where, text in files.items():
         path = folder / where
         with told(path):
@@ -118,6 +120,16 @@ def _check(folder: Path) -> None:
     raise RunError(
         "{where} is not empty and holds no earlier site; name a new folder", where=folder
     )
+
+
+def _tables(folder: Path) -> set[str]:
+    """The tables of an earlier site: those that its pages link; nothing else there is ours."""
+    found: set[str] = set()
+    for code in LANGUAGES:
+        for name in _pages():
+            with suppress(OSError, UnicodeDecodeError):
+                found.update(tables_in((folder / place(code, name)).read_text(encoding="utf-8")))
+    return found
 
 
 def _pages() -> dict[str, tuple[str, Callable[[Page, list[Comparable], bool, Learned], None]]]:
@@ -256,7 +268,7 @@ def _argument(page: Page, runs: list[Comparable], is_choice: bool, learned: Lear
     page.figure("argument_depth", depth.plot_depth(info), info, group, said)
     page.bullets(depth.gap_words(depth.gap_info(info)))
     page.heading(_("The claims"))
-    cards = "".join(_card(claim, verdict) for claim, verdict in claims.evaluate(group))
+    cards = "".join(_card(page, group, *judged) for judged in claims.evaluate(group))
     page.parts.append(f'<div class="cards">{cards}</div>')
     page.words(verdicts.reading(group))
     made = built_runs(own)
@@ -273,24 +285,28 @@ def _argument(page: Page, runs: list[Comparable], is_choice: bool, learned: Lear
         page.bullets([for_markdown(line) for line in kept])
 
 
-def _card(claim: Claim, verdict: Verdict) -> str:
-    """A claim: its verdict, a picture of the numbers, folded away the rule."""
+def _card(page: Page, runs: Sequence[Run], claim: Claim, verdict: Verdict) -> str:
+    """A claim: its verdict, a picture of the numbers, folded away the rule, data and commands."""
     state = "disputed" if verdict.disputed else verdict.state
     lines = "".join(f"<li>{html.words(one)}</li>" for one in verdicts.beyond_the_table(verdict))
-    picture = table = ""
+    picture = table = behind = ""
     if not verdict.numbers:
         picture = f"<p>{html.words(_in_words(verdict))}</p>"
     else:
-        drawn = verdicts.plot_numbers(verdicts.numbers_info(verdict), claim.quantity())
+        info = verdicts.numbers_info(verdict)
+        drawn = verdicts.plot_numbers(info, claim.quantity())
         picture = html.figure(drawn, f"{claim.words()} {'; '.join(verdict.evidence)}", mode=None)
         table = html.table(verdicts.numbers_words(verdict))
+        name = f"claim_{claim.id}".replace("-", "_")
+        own = [run for run in runs if run.id in verdict.runs]
+        behind = page.behind(name, info.drop(columns="series"), own)
     rule = "".join(f"<p>{html.words(text)}</p>" for text in verdicts.rule_words(claim, verdict))
     return (
         f'<section class="claim {state}"><p class="verdict">'
         f"{for_html(claims.verdict_words(verdict))}</p>"
         f"<h3>{html.words(claim.words())}</h3>{picture}"
         f"<details><summary>{_('Rule and numbers')}</summary>{table}"
-        f"<ul>{lines}</ul>{rule}</details></section>"
+        f"<ul>{lines}</ul>{rule}</details>{behind}</section>"
     )
 
 

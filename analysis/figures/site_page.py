@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from html import unescape
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -20,6 +22,15 @@ FOLDERS = {"en": "", "zh_CN": "zh"}
 _DRAWING = ["kind", "variant", "label"]
 """Columns that say how a net is drawn, left out of the site's tables: run and net say as much."""
 MARK = '<meta name="generator" content="Residual Lens">'
+
+
+_TABLE = re.compile(r'href="(?:\.\./)?(data/[\w-]+\.csv)" download')
+"""A page's link to a table, as `Page.behind` writes it."""
+
+
+def tables_in(page: str) -> list[str]:
+    """The tables of a page that was written before, from the site's folder; none of others'."""
+    return _TABLE.findall(page) if MARK in page[:1000] else []
 
 
 def place(code: str, name: str) -> str:
@@ -70,14 +81,26 @@ class Page:
             reading: in place of the words for `key`.
         """
         theme.sign(drawn, figures.conditions(runs))
-        alt = " ".join([drawn.layout.title.text or "", said.replace("*", "")]).strip()
-        name = name or key
-        self.tables[name] = info.drop(columns=_DRAWING, errors="ignore")
+        title = unescape((drawn.layout.title.text or "").replace("<br>", " "))
+        alt = f"{title} {said.replace('*', '')}".strip()
         reading = reading or readings.reading(key)
         self.parts.append(
             (f'<p class="said">{html.words(said)}</p>' if said else "")
             + f"<figure>{html.figure(drawn, alt, mode=None)}"
             f"<figcaption>{html.words(reading)}</figcaption></figure>"
+            f"{self.behind(name or key, info, runs)}"
+        )
+
+    def behind(self, name: str, info: pd.DataFrame, runs: Sequence[Comparable]) -> str:
+        """What stands under a figure, folded away: its numbers as a file, and its runs' commands.
+
+        Args:
+            name: the file's.
+            info: the numbers, of which a file is made.
+            runs: those that it is of.
+        """
+        self.tables[name] = info.drop(columns=_DRAWING, errors="ignore")
+        return (
             f'<details class="behind"><summary>{_("Data and commands")}</summary>'
             f'<p><a href="{self.up}data/{name}.csv" download>{for_html(name)}.csv</a></p>'
             f"<ul>{''.join(map(_origin, runs))}</ul></details>"
