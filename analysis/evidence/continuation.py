@@ -2,7 +2,7 @@
 
 Does the solver keep what it was given (section 1)? Both runs have the shallower net's images and,
 unless told otherwise, its recipe. All are runs like any other, so the queue works them off. No
-torch: `lens.constructed_runs` makes the nets.
+torch: `construct.constructed_runs` makes the nets.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def prepare_construction(
         command: the command line that makes this run.
 
     Returns:
-        The new run's directory, for `lens.constructed_runs.carry_out` or the queue.
+        The new run's directory, for `construct.constructed_runs.carry_out` or the queue.
 
     Raises:
         SpecError: as `plan.deeper_spec`.
