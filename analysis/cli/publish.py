@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 LARGE = 8
-"""Megabytes; a site of the bundled runs has 6."""
+"""Megabytes; a site of the bundled runs alone has nearly as much."""
 
 
 def register(app: typer.Typer) -> None:
