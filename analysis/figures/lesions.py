@@ -18,6 +18,7 @@ from analysis.figures import theme
 from analysis.figures.refinement import TICKS
 from analysis.runs import Run
 from analysis.runs.learned import Effect
+from analysis.specs import plan
 from analysis.text import _
 
 COLUMNS = ("block_name", "stage", "block", "place", "error", "intact", "ratio", "n_images")
@@ -47,8 +48,10 @@ def single_info(runs: Sequence[Run], found: Mapping[str, Any]) -> pd.DataFrame:
 
 def _columns(run: Run, lesions: Any) -> dict[str, Any]:
     rows = pd.DataFrame({"block_name": lesions.names, "error": lesions.single})
-    places = [name.removeprefix("stage").split(".block") for name in lesions.names]
-    rows["stage"], rows["block"] = (np.array(column, int) for column in zip(*places, strict=True))
+    blocks = {info.name: info for info in plan.blocks(run.config.net)}
+    rows = rows[rows["block_name"].isin(list(blocks))].copy()  # a file of elsewhere may say more
+    for name in ("stage", "block"):
+        rows[name] = [getattr(blocks[block], name) for block in rows["block_name"]]
     size = rows.groupby("stage")["block"].transform("size")
     rows["place"] = rows["stage"] - 1 + (rows["block"] - 0.5) / size
     ratios = (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -40,6 +42,18 @@ def test_a_row_a_block_that_can_be_removed(pair):
     assert [trace.type for trace in alone] == ["scatter", "bar", "scatter"]
     assert list(alone[1].base) == [10.0] * 6
     assert list(alone[1].y) == [20, 1, 15, 2, 18, 3]
+
+
+def test_blocks_that_the_net_has_not_are_left_out(pair):
+    """A file from elsewhere may name any; the others are drawn, at their places."""
+    runs, found = pair
+    names = ("<b>x</b>", "stage9.block9", *found[runs[1].id].names[2:])
+    odd = {runs[1].id: replace(found[runs[1].id], names=names)}
+    info = lesions.single_info(runs, odd)
+    assert info["block_name"].tolist() == list(names[2:])
+    assert info["place"].tolist() == [1.25, 1.75, 2.25, 2.75]
+    none = {runs[1].id: replace(found[runs[1].id], names=("x",) * 6)}
+    assert not lesions.plot_single(lesions.single_info(runs, none)).data
 
 
 def test_the_words_are_from_the_numbers(pair):
