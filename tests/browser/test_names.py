@@ -29,8 +29,9 @@ NAME = (
 )
 HACKED = (
     "window.hacked || document.querySelectorAll('.hacked, img[src=x], img[src*=example], .katex, "
-    'a[href^=javascript], a[href*=example], [alt="Streamlit logo"], [aria-label="delete icon"]\''
-    ").length + (document.body.innerText.match(/\\u{1F604}/gu) || []).length"
+    "a[href^=javascript], a[href^=http][href*=example], a[href^=mailto], "
+    "img[alt^=Streamlit], [aria-label^=delete]').length "
+    "+ (document.body.innerText.match(/\\u{1F604}/gu) || []).length"
 )
 
 
