@@ -112,12 +112,15 @@ def lower_priority(pid: int | None = None) -> None:
 
 def _lower_group(pid: int) -> None:
     """Linux shares processors out among sessions first (autogroup): niceness counts within one."""
-    file = Path(f"/proc/{pid}/autogroup")
-    if sys.platform != "linux" or os.getsid(pid) != pid or not file.exists():
+    group, stat = Path(f"/proc/{pid}/autogroup"), Path(f"/proc/{pid}/stat")
+    if not group.exists():
+        return
+    session = stat.read_text(errors="replace").rpartition(")")[2].split()[3]
+    if session != str(pid):
         return  # else it would be lowered for whoever shares the session, such as a shell
     for _time in range(3):
         with contextlib.suppress(BlockingIOError):  # at most one process of a system in 0.1 s
-            file.write_text(str(NICENESS))
+            group.write_text(str(NICENESS))
             return
         time.sleep(0.15)
 
