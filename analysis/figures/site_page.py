@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from html import unescape
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -81,8 +80,7 @@ class Page:
             reading: in place of the words for `key`.
         """
         theme.sign(drawn, figures.conditions(runs))
-        title = unescape((drawn.layout.title.text or "").replace("<br>", " "))
-        alt = f"{title} {said.replace('*', '')}".strip()
+        alt = theme.spoken(drawn, said)
         reading = reading or readings.reading(key)
         self.parts.append(
             (f'<p class="said">{html.words(said)}</p>' if said else "")

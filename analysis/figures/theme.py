@@ -14,6 +14,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from html import unescape
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -374,6 +375,12 @@ def sign(figure: go.Figure, conditions: str) -> go.Figure:
         yshift=-(below + room), xanchor="left", yanchor="bottom", align="left", font_size=11,
     )  # fmt: skip
     return figure
+
+
+def spoken(figure: go.Figure, said: str = "") -> str:
+    """What a figure shows, for who can't see it: its title and the sentence above it."""
+    title = unescape((figure.layout.title.text or "").replace("<br>", " "))
+    return f"{title} {said.replace('*', '')}".strip()
 
 
 TITLE, SUBTITLE = 40, 60

@@ -77,7 +77,7 @@ def figure(
     if said:
         with st.container(key=f"{key}_said"):
             st.markdown(said)
-    chart(drawn, key, config=config, alt=" ".join([drawn.layout.title.text or "", said]).strip())
+    chart(drawn, key, config=config, alt=theme.spoken(drawn, said))
     if not drawn.data:  # it says why there is nothing to see
         return
     st.caption(reading)
