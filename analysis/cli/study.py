@@ -99,6 +99,9 @@ def study(
     folder = runs or default_folder()
     found = _asked(name, nets, seeds, (recipe, data, data_title, epochs),
                    (device, precision, threads), runs)  # fmt: skip
+    if slurm or queue:
+        found = _watched(found)
+    unfinished = [part for part in found if part.standing != "finished"]  # now: it may end later
     if cancel:
         _cancel(found)
         return
@@ -106,9 +109,6 @@ def study(
         print_plan(found, folder)
         _print_tasks(name, folder)
         return
-    if slurm or queue:
-        found = _watched(found)
-    unfinished = [part for part in found if part.standing != "finished"]
     left = _without_obstacles(unfinished, folder)
     if print_commands:
         print(*(_command_of(part, folder) for part in left), sep="\n", end="\n" if left else "")

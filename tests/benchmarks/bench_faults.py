@@ -298,7 +298,7 @@ def main() -> None:
             print("no Slurm here: see tests/cluster/slurm")
         elif asked.steps:
             with slurm_here.started(place / "slurm") as environment:
-                leases.BEAT = float(environment["RESIDUAL_LENS_BEAT"])
+                leases.BEAT = slurm_here.BEAT
                 steps = Tally("Slurm step killed (SIGKILL)")
                 tell(kill_steps(steps, place / "steps", environment, asked.steps))
 

@@ -17,8 +17,10 @@ from safetensors.numpy import load_file
 
 from analysis.runs import leases, load_run
 from analysis.training import train_run
-from tests.cluster.slurm_here import EPOCHS, ROOT, TASKS, Cluster, can_start, started, write_study
+from tests.cluster.slurm_here import BEAT, ROOT, TASKS, Cluster, can_start, started, write_study
 
+EPOCHS = 12
+"""So that each run still trains when it is killed, warned or cancelled, also on a busy machine."""
 pytestmark = [pytest.mark.cluster, pytest.mark.trains]
 
 
@@ -37,18 +39,18 @@ def test_a_study_is_trained_whole_whatever_happens_to_its_tasks(
     tmp_path: Path, slurm: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ):
     """A step killed, a task warned of its end, one cancelled: each run ends once, same bits."""
-    monkeypatch.setattr(leases, "BEAT", float(slurm["RESIDUAL_LENS_BEAT"]))
-    names = [path.name for path in write_study(tmp_path / "runs")]
+    monkeypatch.setattr(leases, "BEAT", BEAT)
+    names = [path.name for path in write_study(tmp_path / "runs", epochs=EPOCHS)]
     at = Cluster(tmp_path / "runs", slurm)
     said = at.study(*TASKS)
     array = re.search(r"has 4 tasks: (\d+)", said)
     assert array, said
     task = [f"{array[1]}_{number}" for number in range(4)]
 
-    touched = [at.wait_for_training(task[0])]
     at.wait(lambda: {at.node_of(one) for one in task[:2]} == {"n1", "n2"}, "on both nodes")
     status = at.study("--status")
     assert re.search(rf"^  {task[0]} +running +n[12]$", status, re.MULTILINE), status
+    touched = [at.wait_for_training(task[0])]
     at.run("scancel", "--signal=KILL", f"{task[0]}.0")
     killed = tmp_path / "runs" / touched[0]
     at.wait(lambda: load_run(killed).state == "interrupted", "killed")
@@ -60,7 +62,7 @@ def test_a_study_is_trained_whole_whatever_happens_to_its_tasks(
     at.wait(lambda: all(load_run(tmp_path / "runs" / n).state == "finished" for n in names), "end")
 
     assert "Nothing is left" in at.study("--slurm")
-    for path in write_study(tmp_path / "plain"):
+    for path in write_study(tmp_path / "plain", epochs=EPOCHS):
         mine, theirs = tmp_path / "runs" / path.name, train_run(path)
         assert load_run(mine).history()["epoch"].tolist() == list(range(1, EPOCHS + 1))
         ours, plain = (load_file(p / "model.safetensors") for p in (mine, theirs.path))
