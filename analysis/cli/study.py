@@ -143,10 +143,14 @@ def _drain(name: str, folder: Path) -> None:
     found = jobs.study_parts(name, known_runs(folder))
     print_plan(found, folder)
     states = {part.run.state for part in found if part.run and part.standing == "stopped"}
-    if states:
-        again = command("study", name, "--queue", runs=folder)
+    again = command("study", name, "--queue", runs=folder)
+    if states == {"cancelled"}:
         print(f"Not all of it was trained. This tries again: {again} (or --slurm)")
-        raise typer.Exit(CANCELLED if states == {"cancelled"} else TrainingFailed.exit_code)
+        raise typer.Exit(CANCELLED)
+    if states:
+        raise TrainingFailed(
+            "not all of it was trained; this tries again: {command} (or --slurm)", command=again
+        )
 
 
 def _without_obstacles(unfinished: Sequence[Part], folder: Path) -> list[Part]:

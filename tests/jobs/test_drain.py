@@ -43,16 +43,17 @@ def test_what_could_not_be_trained_is_said_and_is_no_success(tmp_path: Path):
     broken, other = jobs.write_missing(jobs.parts(asked, []), tmp_path / "runs")
     jobs.cancel(other)
     words = ["study", "mine", "--runs", str(tmp_path / "runs"), "--drain"]
-    first, again = (forked.analysis(*words) for _ in range(2))
+    first, second = (forked.analysis(*words) for _ in range(2))
 
     assert load_run(broken).state == "failed"
-    for done in (first, again):
+    for done in (first, second):
         assert done.returncode == 6
         assert f"stopped ({load_run(broken).status.reason})" in done.stdout
         assert "stopped (cancelled in the queue)" in done.stdout
-        assert "This tries again: python -m analysis study mine --queue" in done.stdout
+        again = "not all of it was trained; this tries again: python -m analysis study mine --queue"
+        assert f"Error: {again}" in done.stderr
     assert " begins" in first.stdout
-    assert " begins" not in again.stdout
+    assert " begins" not in second.stdout
     jobs.delete(broken, tmp_path / "runs")
     assert forked.analysis(*words).returncode == 7
 
