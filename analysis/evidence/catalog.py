@@ -170,4 +170,4 @@ _ANYBODYS = ["data", "recipe", "tags", "note", "caveats"]
 
 
 def _says(column: pd.Series) -> bool:
-    return bool((column.notna() & (column.astype(str) != "")).any())
+    return bool((column.notna() & (column != "")).any())

@@ -47,9 +47,8 @@ def found(table: pd.DataFrame) -> pd.DataFrame:
         return table
 
 
-def choose(table: pd.DataFrame) -> list[str]:
+def choose(table: pd.DataFrame, shown: pd.DataFrame) -> list[str]:
     """Ids of the rows that are ticked."""
-    shown = catalog.catalog_table(table)
     key = f"runs_table_{hash(tuple(table['run']))}"  # other rows: other ticks
     event = st.dataframe(
         shown, hide_index=True, on_select="rerun", selection_mode="multi-row", key=key,
@@ -67,7 +66,9 @@ def wide_enough(shown: pd.DataFrame) -> dict[str, Any]:
     """
     phone = "Mobi" in (st.context.headers.get("User-Agent") or "")
     texts = shown.select_dtypes(exclude="number")
-    letters = {name: max(map(len, [*texts[name].astype(str), str(name)])) for name in texts}
+    letters = {
+        name: max(int(texts[name].astype(str).str.len().max()), len(str(name))) for name in texts
+    }
     return {
         name: st.column_config.TextColumn(
             width=min(round(24 + 7.2 * count), 300), pinned=phone and name in (_("Name"), _("Net"))
@@ -140,8 +141,9 @@ if kept.empty:
     st.info(_("No run is like this."))
 else:
     by_id = {run.id: run for run in everything}
-    ticked = [by_id[run_id] for run_id in choose(kept)]
-    show.csv(catalog.catalog_table(kept), "runs", _("Save as CSV"))
+    shown = catalog.catalog_table(kept)
+    ticked = [by_id[run_id] for run_id in choose(kept, shown)]
+    show.csv(shown, "runs", _("Save as CSV"))
     if ticked:
         act(ticked, pickers.run_names(everything))
         edit(ticked)
