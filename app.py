@@ -92,13 +92,26 @@ def show() -> None:
 if __name__ == "__main__":
     show()
 else:
+    import threading
+    from collections.abc import AsyncGenerator
+    from contextlib import asynccontextmanager
+
     import analysis.figures  # with plotly and pandas: before the first request
+    from pages.common import cached
 
     if classroom.is_on():  # where somebody will surely look into a net
         import analysis.lens.asking
 
         analysis.lens.asking.prepare()
 
+    @asynccontextmanager
+    async def look_ahead(server: st.App) -> AsyncGenerator[None]:
+        """While the first browser loads the page: thousands of runs take a second."""
+        threading.Thread(target=cached.list_runs, daemon=True).start()
+        yield
+
     app = st.App(
-        ROOT / "pages" / "common" / "start.py", middleware=[Middleware(classroom.Doorkeeper)]
+        ROOT / "pages" / "common" / "start.py",
+        middleware=[Middleware(classroom.Doorkeeper)],
+        lifespan=look_ahead,
     )

@@ -9,7 +9,8 @@ another (errors, the reason why a run stopped), is a `Message`, which is looked 
 from __future__ import annotations
 
 import gettext
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
@@ -31,24 +32,31 @@ def follow(asked: Callable[[], str | None]) -> None:
     _asked = asked
 
 
-_every: ContextVar[str] = ContextVar("every", default="")
+_within: ContextVar[str] = ContextVar("within", default="")
+
+
+@contextmanager
+def in_language(code: str) -> Generator[None]:
+    """Within it all is said in one language: nobody is asked for each of thousands of words."""
+    token = _within.set(code)
+    try:
+        yield
+    finally:
+        _within.reset(token)
 
 
 def in_all_languages(say: Callable[[], str]) -> set[str]:
     """What a function says in each language: to know words again that were kept in another."""
     found = set()
     for code in LANGUAGES:
-        token = _every.set(code)
-        try:
+        with in_language(code):
             found.add(say())
-        finally:
-            _every.reset(token)
     return found
 
 
 def current_language() -> str:
     """The code of the language that is asked for now."""
-    return _every.get() or _asked() or language.get()
+    return _within.get() or _asked() or language.get()
 
 
 def _(message: str) -> str:

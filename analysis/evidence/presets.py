@@ -38,11 +38,12 @@ def titles() -> dict[Preset, str]:
 
 def presets(runs: Sequence[Run]) -> dict[Preset, list[Run]]:
     """The runs of each preset of which there are enough to compare; ordered by kind and depth."""
+    groups = _groups(runs)
     found: dict[Preset, list[Run]] = {
         "pair": _pair_34(runs),
-        "fig6": _of_nets(runs, FIG_6),
-        "fig7": _of_nets(runs, FIG_7),
-        "options": _options(runs),
+        "fig6": _of_nets(groups, FIG_6),
+        "fig7": _of_nets(groups, FIG_7),
+        "options": _options(groups),
         "twin": _twin(runs),
     }
     return {name: found[name] for name in titles() if found[name]}
@@ -151,20 +152,20 @@ def _ladders(group: Sequence[Run]) -> list[dict[int, list[Run]]]:
     ]  # fmt: skip
 
 
-def _of_nets(runs: Sequence[Run], nets: Sequence[str]) -> list[Run]:
+def _of_nets(groups: Sequence[list[Run]], nets: Sequence[str]) -> list[Run]:
     """Of the groups the one with the most of these nets; at least two of each kind."""
 
     def fits(run: Run) -> bool:
         return run.net in nets
 
-    best = _best(runs, fits)
+    best = _best(groups, fits)
     kinds = [net.kind for net in {run.config.net for run in best}]
     return best if min(kinds.count("plain"), kinds.count("residual")) >= 2 else []
 
 
-def _best(runs: Sequence[Run], fits: Callable[[Run], bool]) -> list[Run]:
+def _best(groups: Sequence[list[Run]], fits: Callable[[Run], bool]) -> list[Run]:
     """The runs that fit of the group that has most such nets, then the most epochs."""
-    found = [[run for run in group if fits(run)] for group in _groups(runs)]
+    found = [[run for run in group if fits(run)] for group in groups]
     best = max(
         (group for group in found if group),
         key=lambda group: (len({run.net for run in group}), group[0].status.epoch),
@@ -178,10 +179,10 @@ def _pair_34(runs: Sequence[Run]) -> list[Run]:
     return list(max(pairs, key=_rank, default=()))
 
 
-def _options(runs: Sequence[Run]) -> list[Run]:
+def _options(groups: Sequence[list[Run]]) -> list[Run]:
     """The plain net of which there are most shortcut options beside it, and those."""
     best: tuple[int, list[Run]] = (0, [])
-    for group in _groups(runs):
+    for group in groups:
         for plain in {run.config.net for run in group if run.kind == "plain"}:
             own = [run for run in group if _same_layers(run.config.net, plain)]
             count = len({run.config.net.shortcut for run in own})

@@ -2,10 +2,11 @@
 
 `files` writes whole or not at all, `format` says what is in config.json and status.json, `fields`
 and `provenance` check and parse what they hold, `checks` looks whether a run is whole, `listing`
-knows which directories are runs, `reader` reads them, `writer` makes them; `remembering` keeps
-answers about a run in the `index` beside it; `recordings` are layer responses of modules that are
-no nets of ours, `finding` tells which run or recording a name means. Nothing here imports torch,
-and no file of a run is a pickle, so that reading one executes nothing by construction.
+knows which directories are runs, `reader` reads one, `loading` thousands, `writer` makes them;
+`remembering` keeps answers about a run in the `index` beside it; `recordings` are layer responses
+of modules that are no nets of ours, `finding` tells which run or recording a name means. Nothing
+here imports torch, and no file of a run is a pickle, so that reading one executes nothing by
+construction.
 """
 
 from __future__ import annotations
@@ -18,14 +19,8 @@ from analysis.runs.listing import BUNDLED, default_folder
 if TYPE_CHECKING:
     from analysis.runs.finding import find_comparable, find_run
     from analysis.runs.format import ImagesInfo, RunConfig, RunStatus, State
-    from analysis.runs.reader import (
-        DamagedRun,
-        Run,
-        list_runs,
-        load_or_damaged,
-        load_run,
-        run_paths,
-    )
+    from analysis.runs.loading import list_runs
+    from analysis.runs.reader import DamagedRun, Run, load_or_damaged, load_run, run_paths
     from analysis.runs.recordings import (
         Comparable,
         SavedRecording,
@@ -39,7 +34,8 @@ if TYPE_CHECKING:
 _IN = {
     "finding": "find_comparable find_run",
     "format": "ImagesInfo RunConfig RunStatus State",
-    "reader": "DamagedRun Run list_runs load_or_damaged load_run run_paths",
+    "loading": "list_runs",
+    "reader": "DamagedRun Run load_or_damaged load_run run_paths",
     "recordings": "Comparable SavedRecording list_recordings load_recording only_readable "
     "write_recording",
     "writer": "RunWriter create_run delete_run open_writer",

@@ -9,8 +9,9 @@ from typing import TypeVar
 
 from analysis.errors import RunDamaged, RunError
 from analysis.runs import files
+from analysis.runs.loading import list_runs
 from analysis.runs.names import run_names
-from analysis.runs.reader import DamagedRun, Run, list_runs, load_run
+from analysis.runs.reader import DamagedRun, Run, load_run
 from analysis.runs.recordings import (
     Comparable,
     SavedRecording,

@@ -9,15 +9,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from analysis.runs import files
-from analysis.runs.listing import entries, is_run, real_path
-from analysis.runs.reader import DamagedRun, Run, load_or_damaged
-from analysis.runs.stamps import LOADED, Stamp, stamp, stamps
+from analysis.runs.listing import real_entries
+from analysis.runs.loading import READ, Loader, without_collecting
+from analysis.runs.reader import DamagedRun, Run
+from analysis.runs.stamps import Stamp, stamp, stamps
 
 CLOSER = 5.0
 """Seconds between looks at the times of all files of runs, rather than of their folders, which
 every status that takes another's place changes."""
-_ALL = (*LOADED, files.STATUS)
 _AT_ONCE = 1000
 """Runs of which all files are looked at in one such look; of more, one part after the other."""
 
@@ -44,6 +43,8 @@ class KnownRuns:
         self._known: dict[str, _Loaded] = {}
         self._looked: dict[tuple[Path, ...], float] = {}
         self._turn = 0
+        self._asked: set[Path] = set()
+        """Folders of which the index was asked: once, for a server's first page."""
         self._lock = threading.Lock()
 
     def entries(self, folders: Iterable[Path | str]) -> list[Run | DamagedRun]:
@@ -72,18 +73,24 @@ class KnownRuns:
     def _look(self, places: Iterable[Path], closer: bool) -> Iterator[_Loaded]:
         parts = 1 + len(self._known) // _AT_ONCE
         for folder in places:
-            for number, path in enumerate(entries(folder)):
-                quick = stamp(path)
-                before = self._known.get(path)
-                same = before is not None and before.quick == quick
-                due = closer and number % parts == self._turn % parts
-                if same and not (due and before.all != stamps(path, _ALL)):
-                    yield before
-                elif is_run(path, folder):
-                    every = stamps(path, _ALL)  # before it is loaded: later changes are seen
-                    entry = load_or_damaged(Path(path))
+            with (
+                without_collecting(),
+                Loader(folder, folder not in self._asked).keeping() as loader,
+            ):
+                self._asked.add(folder)
+                for number, (path, real) in enumerate(real_entries(folder)):
+                    quick = stamp(path)
+                    before = self._known.get(path)
+                    same = before is not None and before.quick == quick
+                    due = closer and number % parts == self._turn % parts
+                    if same and not (due and before.all != stamps(path, READ)):
+                        yield before
+                        continue
+                    every = stamps(path, READ)
+                    entry = loader.load(path, every)
+                    if entry is None:
+                        continue
                     if isinstance(entry, Run):
                         entry = self._kind(entry.path, entry.config, entry.status)
-                    loaded = _Loaded(entry, real_path(path), quick, every)
-                    self._known[path] = loaded
+                    self._known[path] = loaded = _Loaded(entry, real, quick, every)
                     yield loaded

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Container, Iterable, Iterator
-from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -35,31 +34,34 @@ def real_path(path: str) -> str:
     """Without links, of an entry of a folder; quick where there are many."""
     if os.path.islink(path):  # noqa: PTH114
         return os.path.realpath(path)
-    folder, name = os.path.split(os.path.abspath(path))  # noqa: PTH100
+    folder, name = os.path.split(path)
+    if name in ("", ".", ".."):
+        return os.path.realpath(path)
     return f"{_real(folder)}{os.sep}{name}"
 
 
 def real_entries(folder: Path) -> Iterator[tuple[str, str]]:
-    """(path, `real_path` of it) of what `entries` finds: one look at the folder tells all links."""
-    linked: set[str] = set()
-    with suppress(OSError), os.scandir(folder) as found:
-        linked = {entry.name for entry in found if entry.is_symlink()}
-    real = real_path(str(folder))
-    for path in entries(folder):
-        name = path.rpartition(os.sep)[2]
-        alone = path == str(folder) or name in linked  # the folder itself: it can't be read
-        yield path, real_path(path) if alone else f"{real}{os.sep}{name}"
+    """(path, `real_path` of it) of what may be a run in a folder, by name; the folder's own if it
+    can't be read. One look at the folder tells all links."""
+    place = str(folder)
+    if not os.path.lexists(place):
+        return
+    try:
+        with os.scandir(place) as found:
+            names = sorted((entry.name, entry.is_symlink()) for entry in found)
+    except OSError:
+        yield place, real_path(place)  # so that this is told
+        return
+    real = real_path(place)
+    for name, is_link in names:
+        if not name.startswith(".") and name != "lost+found":
+            path = f"{place}{os.sep}{name}"
+            yield path, real_path(path) if is_link else f"{real}{os.sep}{name}"
 
 
 def entries(folder: Path) -> list[str]:
-    """The paths of what may be a run in a folder, by name; the folder's own if it can't be read."""
-    if not os.path.lexists(folder):
-        return []
-    try:
-        names = sorted(os.listdir(folder))  # noqa: PTH208 - strings are compared faster than Paths
-    except OSError:
-        return [str(folder)]  # so that this is told
-    return [f"{folder}{os.sep}{n}" for n in names if not n.startswith(".") and n != "lost+found"]
+    """The paths of `real_entries`."""
+    return [path for path, _real in real_entries(folder)]
 
 
 def is_run(path: str, folder: Path) -> bool:

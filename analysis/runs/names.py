@@ -36,6 +36,8 @@ def run_names(runs: Sequence[Comparable]) -> dict[str, str]:
         alike: dict[str, list[Comparable]] = {}
         for run in runs:
             alike.setdefault(names[run.id], []).append(run)
+        if len(alike) == len(runs) and fact is not _origin:
+            break  # no two alike: as mostly, and thousands of names are not looked at again
         for name, same in alike.items():
             always = fact is _origin and _is_continued(same[0])
             words = {run.id: fact(run) for run in same} if always or len(same) > 1 else {}
@@ -58,10 +60,13 @@ def find_named(asked: Iterable[str], runs: Sequence[Comparable]) -> dict[str, st
         asked: names of `run_names` among any runs, of earlier versions, or ids.
         runs: in the order of `list_runs`.
     """
+    wanted = list(asked)
+    if not wanted:  # as mostly: thousands of runs need no names then
+        return {}
     now = {name: run_id for run_id, name in run_names(runs).items()}
     ranked = sorted(runs, key=_is_continued)
     found = {}
-    for name in asked:
+    for name in wanted:
         means = now.get(name) or next((run.id for run in ranked if _may_mean(name, run)), None)
         if means:
             found[name] = means

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -129,7 +128,7 @@ class Run:
         if images:
             seen = f"{images.fingerprint}, {images.n_train}, {images.n_test}, {scale}"
         recipe = self.config.recipe or self._origin_recipe
-        return seen, repr(replace(recipe, warmup_until=None)) if recipe else self.recipe
+        return seen, _whole(recipe) if recipe else self.recipe
 
     @property
     def _input_scale(self) -> str:
@@ -243,6 +242,12 @@ class Run:
             raise RunDamaged("{run}: {error}", run=self.id, error=error) from error
 
 
+@lru_cache(maxsize=256)
+def _whole(recipe: Recipe) -> str:
+    """All that a recipe asks for; when its warmup ended is found in training."""
+    return repr(replace(recipe, warmup_until=None))
+
+
 @dataclass(frozen=True)
 class DamagedRun:
     """A directory that should be a run and is not whole."""
@@ -282,24 +287,8 @@ def load_run(path: Path | str) -> Run:
     return Run(path, config, status)
 
 
-def list_runs(folders: Iterable[Path | str] | None = None) -> list[Run | DamagedRun]:
-    """All runs in the folders, oldest first, damaged ones with their reason.
-
-    Args:
-        folders: where to look; by default the bundled runs and the user's.
-    """
-    paths = run_paths(folders)
-    collected = gc.isenabled()
-    gc.disable()  # thousands of runs are many small objects, none of them garbage
-    try:
-        return [load_or_damaged(path) for path in paths]
-    finally:
-        if collected:
-            gc.enable()
-
-
 def run_paths(folders: Iterable[Path | str] | None = None) -> list[Path]:
-    """The directories that `list_runs` loads, in its order; cheap, so that loading can be cached.
+    """The directories that `list_runs` loads, in its order.
 
     Args:
         folders: where to look; by default the bundled runs and the user's.

@@ -198,7 +198,7 @@ def list_comparable() -> tuple[list[Comparable], list[DamagedRun]]:
 def catalog_of(runs: Sequence[Run]) -> pd.DataFrame:
     """`evidence.catalog.catalog`, whose rows are computed again of the runs that changed."""
     rows, language, labels = [], text.current_language(), stamp(labels_folder())
-    with one_look():
+    with one_look(), text.in_language(language):
         for run in runs:
             key = str(run.path), language
             mark = labels if run.bundled else ()

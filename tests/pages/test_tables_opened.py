@@ -17,6 +17,7 @@ from tests import tiny
 
 ROOT = Path(__file__).parents[2]
 NETS = "plain-8", "resnet-8", "plain-14", "resnet-14", "resnet-20"
+RUNS, TRAIN = "pages/evidence/runs.py", "pages/training/train.py"
 LOOK = """
 import json, os, sys
 opened = []
@@ -27,54 +28,57 @@ sys.addaudithook(note)
 from analysis.runs import listing
 listing.BUNDLED = listing.BUNDLED / "none"
 from streamlit.testing.v1 import AppTest
-told = {}
-for file in sys.argv[2:]:
-    page = AppTest.from_file(sys.argv[1], default_timeout=120).run()
-    if file != "pages/evidence/compare.py":
-        opened.clear()
-        page.switch_page(file).run()
-    assert not page.exception, page.exception
-    chosen = [name for picker in page.multiselect for name in picker.value]
-    told[file] = sorted(set(opened)), [str(name) for name in chosen]
-print(json.dumps(told))
+page = AppTest.from_file(sys.argv[1], default_timeout=120)
+if len(sys.argv) > 2:
+    page.switch_page(sys.argv[2])
+page.run()
+assert not page.exception, page.exception
+chosen = [str(name) for picker in page.multiselect for name in picker.value]
+print(json.dumps([sorted(set(opened)), chosen]))
 """
-SUMMARIES = "pages/evidence/compare.py", "pages/evidence/runs.py", "pages/training/train.py"
-FIGURES = "pages/evidence/refinements.py", "pages/evidence/argument.py", "pages/lens/image.py"
 
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Runs of the user, which have been looked at."""
+    """Runs of the user that a page has listed: it asks the tables of each all that pages ask."""
     folder = tmp_path_factory.mktemp("many")
     for net in NETS:
         for seed in range(3):
             tiny.write_run(folder, net, epochs=3, seed=seed)
-    look(folder, *SUMMARIES, *FIGURES)
+    look(folder, RUNS)
     return folder
 
 
-def look(folder: Path, *files: str) -> dict[str, tuple[list[str], list[str]]]:
-    """Of each page: the folders that its tables and weights were opened in, the chosen runs."""
+def look(folder: Path, page: str) -> tuple[set[str], set[str]]:
+    """The runs of which a page opens tables or weights in a new process, and those it shows."""
     environment = {**os.environ, "RESIDUAL_LENS_RUNS": str(folder), "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [sys.executable, "-c", LOOK, str(ROOT / "app.py"), *files], env=environment, cwd=ROOT,
-        capture_output=True, text=True, check=False,
+        [sys.executable, "-c", LOOK, str(ROOT / "app.py"), *filter(None, [page])],
+        env=environment, cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    opened, chosen = json.loads(done.stdout.splitlines()[-1])
+    return set(opened), set(chosen)
 
 
-def test_a_page_that_lists_runs_opens_no_table_of_theirs(own: Path):
-    """Train estimates by all of them, and Runs shows the errors of each."""
-    runs = {path.name for path in own.iterdir()}
+@pytest.mark.parametrize("page", [RUNS, TRAIN])
+def test_a_page_that_lists_all_runs_opens_no_table(own: Path, page: str):
+    """Runs shows the errors of each, and Train estimates by all of them."""
+    opened, _chosen = look(own, page)
 
-    for file, (opened, _chosen) in look(own, *SUMMARIES).items():
-        assert runs.isdisjoint(opened), file
+    assert opened == set()
 
 
-def test_a_page_with_figures_opens_the_tables_of_the_runs_it_shows(own: Path):
-    """The claims of The argument are of all runs, its figures of few."""
-    runs = {path.name for path in own.iterdir()}
+def test_compare_opens_the_tables_of_the_runs_that_it_draws(own: Path):
+    """All seeds of four nets, and not those of the fifth."""
+    opened, chosen = look(own, "")
 
-    for file, (opened, chosen) in look(own, *FIGURES).items():
-        assert runs & set(opened) <= set(chosen), file
+    assert opened == chosen == {path.name for path in own.glob("2*") if "-20_" not in path.name}
+
+
+@pytest.mark.parametrize("page", ["refinements", "argument"])
+def test_other_pages_open_no_tables_of_runs_that_they_do_not_draw(own: Path, page: str):
+    """The argument's claims are of all runs."""
+    opened, chosen = look(own, f"pages/evidence/{page}.py")
+
+    assert opened <= chosen
