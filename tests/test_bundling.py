@@ -47,6 +47,23 @@ def test_nothing_of_the_machine_is_passed_on(tmp_path: Path):
     assert str(tmp_path) not in (made.path / "config.json").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        "train --net plain-8 --data folder:/home/me/pets --threads=2",
+        "train --net plain-8 --data=folder:/home/me/pets/",
+        "train --net plain-8 --data 'folder:/home/my own/pets'",
+        r"train --net plain-8 --data folder:C:\Users\me\pets --runs D:\runs",
+        r'train --net plain-8 --data "folder:C:\Users\my own\pets" --runs "D:\my runs"',
+    ],
+)
+def test_of_a_folder_of_images_its_name_alone_is_passed_on(given: str):
+    """Whichever system's shell the command was typed into."""
+    passed_on = bundling._portable(given).replace("--data=", "--data ")
+
+    assert passed_on == "train --net plain-8 --data folder:pets"
+
+
 def test_weights_can_stay_behind(tmp_path: Path):
     """The run is whole without them, and says how to get them."""
     run = finished(tmp_path / "runs")

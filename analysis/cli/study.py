@@ -48,7 +48,7 @@ Tasks = Annotated[int | None, typer.Option(help="Of the array. [default: one a r
 Partition = Annotated[str, typer.Option(help="Of Slurm.")]
 Time = Annotated[int, typer.Option(help="Minutes a task; it then begins again.", min=5)]
 Gpus = Annotated[int | None, typer.Option(help="Slurm's --gpus-per-task.", min=0)]
-Set = Annotated[list[str] | None, typer.Option(help="#SBATCH setting, KEY=VALUE; repeatable.")]
+Set = Annotated[list[str] | None, typer.Option(help="#SBATCH setting, KEY[=VALUE]; repeatable.")]
 Setup = Annotated[list[str] | None, typer.Option(help="Line of shell, first; repeatable.")]
 
 

@@ -6,6 +6,7 @@ paths, no process, no file that only a resume reads. The table in README.md is m
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -79,13 +80,18 @@ def _copy(run: Run, made: Path, weights: bool, surveys: bool) -> None:
 def _portable(command: str) -> str:
     """A command without what belongs to the machine: folders, device, threads."""
     kept: list[str] = []
-    words = iter(split(command))
+    windows = "\\" in command and "'" not in command  # as the shell that it was typed into
+    words = iter(split(command, **({"windows": True} if windows else {})))
     for word in words:
         if word in _OF_THE_MACHINE:
             next(words, None)
         elif word.partition("=")[0] not in _OF_THE_MACHINE:
-            kept.append(f"folder:{Path(word[7:]).name}" if word.startswith("folder:") else word)
+            kept.append(_FOLDER.sub(r"\1\2", word))
     return quoted(kept)
+
+
+_FOLDER = re.compile(r"^((?:--data=)?folder:)(?:.*[\\/])?([^\\/]+)[\\/]*$")
+"""Of a data set, by the path of any system; what stays is the option and the folder's name."""
 
 
 def _placeless(origin: Any) -> Any:

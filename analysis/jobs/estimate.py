@@ -26,12 +26,12 @@ from typing import Any, Literal
 import psutil
 
 from analysis.errors import RunError, SpecError, TrainingFailed
-from analysis.jobs import Request
 from analysis.jobs.gpus import gpus
+from analysis.jobs.request import Request
 from analysis.runs import Run
 from analysis.runs.files import exists, is_folder, told, write_json
 from analysis.runs.remembering import remembered
-from analysis.specs import DataSpec, class_folders, plan
+from analysis.specs import DataSpec, NetSpec, class_folders, plan
 from analysis.specs.datasets import IMAGE_ENDINGS
 from analysis.text import Listed, Message
 
@@ -100,7 +100,7 @@ def estimate(request: Request, rates: Iterable[Rate]) -> Estimate:
         based_on=based_on,
         disk=disk,
         disk_peak=peak,
-        memory=memory_bytes(request, n_train, n_test),
+        memory=memory_bytes(request.net, request.recipe.batch_size, n_train, n_test),
     )
 
 
@@ -158,14 +158,22 @@ def disk_bytes(request: Request, epochs: int) -> tuple[int, int]:
     return finished, finished + 2 * weights + 2 * weights
 
 
-def memory_bytes(request: Request, n_train: int, n_test: int) -> int:
+def memory_bytes(net: NetSpec, batch_size: int, n_train: int, n_test: int) -> int:
     """Bytes of the training process, within a third or so; no batch is larger than the data."""
-    size = request.net.image_size
-    layers = plan.layers(request.net, size)
+    layers = plan.layers(net, net.image_size)
     outputs = sum(layer.c_out * layer.map_size**2 for layer in layers)
-    activations = 4 * _TENSORS_A_LAYER * outputs * min(request.recipe.batch_size, n_train)
+    activations = 4 * _TENSORS_A_LAYER * outputs * min(batch_size, n_train)
     weights = 16 * sum(layer.parameters for layer in layers)
-    return int(_TORCH_BYTES + activations + weights + (n_train + n_test) * 3 * size**2)
+    return int(_TORCH_BYTES + activations + weights + (n_train + n_test) * 3 * net.image_size**2)
+
+
+def memory_of(run: Run) -> int:
+    """The same of a run that trains or waits; little of one that trains nothing."""
+    recipe, images = run.config.recipe, run.config.images
+    known = run.config.data.known if run.config.data else None
+    counted = images or known
+    numbers = (counted.n_train, counted.n_test) if counted else (0, 0)
+    return memory_bytes(run.config.net, recipe.batch_size if recipe else 0, *numbers)
 
 
 def _best_rate(request: Request, rates: list[Rate]) -> tuple[float | None, Basis, str]:

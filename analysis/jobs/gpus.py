@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 
 import psutil
@@ -23,7 +24,14 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 @cache
 def gpus() -> tuple[str, ...]:
     """The NVIDIA GPUs that trainings may use, by what `CUDA_VISIBLE_DEVICES` calls them."""
-    return visible_gpus(os.environ, _listed())
+    return visible_gpus(os.environ, tuple(_listed()))
+
+
+def gpu_memory(device: str) -> int:
+    """Bytes of a GPU's memory, of the smallest where it is named by another name than the driver's;
+    0 where the driver does not say."""
+    known = _listed()
+    return known.get(device) or min(known.values(), default=0)
 
 
 def visible_gpus(environment: Mapping[str, str], listed: Sequence[str]) -> tuple[str, ...]:
@@ -43,32 +51,72 @@ def visible_gpus(environment: Mapping[str, str], listed: Sequence[str]) -> tuple
     return tuple(named)
 
 
-def _listed() -> list[str]:
-    """By UUID, since CUDA counts GPUs in another order than the driver's tool."""
+@cache
+def _listed() -> dict[str, int]:
+    """Bytes of memory by UUID, since CUDA counts GPUs in another order than the driver's tool."""
     tool = shutil.which("nvidia-smi")
     if not tool:
-        return []
-    command = [tool, "--query-gpu=uuid", "--format=csv,noheader"]
+        return {}
+    command = [tool, "--query-gpu=uuid,memory.total", "--format=csv,noheader,nounits"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired):
-        return []
-    return done.stdout.split() if done.returncode == 0 else []
+        return {}
+    return told_by_driver(done.stdout) if done.returncode == 0 else {}
 
 
-def gpu_for(compute: Compute, devices: Sequence[str], taken: Iterable[str]) -> str:
-    """The GPU that a training gets; empty where it gets none of its own.
+def told_by_driver(said: str) -> dict[str, int]:
+    """Bytes of memory by UUID; 0 where the driver says none, as of a GPU that shares the host's.
+
+    Args:
+        said: a line per GPU, `GPU-1fe2..., 81559`, in MiB.
+    """
+    found = {}
+    for line in filter(None, map(str.strip, said.splitlines())):
+        name, _comma, mebibytes = line.partition(",")
+        found[name.strip()] = int(mebibytes) * 2**20 if mebibytes.strip().isdecimal() else 0
+    return found
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A training that has a GPU."""
+
+    gpu: str
+    """Empty where it has none."""
+    needs: int
+    """Bytes of memory, about."""
+
+
+def gpu_for(
+    compute: Compute,
+    needs: int,
+    devices: Sequence[str],
+    placed: Sequence[Placed],
+    memory_of: Callable[[str], int] = gpu_memory,
+) -> str | None:
+    """The GPU that a training gets: that with the fewest, of those with memory for one more.
 
     Args:
         compute: as its config has it. `cpu` and `mps` get none, nor does `cuda:1` or higher, which
             names one of all.
+        needs: bytes of memory, about.
         devices: all, as `gpus` gives them.
-        taken: those of the trainings under way, one each.
+        placed: the trainings under way.
+        memory_of: bytes of a GPU; 0: not known, and as many as are asked for share it.
+
+    Returns:
+        Empty where it gets none of its own; None where it has to wait, since no GPU has room beside
+        the trainings there. One that nobody trains on takes any: its trainer says what it lacks.
     """
     if not devices or compute.device not in ("auto", "cuda", "cuda:0"):
         return ""
-    busy = list(taken)
-    return min(devices, key=busy.count)
+    beside = {gpu: [one.needs for one in placed if one.gpu == gpu] for gpu in devices}
+    roomy = [
+        gpu for gpu, others in beside.items()
+        if not others or not memory_of(gpu) or sum(others) + needs <= memory_of(gpu)
+    ]  # fmt: skip
+    return min(roomy, key=lambda gpu: len(beside[gpu]), default=None)
 
 
 def gpu_of(pid: int | None) -> str:
@@ -79,3 +127,14 @@ def gpu_of(pid: int | None) -> str:
         return psutil.Process(pid).environ().get(VISIBLE, "")
     except (psutil.Error, OSError):
         return ""
+
+
+def gpu_used(pid: int | None, compute: Compute, devices: Sequence[str]) -> str:
+    """The GPU that a training is on: what it was given, else, by its config, one of all that it
+    sees, in their order: a training in somebody's terminal."""
+    given = gpu_of(pid)
+    if given or not devices:
+        return given
+    kind, _colon, number = compute.device.partition(":")
+    at = int(number or 0)
+    return devices[at] if kind in ("auto", "cuda") and at < len(devices) else ""

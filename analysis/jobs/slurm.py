@@ -38,8 +38,8 @@ class Settings:
     minutes: int = 720
     """After which Slurm ends a task; it then begins again."""
     gpus_per_task: int | None = None
-    more: Mapping[str, str] = field(default_factory=dict)
-    """Further #SBATCH settings by their long names."""
+    more: Mapping[str, str | bool] = field(default_factory=dict)
+    """Further #SBATCH settings by their long names; True: without a value."""
     setup: Sequence[str] = ()
     """Lines of the shell before it starts, such as `module load cuda`."""
 
@@ -131,14 +131,18 @@ def array_status(name: str, folder: Path) -> list[tuple[str, str, str, str]]:
     return [(r[0], r[1], r[2], r[3]) for r in rows if r[0].partition("_")[0] in known]
 
 
-def parse_settings(pairs: Sequence[str]) -> dict[str, str]:
-    """`KEY=VALUE` of `--slurm-set`, each. Raises SpecError."""
-    found = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not (key.strip("-") and equals):
+def parse_settings(given: Sequence[str]) -> dict[str, str | bool]:
+    """`KEY=VALUE` of `--slurm-set`, each; or `KEY`, of a setting without a value.
+
+    Raises:
+        SpecError: there is no name.
+    """
+    found: dict[str, str | bool] = {}
+    for setting in given:
+        key, equals, value = setting.partition("=")
+        if not key.strip("-"):
             raise SpecError(
-                "--slurm-set takes KEY=VALUE, as in mem=16G; this is {given!r}", given=pair
+                "--slurm-set takes KEY=VALUE, as in mem=16G; this is {given!r}", given=setting
             )
-        found[key.strip("-")] = value
+        found[key.strip("-")] = value if equals else True
     return found

@@ -18,7 +18,8 @@ from filelock import FileLock
 
 from analysis.errors import RunError, RunInUse
 from analysis.jobs import processes
-from analysis.jobs.gpus import gpu_for, gpu_of, gpus
+from analysis.jobs.estimate import memory_of
+from analysis.jobs.gpus import Placed, gpu_for, gpu_used, gpus
 from analysis.jobs.queue import LOG, at_a_time, cores, is_waiting, queue_lock, queue_position
 from analysis.runs import Run, RunStatus, files, open_writer
 from analysis.runs.format import now
@@ -91,7 +92,7 @@ class _Worker:
         self.children: dict[Path, subprocess.Popen[bytes]] = {}
         self.asked: dict[Path, float] = {}
         self.sent: dict[Path, str] = {}
-        self.given: dict[Path, str] = {}
+        self.given: dict[Path, Placed] = {}
         self.places: dict[Path, float | None] = {}
 
     def turn(self) -> bool:
@@ -115,20 +116,27 @@ class _Worker:
             waiting = [run for run in waiting if run.path not in self.children]
             busy = {run.path for run in running} | set(self.children)
             room = at_a_time(self.folder)
-            taken = [gpu_of(run.status.pid) for run in running if run.path not in self.children]
+            others = [run for run in running if run.path not in self.children]
+            placed = [
+                Placed(gpu_used(run.status.pid, run.config.compute, self.devices), memory_of(run))
+                for run in others
+            ]
             # Of its own it knows: a process just started has no environment yet.
-            taken += [self.given[path] for path in self.children]
+            placed += [self.given[path] for path in self.children]
             for run in waiting[: max(0, room - len(busy))]:
+                needs = memory_of(run)
+                gpu = gpu_for(run.config.compute, needs, self.devices, placed)
+                if gpu is None:
+                    continue
                 sharing = min(room, len(busy) + len(waiting))
                 threads = None if run.config.compute.threads else max(1, cores() // sharing)
                 arguments = ["resume", str(run.path), "--queued"]
                 log = run.path / LOG
-                gpu = gpu_for(run.config.compute, self.devices, taken)
                 child = processes.start_detached(arguments, log, threads=threads, gpu=gpu)
                 processes.lower_priority(child.pid)
                 self.children[run.path] = child
-                self.given[run.path] = gpu
-                taken.append(gpu)
+                self.given[run.path] = Placed(gpu, needs)
+                placed.append(self.given[run.path])
                 self.places[run.path] = run.status.queued_at
                 print(f"{now()} {run.id} started", flush=True)
         return bool(waiting)

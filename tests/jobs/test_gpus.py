@@ -11,10 +11,20 @@ from pathlib import Path
 import pytest
 
 from analysis import jobs
-from analysis.jobs.gpus import VISIBLE, gpu_for, gpu_of, visible_gpus
+from analysis.jobs.estimate import memory_of
+from analysis.jobs.gpus import (
+    VISIBLE,
+    Placed,
+    gpu_for,
+    gpu_of,
+    gpu_used,
+    told_by_driver,
+    visible_gpus,
+)
 from analysis.jobs.worker import _Worker
 from analysis.runs import load_run
 from analysis.specs import Compute, DataSpec
+from tests import tiny
 from tests.queues import wait_until
 
 TWO = ("GPU-a", "GPU-b")
@@ -37,20 +47,62 @@ def test_what_the_environment_leaves_out_is_not_used(value: str | None, seen: tu
     assert visible_gpus({VISIBLE: "0"}, []) == ()
 
 
+GIB = 2**30
+
+
+def test_what_the_driver_tells_of_memory():
+    """As `nvidia-smi --query-gpu=uuid,memory.total --format=csv,noheader,nounits` prints it."""
+    said = "GPU-a, 81559\nGPU-b, [N/A]\n\n"
+    assert told_by_driver(said) == {"GPU-a": 81559 * 2**20, "GPU-b": 0}
+
+
+def place(needs: list[int], compute: Compute = Compute(), memory: int = 80) -> list[str | None]:
+    """Where trainings that need so many GiB go on two GPUs of so many, one after the other."""
+    placed: list[Placed] = []
+    given: list[str | None] = []
+    for need in needs:
+        given.append(gpu_for(compute, need * GIB, TWO, placed, lambda gpu: memory * GIB))
+        placed.append(Placed(given[-1] or "", need * GIB))
+    return given
+
+
 def test_trainings_are_spread_evenly():
     """Five on two GPUs, and where one has ended the next takes its place."""
-    taken: list[str] = []
-    for _ in range(5):
-        taken.append(gpu_for(Compute(), TWO, taken))
-    assert taken == ["GPU-a", "GPU-b", "GPU-a", "GPU-b", "GPU-a"]
-    assert gpu_for(Compute("cuda:0"), TWO, ["GPU-a", "GPU-a", "GPU-b"]) == "GPU-b"
+    assert place([1] * 5) == ["GPU-a", "GPU-b", "GPU-a", "GPU-b", "GPU-a"]
+    under_way = [Placed("GPU-a", GIB), Placed("GPU-a", GIB), Placed("GPU-b", GIB)]
+    assert gpu_for(Compute("cuda:0"), GIB, TWO, under_way) == "GPU-b"
+
+
+def test_trainings_share_a_gpu_only_where_its_memory_suffices():
+    """The third finds room beside the second alone, the fourth nowhere, and waits."""
+    assert place([70, 30, 50, 40]) == ["GPU-a", "GPU-b", "GPU-b", None]
+    assert place([200, 200, 1]) == ["GPU-a", "GPU-b", None]  # each has one to itself, and may fail
+    assert place([70, 70, 70], memory=0) == ["GPU-a", "GPU-b", "GPU-a"]  # not known: as asked for
 
 
 def test_who_wants_another_device_gets_no_gpu():
     """The CPU, one named of all, or a machine without."""
-    assert gpu_for(Compute("cpu"), TWO, []) == ""
-    assert gpu_for(Compute("cuda:1"), TWO, []) == ""
-    assert gpu_for(Compute(), [], []) == ""
+    assert gpu_for(Compute("cpu"), GIB, TWO, []) == ""
+    assert gpu_for(Compute("cuda:1"), GIB, TWO, []) == ""
+    assert gpu_for(Compute(), GIB, [], []) == ""
+
+
+def test_a_training_in_a_terminal_counts_on_the_gpu_that_it_uses():
+    """Of those that it sees, since nobody gave it one of its own."""
+    nobody = None
+    assert gpu_used(nobody, Compute(), TWO) == "GPU-a"
+    assert gpu_used(nobody, Compute("cuda:1"), TWO) == "GPU-b"
+    assert gpu_used(nobody, Compute("cuda:2"), TWO) == ""
+    assert gpu_used(nobody, Compute("cpu"), TWO) == ""
+    assert gpu_used(nobody, Compute(), ()) == ""
+
+
+def test_a_run_needs_what_its_net_and_batch_take(tmp_path: Path):
+    """More for a wider net; a construction, which has no recipe, little."""
+    narrow, wide = (
+        load_run(tiny.write_run(tmp_path, net)) for net in ("resnet-20", "resnet-20-w64")
+    )
+    assert 0.6 * GIB < memory_of(narrow) < memory_of(wide) < 4 * GIB
 
 
 def _asked(seed: int, compute: Compute = Compute()) -> list[jobs.Request]:
@@ -72,7 +124,7 @@ def test_a_worker_gives_each_training_its_own_and_knows_those_of_the_one_before(
         _end(first.children.pop(paths[0]))
         paths += jobs.enqueue(_asked(3), tmp_path).paths
         second.turn()
-        assert second.given[paths[3]] == "GPU-a"
+        assert second.given[paths[3]].gpu == "GPU-a"
         wait_until(lambda: gpu_of(second.children[paths[3]].pid) == "GPU-a")
     finally:
         for child in [*first.children.values(), *second.children.values()]:

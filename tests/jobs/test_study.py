@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from analysis import jobs
-from analysis.errors import RunError
+from analysis.errors import RunError, SpecError
 from analysis.jobs.request import request_of
+from analysis.jobs.slurm import parse_settings
 from analysis.runs import list_runs, load_run, open_writer
 from analysis.specs import DataSpec
 from tests import forked
@@ -219,3 +220,13 @@ def test_the_printed_command_goes_on_where_a_machine_is_gone(tmp_path: Path):
     leave_a_lease(tmp_path / "mine_plain-8_s0")
     command(words[3:], before=QUICK_HEART)
     assert load_run(tmp_path / "mine_plain-8_s0").state == "finished"
+
+
+def test_settings_of_slurm_with_and_without_a_value():
+    """As submitit takes them: `#SBATCH --mem=16G`, `#SBATCH --exclusive`."""
+    given = ["mem=16G", "--exclusive", "comment=a=b", "qos="]
+
+    assert parse_settings(given) == {"mem": "16G", "exclusive": True, "comment": "a=b", "qos": ""}
+    for nothing in ("", "--", "=16G"):
+        with pytest.raises(SpecError, match="--slurm-set"):
+            parse_settings([nothing])
