@@ -19,6 +19,7 @@ import pytest
 
 from analysis import jobs
 from analysis.errors import RunInUse
+from analysis.evidence.catalog import catalog, where
 from analysis.runs import delete_run, files, leases, load_run, open_writer
 from pages.common.words import progress_words, standing_words
 from tests.tiny import history, write_run
@@ -78,6 +79,7 @@ def test_a_run_on_another_machine_is_shown_and_left_alone(run: Path, there: subp
     time.sleep(2 * leases.stale_after())
     found = load_run(run)
     assert (found.state, found.host) == ("running", "node-a")
+    assert where(catalog([found]), "host = node-a")["run"].tolist() == [found.id]
     assert standing_words(found) == "running on node-a, epoch 1 of 1"  # as the Train page has it
     assert progress_words(found).endswith(" on node-a")
     with pytest.raises(RunInUse, match="r is running on node-a"):

@@ -24,8 +24,8 @@ from analysis.text import _
 
 COLUMNS = (
     "run", "name", "net", "kind", "depth", "data", "recipe", "seed", "epochs", "train_error",
-    "test_error", "mean_response", "mean_refinement", "state", "created", "origin", "tags", "note",
-    "caveats",
+    "test_error", "mean_response", "mean_refinement", "state", "host", "created", "origin", "tags",
+    "note", "caveats",
 )  # fmt: skip
 NUMBERS = ("depth", "seed", "epochs", "train_error", "test_error", "mean_response",
            "mean_refinement")  # fmt: skip
@@ -35,8 +35,9 @@ def catalog(runs: Sequence[Run]) -> pd.DataFrame:
     """A row a run, in the order given.
 
     Columns: `COLUMNS`. train_error is the clean one where there is one (percent), recipe has what
-    differs from its preset spelled out, created is the date, origin says where its weights began,
-    tags are joined by spaces. mean_refinement is over blocks; NaN for plain nets.
+    differs from its preset spelled out, host is another machine that is at work on it, created is
+    the date, origin says where its weights began, tags are joined by spaces. mean_refinement is
+    over blocks; NaN for plain nets.
     """
     return of_rows([row(run) for run in runs])
 
@@ -55,7 +56,7 @@ def row(run: Run) -> dict[str, Any]:
         "epochs": run.status.epoch, "train_error": train_error(run),
         "test_error": test_error(run), "mean_response": _or_nan(lambda: mean_response(run)),
         "mean_refinement": _or_nan(lambda: mean_ratio(run)), "state": run.state,
-        "created": run.config.created[:10], "origin": origin_words(run),
+        "host": run.host, "created": run.config.created[:10], "origin": origin_words(run),
         "tags": " ".join(labels.tags), "note": labels.note, "caveats": " ".join(labels.caveats),
     }  # fmt: skip
 
@@ -149,7 +150,8 @@ def titles() -> dict[str, str]:
         "origin": _("Weights"), "seed": _("Seed"), "epochs": _("Epochs"),
         "train_error": _("Training error, clean (%)"),
         "test_error": _("Test error (%)"), "mean_response": _("Mean response (std)"),
-        "mean_refinement": _("Mean refinement"), "state": _("State"), "created": _("Date"),
+        "mean_refinement": _("Mean refinement"), "state": _("State"), "host": _("Machine"),
+        "created": _("Date"),
         "tags": _("Tags"), "note": _("Note"), "caveats": _("Caveats"),
         "run": _("Run id"),
     }  # fmt: skip
@@ -165,7 +167,7 @@ def catalog_table(table: pd.DataFrame) -> pd.DataFrame:
     return shown.rename(columns=headings)
 
 
-_ANYBODYS = ["data", "recipe", "tags", "note", "caveats"]
+_ANYBODYS = ["data", "recipe", "host", "tags", "note", "caveats"]
 """Columns of text that a file says."""
 
 

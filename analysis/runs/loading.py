@@ -96,6 +96,7 @@ class Loader:
             stamp: of the files `READ`, before: what is written meanwhile is read again later.
         """
         name, now = path.rpartition(os.sep)[2], words(stamp)
+        # What is asked of its tables next, `remembering`, need not look at the same files again.
         within_look(("files", path), lambda: words(stamp[:_OF_LOADED]))
         kept, text = self._known.get(name, (_ANY, ""))
         if kept == now:
