@@ -111,7 +111,11 @@ def lower_priority(pid: int | None = None) -> None:
 
 
 def _lower_group(pid: int) -> None:
-    """Linux shares processors out among sessions first (autogroup): niceness counts within one."""
+    """Linux shares processors out among sessions first (autogroup): niceness counts within one.
+
+    Idle by its policy, too, a training leaves its processor at once when somebody else wakes up,
+    instead of at the end of its turn; its session keeps the share that the niceness gives.
+    """
     group, stat = Path(f"/proc/{pid}/autogroup"), Path(f"/proc/{pid}/stat")
     if not group.exists():
         return
@@ -121,6 +125,8 @@ def _lower_group(pid: int) -> None:
     for _time in range(3):
         with contextlib.suppress(BlockingIOError):  # at most one process of a system in 0.1 s
             group.write_text(str(NICENESS))
+            if hasattr(os, "sched_setscheduler"):
+                os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))  # noqa: TID251
             return
         time.sleep(0.15)
 

@@ -71,7 +71,6 @@ def work(folder: Path | str) -> bool:
     worker = _Worker(folder, gpus())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
-    processes.lower_priority()
     while True:
         try:
             busy = worker.turn()

@@ -138,7 +138,7 @@ async def train(folder: Path, name: str, epochs: int) -> Path:
         sys.executable, "-m", "analysis", "train", "--net", "resnet-8-w4", "--data", "digits",
         "--recipe", "quick", "--epochs", str(epochs), "--device", "cpu", "--threads", "1",
         "--no-compile", "--name", name, "--runs", str(folder), cwd=ROOT,
-        stdout=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     lower_priority(process.pid)  # as the queue does, which trains for the app
     if await process.wait():
