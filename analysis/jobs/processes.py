@@ -126,7 +126,7 @@ def _lower_group(pid: int) -> None:
         with contextlib.suppress(BlockingIOError):  # at most one process of a system in 0.1 s
             group.write_text(str(NICENESS))
             if hasattr(os, "sched_setscheduler"):
-                os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))  # noqa: TID251
+                os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
             return
         time.sleep(0.15)
 

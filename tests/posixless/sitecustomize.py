@@ -19,9 +19,10 @@ OS = (
     "geteuid", "getgid", "getgroups", "getloadavg", "getpgid", "getpgrp", "getpriority", "getsid",
     "getuid", "initgroups", "killpg", "lchown", "mkfifo", "mknod", "nice", "openpty", "pipe2",
     "posix_fadvise", "posix_fallocate", "posix_spawn", "pread", "pwrite", "register_at_fork",
-    "SCHED_IDLE", "sched_getaffinity", "sched_setaffinity", "sched_setscheduler", "sched_yield", "sendfile", "setegid", "seteuid",
-    "setgid", "setpgid", "setpriority", "setsid", "setuid", "statvfs", "sync", "sysconf",
-    "tcgetpgrp", "tcsetpgrp", "umask", "uname", "wait", "wait3", "wait4", "waitid",
+    "SCHED_IDLE", "sched_getaffinity", "sched_setaffinity", "sched_setscheduler", "sched_yield",
+    "sendfile", "setegid", "seteuid", "setgid", "setpgid", "setpriority", "setsid", "setuid",
+    "statvfs", "sync", "sysconf", "tcgetpgrp", "tcsetpgrp", "umask", "uname", "wait", "wait3",
+    "wait4", "waitid",
 )  # fmt: skip
 SIGNAL = (
     "ITIMER_REAL", "SIGALRM", "SIGBUS", "SIGCHLD", "SIGCONT", "SIGHUP", "SIGKILL", "SIGPIPE",
