@@ -106,8 +106,8 @@ else:
 
     @asynccontextmanager
     async def look_ahead(server: st.App) -> AsyncGenerator[None]:
-        """While the first browser loads the page: thousands of runs take a second."""
-        threading.Thread(target=cached.list_runs, daemon=True).start()
+        """At the runs, before somebody asks for a page."""
+        threading.Thread(target=cached.look_ahead, daemon=True).start()
         yield
 
     app = st.App(

@@ -183,8 +183,10 @@ def _options(groups: Sequence[list[Run]]) -> list[Run]:
     """The plain net of which there are most shortcut options beside it, and those."""
     best: tuple[int, list[Run]] = (0, [])
     for group in groups:
-        for plain in {run.config.net for run in group if run.kind == "plain"}:
-            own = [run for run in group if _same_layers(run.config.net, plain)]
+        nets = {run.config.net for run in group}
+        for plain in {net for net in nets if net.kind == "plain"}:
+            alike = {net for net in nets if _same_layers(net, plain)}
+            own = [run for run in group if run.config.net in alike]
             count = len({run.config.net.shortcut for run in own})
             best = max(best, (count, own), key=lambda item: item[0])
     return _ordered(best[1]) if best[0] >= 3 else []  # the plain net and two options

@@ -42,7 +42,7 @@ from analysis.runs.listing import labels_folder, recording_paths
 from analysis.runs.recordings import recording_or_damaged
 from analysis.runs.stamps import LOADED, Stamp, stamp, stamps
 from analysis.runs.tables import first_measurement
-from pages.common import classroom
+from pages.common import classroom, collector
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -185,6 +185,15 @@ def list_runs() -> tuple[list[Run], list[DamagedRun]]:
     found = within_look(folders, lambda: _KNOWN.entries(folders))
     whole = [run for run in found if isinstance(run, Run)]
     return whole, [run for run in found if isinstance(run, DamagedRun)]
+
+
+def look_ahead() -> None:
+    """Load all runs and have each answer what every page asks: of thousands that takes a second,
+    in which the first browser loads its page."""
+    for run in list_runs()[0]:
+        for kept in ("bundled", "comparison_key", "from_scratch", "id", "net"):
+            getattr(run, kept)
+    collector.pass_over_the_lasting()
 
 
 def list_comparable() -> tuple[list[Comparable], list[DamagedRun]]:
