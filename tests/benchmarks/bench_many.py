@@ -1,12 +1,13 @@
 """What thousands of runs cost: `list`, `claims`, and the pages that look at all runs.
 
-    python tests/benchmarks/bench_many.py [COUNT] [--keep FOLDER]
+    python tests/benchmarks/bench_many.py [COUNT] [--keep FOLDER] [--browser]
 
 Writes COUNT runs (1,000 by default) with real tables beside the bundled ones: eight nets, many
 seeds. Commands are timed in processes of their own, pages by AppTest in one process each: the first
 run of the script, which in a new process loads all runs, and the median of three reruns; the same
-over the bundled runs alone. What is asked of
-the runs for the first time is kept beside them, so the first `claims` takes long.
+over the bundled runs alone. With --browser pages are timed there instead: each is the first that
+somebody asks of a new server, until its first figure or table is there. What is asked of the runs
+for the first time is kept beside them, so the first `claims` takes long.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ sys.path.insert(0, str(ROOT))
 
 from analysis.runs import open_writer  # noqa: E402
 from tests import tiny  # noqa: E402
+from tests.browser.serve import app_server, chromium, open_page  # noqa: E402
 
 NETS = ("plain-8", "plain-14", "plain-20", "plain-26", "resnet-8", "resnet-14", "resnet-20",
         "resnet-26")  # fmt: skip
@@ -67,6 +69,7 @@ def main() -> None:
     parser.add_argument("count", type=int, nargs="?", default=1000)
     parser.add_argument("--pages", type=int, default=len(PAGES), help="so many of them alone")
     parser.add_argument("--keep", type=Path, help="write them here and leave them")
+    parser.add_argument("--browser", action="store_true", help="time pages there")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         folder = options.keep or Path(place)
@@ -81,7 +84,11 @@ def main() -> None:
             subprocess.run(command, env=environment, cwd=ROOT, check=True, capture_output=True)
             print(f"  {words[0]:24} {time.perf_counter() - began:6.2f} s")
         alone = {**environment, "RESIDUAL_LENS_RUNS": f"{folder}/nothing"}
-        for page in PAGES[len(PAGES) - options.pages :]:
+        for page in list(PAGES)[len(PAGES) - options.pages :]:
+            if options.browser:
+                times = [time_in_browser(page, where) for where in (folder, f"{folder}/nothing")]
+                print(f"  {page:24} {times[0]:6.2f} s; without them {times[1]:.2f} s")
+                continue
             first, again, memory = time_page(page, environment)
             without = time_page(page, alone)
             print(
@@ -90,10 +97,15 @@ def main() -> None:
             )
 
 
-PAGES = (
-    "pages/evidence/compare.py", "pages/evidence/refinements.py", "pages/evidence/argument.py",
-    "pages/evidence/runs.py", "pages/training/train.py",
-)  # fmt: skip
+FIGURE = ".js-plotly-plot .main-svg"
+PAGES = {
+    "pages/evidence/compare.py": FIGURE,
+    "pages/evidence/refinements.py": FIGURE,
+    "pages/evidence/argument.py": FIGURE,
+    "pages/evidence/runs.py": "[data-testid=stDataFrame]",
+    "pages/training/train.py": "[data-testid=stBaseButton-primary]",
+}
+"""And what one waits for on each: a figure, the table, the button that starts a training."""
 
 
 def time_page(page: str, environment: dict[str, str]) -> tuple[float, float, float]:
@@ -106,6 +118,17 @@ def time_page(page: str, environment: dict[str, str]) -> tuple[float, float, flo
         raise SystemExit(done.stderr)
     first, again, memory = map(float, done.stdout.split()[-3:])
     return first, again, memory
+
+
+def time_in_browser(page: str, runs: Path | str) -> float:
+    """Seconds from the request to a new server to what one waits for."""
+    where = Path(page).stem
+    with chromium() as browser, app_server(runs) as address:
+        opened = open_page(browser)
+        began = time.perf_counter()
+        opened.goto(f"{address}/{'' if where == 'compare' else where}")
+        opened.locator(PAGES[page]).first.wait_for(state="attached")
+        return time.perf_counter() - began
 
 
 if __name__ == "__main__":
