@@ -84,6 +84,24 @@ def split(line: str, windows: bool = os.name == "nt") -> list[str]:
         return line.split()
 
 
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+_LONGEST = 10_000
+"""Characters of a command that somebody typed."""
+
+
+def split_anywhere(line: str) -> tuple[list[str], bool]:
+    """The words of a line that was quoted for any system's shell, and whether for Windows'.
+
+    None where its quotation marks don't fit, since nobody can say where a word ends, nor of a line
+    that nobody typed.
+    """
+    bare = _QUOTED.sub("", line)
+    if len(line) > _LONGEST or "'" in bare or '"' in bare:
+        return [], False
+    windows = "\\" in bare or os.name == "nt"  # sh's lines have none outside of quotes
+    return split(line, windows), windows
+
+
 _WINDOWS_WORD = re.compile(r""" "([^"]*)"(?!\S) | '((?:[^']|'')*)'(?!\S) | (\S+) """, re.VERBOSE)
 
 

@@ -55,6 +55,7 @@ def test_nothing_of_the_machine_is_passed_on(tmp_path: Path):
         "train --net plain-8 --data 'folder:/home/my own/pets'",
         r"train --net plain-8 --data folder:C:\Users\me\pets --runs D:\runs",
         r'train --net plain-8 --data "folder:C:\Users\my own\pets" --runs "D:\my runs"',
+        r"train --net plain-8 --data folder:C:\Users\me\pets --name 'a$b'",
     ],
 )
 def test_of_a_folder_of_images_its_name_alone_is_passed_on(given: str):

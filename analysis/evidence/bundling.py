@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from analysis.commands import quoted, split
+from analysis.commands import quoted, split_anywhere
 from analysis.errors import RunError
 from analysis.evidence.claims import mean_response
 from analysis.runs import Run, files, list_runs
@@ -80,8 +80,7 @@ def _copy(run: Run, made: Path, weights: bool, surveys: bool) -> None:
 def _portable(command: str) -> str:
     """A command without what belongs to the machine: folders, device, threads."""
     kept: list[str] = []
-    windows = "\\" in command and "'" not in command  # as the shell that it was typed into
-    words = iter(split(command, **({"windows": True} if windows else {})))
+    words = iter(split_anywhere(command)[0])
     for word in words:
         if word in _OF_THE_MACHINE:
             next(words, None)

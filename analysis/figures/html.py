@@ -16,7 +16,7 @@ from markdown_it import MarkdownIt
 from plotly.offline import get_plotlyjs
 
 from analysis import formats
-from analysis.commands import quoted, split
+from analysis.commands import quoted, split_anywhere
 from analysis.escape import for_html, visible
 from analysis.evidence.caveats import caveats
 from analysis.figures import theme
@@ -139,9 +139,6 @@ def origin(run: Comparable) -> list[str]:
     return [fact for fact in facts if fact]
 
 
-_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
-_LONGEST = 10_000
-"""Characters of a command."""
 _NO_PATHS = ("--data-title", "--map", "--net", "--normalization", "--weights")
 """Options whose values may hold a slash and are no paths."""
 
@@ -149,22 +146,18 @@ _NO_PATHS = ("--data-title", "--map", "--net", "--normalization", "--weights")
 def without_places(command: str) -> str:
     """A command without the places of the machine that it was given on: of a path the last part.
 
-    It may have been quoted for any system's shell; where its quotation marks don't fit, nobody can
-    say where a path ends, and nothing of it is left; nor is anything of a line that nobody typed.
+    Nothing of a line is left that can't be split (`split_anywhere`).
     """
-    bare = _QUOTED.sub("", command)
-    if len(command) > _LONGEST or "'" in bare or '"' in bare:
-        return ""
-    shell = {"windows": True} if "\\" in bare else {}  # sh's lines have none outside of quotes
+    given, windows = split_anywhere(command)
     words: list[str] = []
-    for word in split(command, **shell):
+    for word in given:
         option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
         if (option or "".join(words[-1:])) not in _NO_PATHS:
             folder = "folder:" if value.startswith("folder:") else ""
             path = value.removeprefix(folder).rstrip("/\\")
             value = folder + re.split(r"[/\\]", path)[-1]
         words.append(f"{option}{equals}{value}")
-    return quoted(words, **shell)
+    return quoted(words, windows)
 
 
 def _machine(known: object) -> str:

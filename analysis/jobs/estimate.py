@@ -159,10 +159,13 @@ def disk_bytes(request: Request, epochs: int) -> tuple[int, int]:
 
 
 def memory_bytes(net: NetSpec, batch_size: int, n_train: int, n_test: int) -> int:
-    """Bytes of the training process, within a third or so; no batch is larger than the data."""
+    """Bytes of the training process, within a third or so; no batch is larger than the data.
+
+    Where nobody has counted the images yet, the numbers are 0.
+    """
     layers = plan.layers(net, net.image_size)
     outputs = sum(layer.c_out * layer.map_size**2 for layer in layers)
-    activations = 4 * _TENSORS_A_LAYER * outputs * min(batch_size, n_train)
+    activations = 4 * _TENSORS_A_LAYER * outputs * min(batch_size, n_train or batch_size)
     weights = 16 * sum(layer.parameters for layer in layers)
     return int(_TORCH_BYTES + activations + weights + (n_train + n_test) * 3 * net.image_size**2)
 

@@ -29,9 +29,9 @@ def gpus() -> tuple[str, ...]:
 
 def gpu_memory(device: str) -> int:
     """Bytes of a GPU's memory, of the smallest where it is named by another name than the driver's;
-    0 where the driver does not say."""
+    0 where the driver does not say, as of a part of a GPU (MIG)."""
     known = _listed()
-    return known.get(device) or min(known.values(), default=0)
+    return 0 if device.startswith("MIG-") else known.get(device, min(known.values(), default=0))
 
 
 def visible_gpus(environment: Mapping[str, str], listed: Sequence[str]) -> tuple[str, ...]:
@@ -130,11 +130,24 @@ def gpu_of(pid: int | None) -> str:
 
 
 def gpu_used(pid: int | None, compute: Compute, devices: Sequence[str]) -> str:
-    """The GPU that a training is on: what it was given, else, by its config, one of all that it
-    sees, in their order: a training in somebody's terminal."""
-    given = gpu_of(pid)
-    if given or not devices:
-        return given
+    """The GPU that a training is on, in somebody's terminal, too; empty where it is on none.
+
+    Args:
+        pid: its process, whose environment may name what it sees: all, else.
+        compute: as its config has it.
+        devices: all, as `gpus` gives them. Where a GPU is named by its number, that counts in this
+            order, which is CUDA's where all are of one kind.
+    """
     kind, _colon, number = compute.device.partition(":")
+    named = [name.strip() for name in gpu_of(pid).split(",") if name.strip()]
+    seen = [_device(name, devices) for name in named] or devices
     at = int(number or 0)
-    return devices[at] if kind in ("auto", "cuda") and at < len(devices) else ""
+    return seen[at] if kind in ("auto", "cuda") and at < len(seen) else ""
+
+
+def _device(name: str, devices: Sequence[str]) -> str:
+    """What a name in `CUDA_VISIBLE_DEVICES` means: an id, the beginning of one, a number."""
+    alike = [device for device in devices if device.startswith(name)]
+    if name in devices or not (alike or name.isdecimal()):
+        return name
+    return alike[0] if alike else "".join(devices[int(name) : int(name) + 1])

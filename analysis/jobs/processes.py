@@ -99,36 +99,61 @@ def ended_by(code: int) -> str:
     return "" if WINDOWS or code >= 0 else signal.Signals(-code).name
 
 
-def lower_priority(pid: int | None = None) -> None:
-    """Let other processes of this machine come before one; None: before this one."""
+def lower_priority(pid: int | None = None, idle: bool = False) -> None:
+    """Let other processes of this machine come before one.
+
+    Args:
+        pid: None: this process.
+        idle: on Linux it also leaves its processor at once when somebody else wakes up, instead of
+            at the end of its turn. It needs a session of its own, whose share it keeps.
+    """
     with contextlib.suppress(psutil.Error, OSError):
         process = psutil.Process(pid)
         if sys.platform == "win32":
             process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
         else:
             process.nice(max(NICENESS, process.nice()))
-            _lower_group(process.pid)
+            if _lower_group(process.pid) and idle and hasattr(os, "sched_setscheduler"):
+                os.sched_setscheduler(process.pid, os.SCHED_IDLE, os.sched_param(0))
 
 
-def _lower_group(pid: int) -> None:
+def _lower_group(pid: int) -> bool:
     """Linux shares processors out among sessions first (autogroup): niceness counts within one.
 
-    Idle by its policy, too, a training leaves its processor at once when somebody else wakes up,
-    instead of at the end of its turn; its session keeps the share that the niceness gives.
+    Returns:
+        Whether the process has the share of a session of its own, and that was lowered.
     """
     group, stat = Path(f"/proc/{pid}/autogroup"), Path(f"/proc/{pid}/stat")
     if not group.exists():
-        return
+        return False
     session = stat.read_text(errors="replace").rpartition(")")[2].split()[3]
     if session != str(pid):
-        return  # else it would be lowered for whoever shares the session, such as a shell
+        return False  # else it would be lowered for whoever shares the session, such as a shell
     for _time in range(3):
         with contextlib.suppress(BlockingIOError):  # at most one process of a system in 0.1 s
             group.write_text(str(NICENESS))
-            if hasattr(os, "sched_setscheduler"):
-                os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
-            return
+            return _has_share_of_session(pid)
         time.sleep(0.15)
+    return False
+
+
+_CGROUPS = Path("/sys/fs/cgroup")
+
+
+def _has_share_of_session(pid: int) -> bool:
+    """Whether no group of another kind gives it its share: of a container, of a user, of Slurm."""
+    if Path("/proc/sys/kernel/sched_autogroup_enabled").read_text().strip() != "1":
+        return False
+    for line in Path(f"/proc/{pid}/cgroup").read_text(errors="replace").splitlines():
+        _number, controllers, place = line.split(":", 2)
+        if "cpu" in controllers.split(",") and place != "/":
+            return False
+        inside = _CGROUPS / place.lstrip("/")
+        if not controllers and any(
+            (at / "cpu.weight").exists() for at in (inside, *inside.parents)
+        ):
+            return False
+    return True
 
 
 def peak_memory_mb() -> float:

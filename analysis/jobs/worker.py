@@ -71,6 +71,7 @@ def work(folder: Path | str) -> bool:
     worker = _Worker(folder, gpus())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
+    processes.lower_priority()
     while True:
         try:
             busy = worker.turn()
@@ -122,17 +123,21 @@ class _Worker:
             ]
             # Of its own it knows: a process just started has no environment yet.
             placed += [self.given[path] for path in self.children]
-            for run in waiting[: max(0, room - len(busy))]:
+            free, first = room - len(busy), True
+            for run in waiting:
                 needs = memory_of(run)
                 gpu = gpu_for(run.config.compute, needs, self.devices, placed)
                 if gpu is None:
-                    continue
+                    first = False
+                if free <= 0 or gpu is None or (gpu and not first):
+                    continue  # who waits for room on a GPU is not overtaken by who needs less
+                free -= 1
                 sharing = min(room, len(busy) + len(waiting))
                 threads = None if run.config.compute.threads else max(1, cores() // sharing)
                 arguments = ["resume", str(run.path), "--queued"]
                 log = run.path / LOG
                 child = processes.start_detached(arguments, log, threads=threads, gpu=gpu)
-                processes.lower_priority(child.pid)
+                processes.lower_priority(child.pid, idle=True)
                 self.children[run.path] = child
                 self.given[run.path] = Placed(gpu, needs)
                 placed.append(self.given[run.path])

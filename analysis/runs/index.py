@@ -133,10 +133,11 @@ class _Told(NamedTuple):
 
 def _users_labels(folder: Path) -> stamps.Stamp:
     """Changes with the user's labels of bundled runs, which lie elsewhere; else empty."""
-    return stamps.stamp(listing.labels_folder()) if _is_bundled(folder) else ()
+    return stamps.stamp(listing.labels_folder()) if is_bundled(folder) else ()
 
 
-def _is_bundled(folder: Path) -> bool:
+def is_bundled(folder: Path) -> bool:
+    """Whether the runs in a folder came with Residual Lens."""
     return listing.real_path(str(folder)) == listing.bundled_folder()
 
 
@@ -274,7 +275,7 @@ def index_of(folder: Path | str) -> _Index:
 
 def _opened(folder: Path) -> _Index:
     known: dict[Path, tuple[int, _Index]] = _here.__dict__.setdefault("known", {})
-    if _is_bundled(folder):  # which is read-only
+    if is_bundled(folder):  # which is read-only
         folder = listing.default_folder()
     file = folder / FILE
     before = known.get(folder)

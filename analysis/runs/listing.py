@@ -34,7 +34,8 @@ def real_path(path: str) -> str:
     """Without links, of an entry of a folder; quick where there are many."""
     if os.path.islink(path):  # noqa: PTH114
         return os.path.realpath(path)
-    folder, name = os.path.split(path)
+    whole = path if os.path.isabs(path) else os.path.abspath(path)  # noqa: PTH100, PTH117
+    folder, name = os.path.split(whole)
     if name in ("", ".", ".."):
         return os.path.realpath(path)
     return f"{_real(folder)}{os.sep}{name}"

@@ -19,7 +19,7 @@ from typing import Any
 from analysis.errors import RunDamaged
 from analysis.runs import files, listing, stamps
 from analysis.runs.format import RunConfig, RunStatus
-from analysis.runs.index import index_of, within_look, words
+from analysis.runs.index import index_of, is_bundled, within_look, words
 from analysis.runs.reader import DamagedRun, Run, load_or_damaged
 from analysis.text import Message
 
@@ -30,6 +30,8 @@ _OWN = "seed", "created", "command"
 _RUN, _SHARED = "run", "runs"
 """Questions of the index: what a run has for itself, and by its hash what it shares with others."""
 _OF_LOADED = len(stamps.LOADED) * stamps.NUMBERS
+_NOT_OURS = (ValueError, TypeError, KeyError, AttributeError, RecursionError, RunDamaged)
+"""What may come of a row that we have not written: the run's files are read, then."""
 _ANY = ""
 """The stamp of what never changes."""
 
@@ -74,9 +76,10 @@ class Loader:
 
     def __init__(self, folder: Path, ask: bool = True) -> None:
         self._folder = folder
-        index = index_of(folder)
-        self._known = index.get_all(_RUN) if ask else {}
-        self._shared = index.get_all(_SHARED) if ask else {}
+        # One of each may have the same name, and what is kept of both is in the user's folder.
+        self._question = f"bundled {_RUN}" if is_bundled(folder) else _RUN
+        self._known = index_of(folder).get_all(self._question) if ask else {}
+        self._shared = index_of(folder).get_all(_SHARED) if ask else {}
         self._configs: dict[str, RunConfig] = {}
         self._new: dict[tuple[str, str], tuple[str, str]] = {}
         """(stamp, value) by run and question."""
@@ -100,8 +103,8 @@ class Loader:
         within_look(("files", path), lambda: words(stamp[:_OF_LOADED]))
         kept, text = self._known.get(name, (_ANY, ""))
         if kept == now:
-            with suppress(ValueError, TypeError, KeyError, AttributeError, RunDamaged):
-                return self._told(path, text)  # else made by somebody else: read again
+            with suppress(*_NOT_OURS):
+                return self._told(path, text)
         if not listing.is_run(path, self._folder):
             return None
         entry = load_or_damaged(Path(path))
@@ -115,7 +118,7 @@ class Loader:
         shared = json.dumps(config)
         key = hashlib.sha256(shared.encode()).hexdigest()[:16]
         self._new[key, _SHARED] = _ANY, shared
-        self._new[name, _RUN] = stamp, json.dumps([key, own, *_parts(run.status)])
+        self._new[name, self._question] = stamp, json.dumps([key, own, *_parts(run.status)])
 
     def _told(self, path: str, text: str) -> Run:
         key, own, status, reason, parts = json.loads(text)

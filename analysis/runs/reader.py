@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -128,7 +128,7 @@ class Run:
         if images:
             seen = f"{images.fingerprint}, {images.n_train}, {images.n_test}, {scale}"
         recipe = self.config.recipe or self._origin_recipe
-        return seen, _whole(recipe) if recipe else self.recipe
+        return seen, recipe.written if recipe else self.recipe
 
     @property
     def _input_scale(self) -> str:
@@ -240,12 +240,6 @@ class Run:
             return read_table(self.path / files.table_file(table), table)
         except RunDamaged as error:
             raise RunDamaged("{run}: {error}", run=self.id, error=error) from error
-
-
-@lru_cache(maxsize=256)
-def _whole(recipe: Recipe) -> str:
-    """All that a recipe asks for; when its warmup ended is found in training."""
-    return repr(replace(recipe, warmup_until=None))
 
 
 @dataclass(frozen=True)

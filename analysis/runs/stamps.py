@@ -1,4 +1,7 @@
-"""What tells whether a file is still the one that was read: its time, number and size."""
+"""What tells whether a file is still the one that was read: its times, number and size.
+
+One of the times changes with its contents, the other also with who may read it.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from pathlib import Path
 from analysis.runs import files, tables
 
 Stamp = tuple[int, ...]
-_NOTHING = (0, 0, 0)
+_NOTHING = (0, 0, 0, 0)
 NUMBERS = len(_NOTHING)
 """Of each file."""
 
@@ -36,7 +39,7 @@ def _of(place: str, names: Iterable[str]) -> Stamp:
     for name in names:
         try:
             seen = stat(place + name)
-            found += (seen.st_mtime_ns, seen.st_ino, seen.st_size)
+            found += (seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino, seen.st_size)
         except OSError:
             found += _NOTHING
     return tuple(found)

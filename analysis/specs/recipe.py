@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 from analysis.errors import SpecError
@@ -127,6 +128,11 @@ class Recipe(Dictable):
         if changes.get("epochs") is not None:
             changes.setdefault("iterations", None)
         return replace(RECIPES[name], **changes)
+
+    @cached_property
+    def written(self) -> str:
+        """All that it asks for, written out; when the warmup ends is found in training."""
+        return repr(replace(self, warmup_until=None))
 
     def length(self, n_train: int) -> Length:
         """How long it trains on this many training images, in epochs and updates."""

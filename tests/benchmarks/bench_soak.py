@@ -140,7 +140,7 @@ async def train(folder: Path, name: str, epochs: int) -> Path:
         "--no-compile", "--name", name, "--runs", str(folder), cwd=ROOT,
         stdout=asyncio.subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
-    lower_priority(process.pid)  # as the queue does, which trains for the app
+    lower_priority(process.pid, idle=True)  # as the queue does, which trains for the app
     if await process.wait():
         raise RuntimeError(f"{name} did not train to its end")
     return folder / name

@@ -127,7 +127,8 @@ def test_trainings_outlive_whoever_started_them_and_the_worker(folder: Path):
     assert psutil.Process(pid).nice() >= processes.NICENESS
     if (session := Path(f"/proc/{pid}/autogroup")).exists():
         assert session.read_text().endswith(f" nice {processes.NICENESS}\n")
-        assert os.sched_getscheduler(pid) == os.SCHED_IDLE
+        idle = os.sched_getscheduler(pid) == os.SCHED_IDLE
+        assert idle == processes._has_share_of_session(pid)
     worker = next(
         p for p in psutil.process_iter(["cmdline"])
         if "work" in (p.info["cmdline"] or []) and str(folder) in p.info["cmdline"]

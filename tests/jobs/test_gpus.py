@@ -5,12 +5,17 @@ What the driver's tool says is not tested here: no GPU.
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from analysis import jobs
+from analysis.jobs import worker
 from analysis.jobs.estimate import memory_of
 from analysis.jobs.gpus import (
     VISIBLE,
@@ -97,17 +102,56 @@ def test_a_training_in_a_terminal_counts_on_the_gpu_that_it_uses():
     assert gpu_used(nobody, Compute(), ()) == ""
 
 
+@pytest.mark.parametrize(
+    ("seen", "device", "used"),
+    [("1", "auto", "GPU-b"), ("1,0", "cuda:1", "GPU-a"), ("GPU-b", "cuda", "GPU-b"),
+     ("GPU-b,GPU-a", "cuda:1", "GPU-a"), ("7", "auto", ""), ("1", "cpu", "")],
+)  # fmt: skip
+def test_its_environment_says_which_it_sees(seen: str, device: str, used: str):
+    """By number or id: a real process."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE,
+                          env={**os.environ, VISIBLE: seen}) as process:  # fmt: skip
+        wait_until(lambda: gpu_of(process.pid) == seen)
+        assert gpu_used(process.pid, Compute(device), TWO) == used
+        process.communicate(b"\n")
+
+
+def test_who_waits_for_room_is_not_overtaken_on_a_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A training on the CPU goes on meanwhile; nothing is started here."""
+    wide = _asked(0, net="resnet-20-w64") + _asked(1, net="resnet-20-w64")
+    small, on_cpu = _asked(2), _asked(3, Compute("cpu"))
+    paths = jobs.enqueue([*wide, *small, *on_cpu], tmp_path).paths
+    jobs.set_at_a_time(tmp_path, 4)
+    started: list[str] = []
+
+    def start(arguments: list[str], log: Path, **more: object) -> subprocess.Popen[bytes]:
+        started.append(arguments[1])
+        return ended
+
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        monkeypatch.setattr(worker, "gpu_for", partial(gpu_for, memory_of=lambda gpu: 2 * GIB))
+        monkeypatch.setattr(worker.processes, "start_detached", start)
+        _Worker(tmp_path, TWO[:1]).turn()
+
+    assert started == [str(paths[0]), str(paths[3])]
+
+
 def test_a_run_needs_what_its_net_and_batch_take(tmp_path: Path):
-    """More for a wider net; a construction, which has no recipe, little."""
+    """More for a wider net, also of one that waits and whose images nobody has counted."""
     narrow, wide = (
         load_run(tiny.write_run(tmp_path, net)) for net in ("resnet-20", "resnet-20-w64")
     )
     assert 0.6 * GIB < memory_of(narrow) < memory_of(wide) < 4 * GIB
+    folder = DataSpec("folder", path=str(tmp_path))
+    uncounted = replace(wide.config, images=None, data=folder)
+    assert 0.8 * memory_of(wide) < memory_of(replace(wide, config=uncounted))
 
 
-def _asked(seed: int, compute: Compute = Compute()) -> list[jobs.Request]:
+def _asked(seed: int, compute: Compute = Compute(), net: str = "resnet-8") -> list[jobs.Request]:
     digits = DataSpec.parse("digits")
-    return jobs.requests_for(["resnet-8"], digits, "quick", {"epochs": 200}, seed, compute)
+    return jobs.requests_for([net], digits, "quick", {"epochs": 200}, seed, compute)
 
 
 @pytest.mark.trains

@@ -1,6 +1,6 @@
 """No page opens a table that it does not draw, once what it asks of all runs is kept beside them.
 
-Each look is by a new process, which the system tells of every file that is opened.
+Each look is by a new process, which Python tells of every file that it opens.
 """
 
 from __future__ import annotations
