@@ -158,6 +158,7 @@ def disk_bytes(request: Request, epochs: int) -> tuple[int, int]:
     return finished, finished + 2 * weights + 2 * weights
 
 
+@functools.lru_cache(maxsize=1024)  # a queue of thousands is looked through twice a second
 def memory_bytes(net: NetSpec, batch_size: int, n_train: int, n_test: int) -> int:
     """Bytes of the training process, within a third or so; no batch is larger than the data.
 

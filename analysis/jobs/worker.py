@@ -123,13 +123,14 @@ class _Worker:
             ]
             # Of its own it knows: a process just started has no environment yet.
             placed += [self.given[path] for path in self.children]
-            free, first = room - len(busy), True
+            free, one_waits = room - len(busy), False
             for run in waiting:
+                if free <= 0:
+                    break
                 needs = memory_of(run)
                 gpu = gpu_for(run.config.compute, needs, self.devices, placed)
-                if gpu is None:
-                    first = False
-                if free <= 0 or gpu is None or (gpu and not first):
+                one_waits = one_waits or gpu is None
+                if gpu is None or (gpu and one_waits):
                     continue  # who waits for room on a GPU is not overtaken by who needs less
                 free -= 1
                 sharing = min(room, len(busy) + len(waiting))
