@@ -19,10 +19,11 @@ from analysis.jobs import processes
 from analysis.jobs.queue import LOG, is_waiting
 from analysis.jobs.study import put_back, study_parts
 from analysis.jobs.worker import note_end
-from analysis.runs import Run, files, leases, load_run
+from analysis.runs import Run, files, leases, load_run, open_writer
 from analysis.runs.format import now
 from analysis.runs.known import KnownRuns
 from analysis.runs.liveness import is_locked
+from analysis.text import Message
 
 STOP_SIGNALS = [
     getattr(signal, name)
@@ -31,10 +32,18 @@ STOP_SIGNALS = [
 ]
 """Windows has the first two."""
 _LOOK_EVERY = 0.2
+_ALL = 0.9
+"""Part of a task's time that counts as all of it."""
 
 
-def drain(name: str, folder: Path | str) -> int:
+def drain(name: str, folder: Path | str, seconds: float = 0.0) -> int:
     """Train what is left of a study until there is nothing that nobody else trains.
+
+    Args:
+        name: of the study.
+        folder: of its runs.
+        seconds: after which a scheduler warns; 0: never. A run that got all of them and has no
+            epoch more fails: it would be begun again without end.
 
     Returns:
         The number of the signal that stopped it; 0 where it came to its end.
@@ -43,7 +52,7 @@ def drain(name: str, folder: Path | str) -> int:
         RunError: the folder can't be written.
     """
     with _signals() as asked:
-        return _Drain(name, Path(folder).resolve(), asked).work()
+        return _Drain(name, Path(folder).resolve(), seconds, asked).work()
 
 
 @contextmanager
@@ -65,8 +74,8 @@ def _signals() -> Generator[Callable[[], int]]:
 class _Drain:
     """The work of one process."""
 
-    def __init__(self, name: str, folder: Path, asked: Callable[[], int]) -> None:
-        self.name, self.asked = name, asked
+    def __init__(self, name: str, folder: Path, seconds: float, asked: Callable[[], int]) -> None:
+        self.name, self.seconds, self.asked = name, seconds, asked
         self.folder, self.known = folder, KnownRuns()
         self.broke: set[Path] = set()
         self.first_beats: dict[str, str] = {}
@@ -100,6 +109,7 @@ class _Drain:
     def _train(self, path: Path, lease: leases.Lease) -> None:
         """In a process of its own, which takes the lease over."""
         print(f"{now()} {path.name} begins", flush=True)
+        epoch, began = load_run(path).status.epoch, time.monotonic()
         try:
             trainer = processes.start_detached(
                 ["resume", str(path), "--claimed"], path / LOG, claim=lease.token
@@ -113,6 +123,8 @@ class _Drain:
             with suppress(RunError):
                 if load_run(path).status.state == "running":  # ended by what it was to heed
                     put_back(path)
+            if self.seconds and time.monotonic() - began >= _ALL * self.seconds:
+                fail_if_still_at(path, epoch, self.seconds / 60)
         elif code:
             self.broke.add(path)  # now `failed`, which waits for a person, or left to other drains
             note_end(path, code, ended_by)
@@ -135,6 +147,18 @@ class _Drain:
             if found and self.first_beats.setdefault(found.token, found.beat) == found.beat:
                 return True
         return False
+
+
+def fail_if_still_at(path: Path, epoch: int, minutes: float) -> None:
+    """Note of a run that was put back that its epochs take longer than a task has."""
+    too_long = Message(
+        "no epoch was complete within the {minutes:.0f} minutes that a task has; the study with a "
+        "longer --slurm-time goes on with it",
+        minutes=minutes,
+    )
+    with suppress(RunInUse, RunError), open_writer(path) as writer:
+        if writer.status.epoch == epoch and writer.status.state == "queued":
+            writer.set_status(True, state="failed", reason=too_long, ended=now())
 
 
 def is_free(run: Run) -> bool:

@@ -50,12 +50,14 @@ class Task:
 
     name: str
     folder: str
+    minutes: int = 0
+    """That Slurm gives it; 0: as it was submitted by an earlier version."""
 
     def __call__(self) -> int:
         """Drain; warned of the end, queue this task again."""
         polite = (signal.SIGINT, signal.SIGTERM)
         warnings = {n: signal.getsignal(n) for n in STOP_SIGNALS if n not in polite}
-        stopped = drain(self.name, self.folder)
+        stopped = drain(self.name, self.folder, max(0, 60 * self.minutes - _WARNED))
         requeue = warnings.get(stopped)
         if callable(requeue):
             requeue(stopped, None)
@@ -91,7 +93,7 @@ def submit_array(name: str, folder: Path, tasks: int, settings: Settings) -> lis
         )
     path = f'export PYTHONPATH="{ROOT}${{PYTHONPATH:+:$PYTHONPATH}}"'
     given = {"partition": settings.partition or None, "gpus_per_task": settings.gpus_per_task}
-    task = Task(name, str(folder))
+    task = Task(name, str(folder), settings.minutes)
     try:
         executor = submitit.SlurmExecutor(folder / FOLDER / name, max_num_timeout=_FOR_EVER)
         executor.update_parameters(

@@ -18,6 +18,7 @@ from analysis.specs import DataSpec
 from tests import forked
 from tests.cluster.slurm_here import ROOT, write_study
 from tests.jobs.test_study import leave_a_lease
+from tests.queues import wait_until
 
 pytestmark = pytest.mark.trains
 
@@ -56,6 +57,27 @@ def test_what_could_not_be_trained_is_said_and_is_no_success(tmp_path: Path):
     assert " begins" not in second.stdout
     jobs.delete(broken, tmp_path / "runs")
     assert forked.analysis(*words).returncode == 7
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="as a scheduler warns, on POSIX alone")
+@pytest.mark.parametrize(("seconds", "state"), [(1, "failed"), (3600, "queued")])
+def test_an_epoch_that_is_longer_than_a_task_is_not_begun_without_end(
+    tmp_path: Path, seconds: int, state: str
+):
+    """Warned when its time is over, not when it is preempted early: then it is put back."""
+    (run,) = write_study(tmp_path, ["plain-110"], [0])
+    code = (
+        "import sys; from analysis.jobs import drain; drain('mine', sys.argv[1], int(sys.argv[2]))"
+    )
+    command = [sys.executable, "-u", "-c", code, str(tmp_path), str(seconds)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as task:
+        wait_until(lambda: load_run(run).status.step > 0)
+        task.send_signal(signal.SIGUSR1)
+        said, _ = task.communicate()
+
+    found = load_run(run)
+    assert (found.state, found.status.epoch) == (state, 0), said
+    assert ("longer --slurm-time" in str(found.status.reason)) == (state == "failed")
 
 
 def test_what_was_cancelled_stays_so_whatever_signals_come(tmp_path: Path):
