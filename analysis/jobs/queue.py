@@ -29,10 +29,10 @@ from analysis.runs import (
     create_run,
     delete_run,
     files,
+    list_runs,
     load_or_damaged,
     load_run,
     open_writer,
-    run_paths,
 )
 from analysis.runs.format import now
 from analysis.runs.resuming import check_resumable
@@ -137,8 +137,7 @@ def _settings(folder: Path) -> dict[str, Any]:
 
 def list_jobs(folder: Path | str) -> list[Run]:
     """The readable runs of a folder: queued ones in the queue's order, then by name."""
-    found = [load_or_damaged(path) for path in run_paths([folder])]
-    runs = [run for run in found if not isinstance(run, DamagedRun)]
+    runs = [run for run in list_runs([folder]) if not isinstance(run, DamagedRun)]
     return sorted(runs, key=lambda run: (queue_position(run), run.id))
 
 
