@@ -165,7 +165,7 @@ def _number(value: float | None, digits: int) -> str:
 def weigh(folder: Path) -> dict[str, float]:
     """What each part of a folder's runs weighs, in MB: weights, surveys, each table, the rest."""
     parts: dict[str, float] = {}
-    for path in folder.rglob("*"):
+    for path in folder.glob("*/**/*"):  # the index beside the runs is not one of them
         if path.is_file():
             part = "surveys" if path.parent.name == "lens" else path.name
             parts[part] = parts.get(part, 0.0) + path.stat().st_size / 1e6
