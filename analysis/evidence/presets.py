@@ -7,7 +7,6 @@ seeds of a net. No torch.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import Literal
 
 from analysis.runs import Run
@@ -110,8 +109,7 @@ def by_decay(runs: Sequence[Run]) -> list[Run]:
     for run in sorted(runs, key=lambda run: (-run.config.seed, run.config.created)):
         recipe = run.config.recipe
         if recipe and run.state == "finished" and run.from_scratch:
-            rest = repr(replace(recipe, name="", weight_decay=0.0, warmup_until=None))
-            key = run.config.net, run.comparison_key[0], rest
+            key = run.config.net, run.comparison_key[0], recipe.written_but_decay
             sets.setdefault(key, {})[recipe.weight_decay] = run
     if not sets:
         return []

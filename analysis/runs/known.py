@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from analysis.runs.listing import real_entries
+from analysis.runs.listing import bundled_folder, real_entries
 from analysis.runs.loading import READ, Loader, without_collecting
 from analysis.runs.reader import DamagedRun, Run
 from analysis.runs.stamps import Stamp, stamp, stamps
@@ -40,7 +40,8 @@ class KnownRuns:
 
     def __init__(self, kind: type[Run] = Run) -> None:
         self._kind = kind
-        self._known: dict[str, _Loaded] = {}
+        self._known: dict[Path, dict[str, _Loaded]] = {}
+        """By folder and path."""
         self._looked: dict[tuple[Path, ...], float] = {}
         self._turn = 0
         self._asked: set[Path] = set()
@@ -56,7 +57,6 @@ class KnownRuns:
             if closer:
                 self._looked[places] = now
                 self._turn += 1
-                self._known = {p: one for p, one in self._known.items() if os.path.lexists(p)}
             found = {one.real: one.entry for one in self._look(places, closer)}
         return [self._asked_anew(one) for one in found.values()]
 
@@ -71,26 +71,33 @@ class KnownRuns:
         return one
 
     def _look(self, places: Iterable[Path], closer: bool) -> Iterator[_Loaded]:
-        parts = 1 + len(self._known) // _AT_ONCE
+        parts = 1 + sum(map(len, self._known.values())) // _AT_ONCE
         for folder in places:
-            with (
-                without_collecting(),
-                Loader(folder, folder not in self._asked).keeping() as loader,
-            ):
+            known, found = self._known.get(folder, {}), {}
+            with without_collecting(), Loader(folder, folder not in self._asked).keeping() as load:
                 self._asked.add(folder)
                 for number, (path, real) in enumerate(real_entries(folder)):
-                    quick = stamp(path)
-                    before = self._known.get(path)
-                    same = before is not None and before.quick == quick
                     due = closer and number % parts == self._turn % parts
-                    if same and not (due and before.all != stamps(path, READ)):
-                        yield before
-                        continue
-                    every = stamps(path, READ)
-                    entry = loader.load(path, every)
-                    if entry is None:
-                        continue
-                    if isinstance(entry, Run):
-                        entry = self._kind(entry.path, entry.config, entry.status)
-                    self._known[path] = loaded = _Loaded(entry, real, quick, every)
-                    yield loaded
+                    one = self._now(known.get(path), path, real, due, load)
+                    if one is not None:
+                        found[path] = one
+            self._known[folder] = found
+            yield from found.values()
+
+    def _now(
+        self, before: _Loaded | None, path: str, real: str, due: bool, loader: Loader
+    ) -> _Loaded | None:
+        """What is known of a run, or what loading it says where it has changed."""
+        quick = stamp(path)
+        same = before is not None and before.quick == quick
+        if same and not (due and before.all != stamps(path, READ)):
+            return before
+        every = stamps(path, READ)
+        entry = loader.load(path, every)
+        if entry is None:
+            return None
+        if isinstance(entry, Run):
+            entry = self._kind(entry.path, entry.config, entry.status)
+            # Asked of every run by every page, and quickly known here.
+            vars(entry)["bundled"] = os.path.dirname(real) == bundled_folder()  # noqa: PTH120
+        return _Loaded(entry, real, quick, every)

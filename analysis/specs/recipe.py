@@ -134,12 +134,17 @@ class Recipe(Dictable):
         """All that it asks for, written out; when the warmup ends is found in training."""
         return repr(replace(self, warmup_until=None))
 
+    @cached_property
+    def written_but_decay(self) -> str:
+        """`written`, of recipes that differ in name and weight decay alone the same."""
+        return replace(self, name="", weight_decay=0.0).written
+
     def length(self, n_train: int) -> Length:
         """How long it trains on this many training images, in epochs and updates."""
         steps = math.ceil(n_train / self.batch_size)
         return Length(steps, self.iterations or (self.epochs or 0) * steps)
 
-    @property
+    @cached_property
     def label(self) -> str:
         """`short`, `short-e8` for 8 epochs of it, `short-wd0.0001` for that weight decay.
 

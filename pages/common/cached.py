@@ -193,7 +193,7 @@ def look_ahead() -> None:
     for run in list_runs()[0]:
         for kept in ("bundled", "comparison_key", "from_scratch", "id", "net"):
             getattr(run, kept)
-    collector.pass_over_the_lasting()
+    collector.pass_over_what_there_is()
 
 
 def list_comparable() -> tuple[list[Comparable], list[DamagedRun]]:
