@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 
 from analysis import jobs
@@ -62,12 +64,12 @@ def there(run: Path) -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
-def writer_on(host: str, run: Path) -> subprocess.Popen[str]:
+def writer_on(host: str, run: Path, within: Sequence[str] = ()) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     environment |= {"RESIDUAL_LENS_HOST": host, "RESIDUAL_LENS_BEAT": str(BEAT)}
     process = subprocess.Popen(
-        [sys.executable, "-c", WRITES, str(run), host], cwd=ROOT, env=environment, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        [*within, sys.executable, "-c", WRITES, str(run), host], cwd=ROOT, env=environment,
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     assert process.stdout is not None
     assert process.stdout.readline() == "has it\n"
@@ -195,6 +197,48 @@ def test_a_lease_of_this_machine_needs_no_watching(run: Path):
     with open_writer(run) as writer:
         writer.set_status(state="cancelled")
     assert files.exists(run / files.LOCK)
+
+
+def test_a_namesake_whose_clock_is_behind_keeps_its_run(run: Path, monkeypatch: pytest.MonkeyPatch):
+    """Two machines may be called the same; only before this one's boot is it surely this one."""
+    monkeypatch.setattr(psutil, "boot_time", lambda: time.time() - 3600)
+    lease, file = leases.lease(run), run / "lease.1"
+    said = json.loads(file.read_text()) | {"boot": "another", "pid": 7}
+    lease.release()
+
+    def beat(number: int, ago: float) -> None:
+        file.write_text(json.dumps({**said, "beat": str(number)}))
+        os.utime(file, (time.time() - ago,) * 2)
+
+    for number in range(2 * leases.MISSED):
+        beat(number, ago=600)
+        with pytest.raises(RunInUse):
+            leases.lease(run)
+        time.sleep(BEAT)
+    beat(0, ago=3700)
+    leases.lease(run).release()
+
+
+CONTAINED = "unshare", "--pid", "--fork", "--mount-proc", "--kill-child"
+
+
+@pytest.mark.skipif(
+    not shutil.which("unshare")
+    or subprocess.run([*CONTAINED, "true"], check=False, capture_output=True).returncode != 0,
+    reason="this user can't have a table of processes of its own",
+)
+def test_containers_of_one_machine_see_no_processes_of_each_other(run: Path):
+    """Another container's process is not gone because its number is not in this one's table."""
+    with writer_on("", run, CONTAINED) as process:
+        assert leases.holder(run).boot != leases.this_machine()[1]
+        for _ in range(2 * leases.MISSED):
+            assert load_run(run).state == "running"
+            with pytest.raises(RunInUse):
+                leases.lease(run)
+            time.sleep(BEAT)
+        process.kill()
+    leases.watch(run)
+    leases.lease(run).release()
 
 
 @pytest.mark.parametrize("readable", [True, False])

@@ -73,8 +73,9 @@ def told_by_driver(said: str) -> dict[str, int]:
     """
     found = {}
     for line in filter(None, map(str.strip, said.splitlines())):
-        name, _comma, mebibytes = line.partition(",")
-        found[name.strip()] = int(mebibytes) * 2**20 if mebibytes.strip().isdecimal() else 0
+        name, comma, mebibytes = line.partition(",")
+        if comma:  # "No devices were found" is no device
+            found[name.strip()] = int(mebibytes) * 2**20 if mebibytes.strip().isdecimal() else 0
     return found
 
 

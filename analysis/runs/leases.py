@@ -43,12 +43,14 @@ _BYTES = 300
 
 @cache
 def this_machine() -> tuple[str, str]:
-    """(name, what tells it from others of that name: on Linux, the id of its boot)."""
+    """(name, what tells it from others of that name: on Linux, the id of its boot and of its table
+    of processes, since containers on one machine don't see each other's)."""
     claimed = os.environ.get("RESIDUAL_LENS_HOST")
     if claimed:
         return claimed, claimed
     with suppress(OSError):
-        return platform.node(), Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return platform.node(), f"{boot} {os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115
     return platform.node(), f"{uuid.getnode():x}"
 
 
@@ -88,8 +90,10 @@ class Holder:
         if not self.pid:
             return False
         age = time.time() - self.written
-        # A machine's own earlier boot has this clock; others may differ by minutes.
-        if age > (stale_after() if self.host == this_machine()[0] else _LONG_AGO):
+        # By a machine's own clock its earlier boot is over; clocks of others, a namesake's among
+        # them, may differ by minutes.
+        before_boot = self.host == this_machine()[0] and self.written < psutil.boot_time()
+        if age > (stale_after() if before_boot else _LONG_AGO):
             return False
         now = time.monotonic()
         beat, since = _seen.get(self.token, (None, now))

@@ -59,6 +59,7 @@ def test_what_the_driver_tells_of_memory():
     """As `nvidia-smi --query-gpu=uuid,memory.total --format=csv,noheader,nounits` prints it."""
     said = "GPU-a, 81559\nGPU-b, [N/A]\n\n"
     assert told_by_driver(said) == {"GPU-a": 81559 * 2**20, "GPU-b": 0}
+    assert told_by_driver("No devices were found\n") == {}
 
 
 def place(needs: list[int], compute: Compute = Compute(), memory: int = 80) -> list[str | None]:
