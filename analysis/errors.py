@@ -29,6 +29,11 @@ class LensError(Exception):
         return str(self.message)
 
 
+def busy() -> LensError:
+    """All places for questions to nets are taken, and nobody has left one for a while."""
+    return LensError("The server is busy with others' questions. Try again in a few seconds.")
+
+
 class SpecError(LensError, ValueError):
     """A net, recipe or data description that does not make sense."""
 

@@ -144,6 +144,7 @@ def _epochs_of(path: Path) -> int:
 def test_cancelled_from_elsewhere_is_not_done(tmp_path: Path):
     """`train` and `resume` end with 7 where another process cancels them, so that `&&` stops."""
     options = ("--data", "digits", "--recipe", "quick", "--epochs", "3000", "--name", "mine")
+    options += ("--no-compile",)  # which would take longer than all the rest
     path = tmp_path / "runs" / "mine"
     epochs = 0
     for command in (("train", "--net", "plain-8", *options), ("resume", "mine")):

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.errors import LensError
+from analysis.errors import LensError, busy
 from analysis.runs import Run, load_run
 from analysis.runs.files import CONFIG
 from analysis.runs.learned import PROBE, Effect, Lesion, Origin
@@ -187,8 +187,7 @@ def _answered(work: Callable[..., Any], *given: object) -> Any:
     try:
         process = _free.get(timeout=_PATIENCE)
     except queue.Empty:
-        words = "The server is busy with others' questions. Try again in a few seconds."
-        raise LensError(words) from None
+        raise busy() from None
     try:
         for _time in range(2):
             try:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from analysis.runs.finding import find_comparable, find_run
     from analysis.runs.format import ImagesInfo, RunConfig, RunStatus, State
     from analysis.runs.loading import list_runs
-    from analysis.runs.reader import DamagedRun, Run, load_or_damaged, load_run, run_paths
+    from analysis.runs.reader import DamagedRun, Run, load_or_damaged, load_run
     from analysis.runs.recordings import (
         Comparable,
         SavedRecording,
@@ -35,7 +35,7 @@ _IN = {
     "finding": "find_comparable find_run",
     "format": "ImagesInfo RunConfig RunStatus State",
     "loading": "list_runs",
-    "reader": "DamagedRun Run load_or_damaged load_run run_paths",
+    "reader": "DamagedRun Run load_or_damaged load_run",
     "recordings": "Comparable SavedRecording list_recordings load_recording only_readable "
     "write_recording",
     "writer": "RunWriter create_run delete_run open_writer",
@@ -66,7 +66,6 @@ __all__ = [
     "load_run",
     "only_readable",
     "open_writer",
-    "run_paths",
     "write_recording",
 ]
 

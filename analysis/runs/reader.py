@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,16 +10,10 @@ from typing import TYPE_CHECKING
 
 from analysis.errors import RunDamaged, RunError
 from analysis.escape import visible
-from analysis.runs import files, listing, tables
+from analysis.runs import files, tables
 from analysis.runs.checks import check_finished, read_table
 from analysis.runs.format import RunConfig, RunStatus, State
-from analysis.runs.listing import (
-    bundled_folder,
-    default_folder,
-    is_run,
-    real_entries,
-    real_path,
-)
+from analysis.runs.listing import bundled_folder, real_path
 from analysis.runs.liveness import at_work, elsewhere
 from analysis.runs.provenance import (
     Constructed,
@@ -279,21 +272,6 @@ def load_run(path: Path | str) -> Run:
     if status.state == "finished":
         check_finished(path, config, status)
     return Run(path, config, status)
-
-
-def run_paths(folders: Iterable[Path | str] | None = None) -> list[Path]:
-    """The directories that `list_runs` loads, in its order.
-
-    Args:
-        folders: where to look; by default the bundled runs and the user's.
-    """
-    found: dict[str, Path] = {}
-    if folders is None:
-        folders = listing.BUNDLED, default_folder()
-    for folder in map(Path, folders):
-        inside = real_entries(folder)
-        found |= {real: Path(path) for path, real in inside if is_run(path, folder)}
-    return list(found.values())
 
 
 def load_or_damaged(path: Path) -> Run | DamagedRun:

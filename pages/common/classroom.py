@@ -21,6 +21,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from analysis import pictures
+from analysis.errors import busy
 from analysis.escape import without_paths
 from analysis.runs import BUNDLED, default_folder
 from analysis.specs.datasets import cache_folder
@@ -104,8 +105,7 @@ def at_work() -> Iterator[None]:
         yield
         return
     if not _places.acquire(timeout=PATIENCE):
-        words = _("The server is busy with others' questions. Try again in a few seconds.")
-        st.warning(words, icon=":material/hourglass_top:")
+        st.warning(str(busy()), icon=":material/hourglass_top:")
         st.button(_("Try again"), icon=":material/refresh:")
         st.stop()
     try:

@@ -29,7 +29,7 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from analysis.runs import load_run, open_writer, run_paths  # noqa: E402
+from analysis.runs import list_runs, load_run, open_writer  # noqa: E402
 from tests import tiny  # noqa: E402
 from tests.benchmarks.bench_many import write_many  # noqa: E402
 
@@ -96,7 +96,7 @@ def time_server(rounds: int) -> None:
     page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
     report("first page of the process, the default pair", once(page.run))
     runs = page.multiselect(key="compare_runs")
-    runs.set_value([path.name for path in run_paths([os.environ[ENV]])])
+    runs.set_value([run.path.name for run in list_runs([os.environ[ENV]])])
     report("first page with all ten", once(page.run))
     assert not page.exception, page.exception
     report("whole page again", median(page.run, rounds))

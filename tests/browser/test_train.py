@@ -26,6 +26,8 @@ pytestmark = [
 QUERY = "train_depths=20&train_epochs=3000"
 """Plain and residual, digits and the recipe `quick`: what the form begins with. So many epochs that
 no machine ends them while the test looks elsewhere."""
+EAGER = {"TORCHDYNAMO_DISABLE": "1"}
+"""So long a training is compiled first, as long as all that the test looks at."""
 POINTS = """() => {
     const chart = document.querySelector('.st-key-train_errors .js-plotly-plot');
     return chart && chart.calcdata ? Math.max(0, ...chart.calcdata.map(c => c.length)) : 0;
@@ -75,11 +77,11 @@ def test_a_training_is_started_watched_cancelled_and_resumed(runs: Path):
     goes on; both, cancelled, are in Compare."""
     with chromium() as browser:
         page = open_page(browser)
-        with app_server(runs) as address:
+        with app_server(runs, **EAGER) as address:
             points = _start_and_reload(page, address)
             _kill_server(address)
         wait_until(lambda: max(_training(runs).values()) > points, seconds=TRAINING / 1000)
-        with app_server(runs) as address:
+        with app_server(runs, **EAGER) as address:
             page.goto(f"{address}/train?{QUERY}")
             _wait_for_points(page, points)
             _cancel_and_resume(page, runs, min(_training(runs)))

@@ -1,4 +1,4 @@
-"""Walks through the app as people take them, each from page to page in one sitting.
+"""Walks through the app as people take them, each from page to page in one session.
 
 pytest tests/browser/test_walks.py
 

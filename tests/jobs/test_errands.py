@@ -11,7 +11,7 @@ from analysis.jobs import processes
 from analysis.jobs.errands import PROGRESS, Errand, teller
 from analysis.lens.laboratory import Laboratory
 from analysis.lens.own_images import images_of
-from analysis.runs import Run, load_run, run_paths
+from analysis.runs import Run, list_runs, load_run
 from analysis.runs.learned import Lesion, read_effect
 from analysis.specs import Compute, DataSpec, NetSpec, Recipe
 from analysis.training import prepare_run, train_run
@@ -53,7 +53,7 @@ def test_one_lesion_on_all_test_images(run: Run):
     assert found.intact == pytest.approx(100 * float((before != labels).double().mean()))
     assert found.changed == pytest.approx(100 * float((now != before).double().mean()))
     assert read_effect(run, Lesion({"stage2.block2": 0.25})) is None
-    assert run_paths([run.path.parent]) == [run.path]
+    assert [kept.path for kept in list_runs([run.path.parent])] == [run.path]
 
 
 def test_an_errand_that_fails_says_why(run: Run):

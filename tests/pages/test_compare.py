@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 
 from analysis.evidence.presets import default_pair, first_choice, presets
 from analysis.figures.theme import FADED
-from analysis.runs import load_run, open_writer, run_paths
+from analysis.runs import list_runs, load_run, open_writer
 from analysis.specs import Recipe
 from tests import tiny
 from tests.pages.reading import drawn, figures, legend
@@ -56,7 +56,7 @@ def test_a_preactivation_net_is_compared_with_its_residual_twin(folder: Path, pa
         assert legend(figure) == ["resnet-14", "preresnet-14"]
     for net in ("plain-8", "resnet-8"):
         write_run(folder, net)
-    found = [load_run(path) for path in run_paths([folder])]
+    found = list_runs([folder])
     assert [run.net for run in default_pair(found)] == ["plain-8", "resnet-8"]
 
 

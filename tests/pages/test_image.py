@@ -18,7 +18,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from analysis.pictures.samples import sample_classes, sample_names
-from analysis.runs import listing, load_run, run_paths
+from analysis.runs import list_runs, listing, load_run
 from analysis.specs import Compute, DataSpec, NetSpec, Recipe
 from analysis.training import prepare_run, train_run
 from tests.lens.bad_files import animation, encoded, photo, refused
@@ -134,8 +134,8 @@ def test_survey_and_readouts(page, runs):
     names = [trace["name"] for trace in figures(at)[0]["data"]]
     assert "plain-8-w4, readout" in names
     assert "resnet-8-w4, own classifier" in names
-    for path in run_paths([runs]):
-        assert load_run(path).path.joinpath("lens", "survey.npz").exists()
+    for run in list_runs([runs]):
+        assert run.path.joinpath("lens", "survey.npz").exists()
 
 
 def test_another_test_image(page):
@@ -292,7 +292,7 @@ def test_bounded_memory(runs):
     from analysis.pictures.crops import Crop, to_input
     from pages.common import cached
 
-    run, process = load_run(run_paths([runs])[0]), psutil.Process()
+    run, process = load_run(list_runs([runs])[0].path), psutil.Process()
     for i in range(200):
         file = io.BytesIO(encoded(photo(800 + i, 700), "BMP"))
         file.name = "a.bmp"

@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from analysis.evidence.presets import by_decay, default_depths
-from analysis.runs import Run, load_run, run_paths, write_recording
+from analysis.runs import Run, list_runs, load_run, write_recording
 from analysis.specs import Compute, DataSpec, NetSpec, Recipe
 from analysis.training import prepare_run, train_run
 from tests.probed import write_probed
@@ -67,7 +67,7 @@ def test_plain_nets_are_drawn_over_training(page: AppTest, folder: Path):
         write_probed(folder, net)
     page.run()
     page.multiselect(key="refinements_runs").set_value(
-        [path.name for path in sorted(run_paths([folder]))]
+        sorted(run.path.name for run in list_runs([folder]))
     ).run()
     assert len(charts(page)["Over training: rms(F) / rms(x)"]["data"]) == 1
     page.segmented_control(key="refinements_measure").set_value("grad_norm").run()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from analysis.runs import load_run, run_paths
+from analysis.runs import list_runs
 from analysis.runs.labels import labels_of
 from tests.tiny import write_run
 
@@ -56,7 +56,7 @@ def test_ticked_runs_are_compared_tagged_and_deleted(opened: AppTest, folder: Pa
     )
     at.text_input[-1].set_value("good fig6")
     next(b for b in at.button if b.label == "Save").click().run()
-    tagged = [load_run(path) for path in run_paths([folder]) if labels_of(load_run(path)).tags]
+    tagged = [run for run in list_runs([folder]) if labels_of(run).tags]
     assert [run.net for run in tagged] == ["plain-8", "resnet-8"]
     at = tick(at, 1)
     at.button(key="runs_delete").click().run()
