@@ -215,8 +215,14 @@ def test_a_namesake_whose_clock_is_behind_keeps_its_run(run: Path, monkeypatch: 
         with pytest.raises(RunInUse):
             leases.lease(run)
         time.sleep(BEAT)
-    beat(0, ago=3700)
+
+    monkeypatch.setattr(psutil, "boot_time", lambda: time.time() - 300)
+    beat(-1, ago=600)
     leases.lease(run).release()
+    said["host"] = "another"
+    beat(-2, ago=600)
+    with pytest.raises(RunInUse):
+        leases.lease(run)
 
 
 CONTAINED = "unshare", "--pid", "--fork", "--mount-proc", "--kill-child"

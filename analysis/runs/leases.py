@@ -48,10 +48,11 @@ def this_machine() -> tuple[str, str]:
     claimed = os.environ.get("RESIDUAL_LENS_HOST")
     if claimed:
         return claimed, claimed
+    mark = f"{uuid.getnode():x}"
     with suppress(OSError):
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return platform.node(), f"{boot} {os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115
-    return platform.node(), f"{uuid.getnode():x}"
+        mark = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        mark += f" {os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115
+    return platform.node(), mark
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,21 @@ def test_it_looks_at_little_afterwards():
     assert collector._watch.seconds < collector.LONG
 
 
+def test_what_was_passed_over_unseen_is_looked_at_later():
+    """As garbage among what was loaded before the first page: once there is a quarter more."""
+    lasting = Circle()
+    kept = weakref.ref(lasting)
+    collector.pass_over_what_there_is()
+    del lasting
+    assert collector._watch.objects == gc.get_freeze_count() > 10_000
+    collector.pass_over_the_lasting()
+    assert kept() is not None  # there is not a quarter more
+
+    collector._watch.modules, collector._watch.objects = 0, collector._watch.objects // 2
+    collector.pass_over_the_lasting()
+    assert kept() is None
+
+
 def test_nothing_is_done_without_need():
     """No module came, and the last look was short."""
     collector.pass_over_the_lasting()
