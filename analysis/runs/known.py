@@ -44,8 +44,6 @@ class KnownRuns:
         """By folder and path."""
         self._looked: dict[tuple[Path, ...], float] = {}
         self._turn = 0
-        self._asked: set[Path] = set()
-        """Folders of which the index was asked: once, for a server's first page."""
         self._lock = threading.Lock()
 
     def entries(self, folders: Iterable[Path | str]) -> list[Run | DamagedRun]:
@@ -74,11 +72,11 @@ class KnownRuns:
         parts = 1 + sum(map(len, self._known.values())) // _AT_ONCE
         for folder in places:
             known, found = self._known.get(folder, {}), {}
-            with without_collecting(), Loader(folder, folder not in self._asked).keeping() as load:
-                self._asked.add(folder)
+            ask = folder not in self._known  # once, for a server's first page
+            with without_collecting(), Loader(folder, ask).keeping() as loader:
                 for number, (path, real) in enumerate(real_entries(folder)):
                     due = closer and number % parts == self._turn % parts
-                    one = self._now(known.get(path), path, real, due, load)
+                    one = self._now(known.get(path), path, real, due, loader)
                     if one is not None:
                         found[path] = one
             self._known[folder] = found

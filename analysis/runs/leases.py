@@ -48,11 +48,12 @@ def this_machine() -> tuple[str, str]:
     claimed = os.environ.get("RESIDUAL_LENS_HOST")
     if claimed:
         return claimed, claimed
-    mark = f"{uuid.getnode():x}"
     with suppress(OSError):
-        mark = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        mark += f" {os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115
-    return platform.node(), mark
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        with suppress(OSError):
+            boot += f" {os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115
+        return platform.node(), boot
+    return platform.node(), f"{uuid.getnode():x}"
 
 
 @dataclass(frozen=True)

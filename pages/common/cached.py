@@ -191,7 +191,7 @@ def look_ahead() -> None:
     """Load all runs and have each answer what every page asks: of thousands that takes a second,
     in which the first browser loads its page."""
     for run in list_runs()[0]:
-        for kept in ("bundled", "comparison_key", "from_scratch", "id", "net"):
+        for kept in ("comparison_key", "from_scratch", "id", "net"):
             getattr(run, kept)
     collector.pass_over_what_there_is()
 

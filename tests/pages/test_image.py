@@ -292,7 +292,7 @@ def test_bounded_memory(runs):
     from analysis.pictures.crops import Crop, to_input
     from pages.common import cached
 
-    run, process = load_run(list_runs([runs])[0].path), psutil.Process()
+    run, process = list_runs([runs])[0], psutil.Process()
     for i in range(200):
         file = io.BytesIO(encoded(photo(800 + i, 700), "BMP"))
         file.name = "a.bmp"
