@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 import torch
@@ -33,6 +34,9 @@ class World:
         if self.size > 1 and not dist.is_initialized():
             if self._gpus:
                 _take_gpu()
+            # DDP imports it; imported after the group is made, its default arguments are the group.
+            import torch.distributed.nn.functional  # noqa: F401
+
             # Counts and flags are summed on the CPU, gradients on the device.
             dist.init_process_group("cpu:gloo,cuda:nccl" if self._gpus else "gloo")
             self._joined = True
@@ -40,6 +44,9 @@ class World:
 
     def __exit__(self, *error: object) -> None:
         if self._joined:
+            # Whoever still holds the group keeps its threads; they abort an interpreter that ends
+            # while they have a tensor in hand (pytorch/pytorch#179291).
+            gc.collect()
             dist.destroy_process_group()
 
     @property

@@ -363,23 +363,40 @@ def test_a_validation_split_is_held_out(tmp_path: Path):
     assert run.history()["val_error"].notna().all()
 
 
-def test_two_processes_give_the_curve_of_one(finished: Run, tmp_path: Path):
-    """torchrun with gloo: same images in the same order, BN statistics of half batches apart."""
+_MAIN_AND_ITS_THREADS = """
+import sys
+from pathlib import Path
+from analysis.cli import main
+
+try:
+    main()
+finally:
+    print("threads:", *(path.read_text() for path in Path("/proc/self/task").glob("*/comm")))
+"""
+
+
+def test_two_processes_give_the_curve_of_one(tmp_path: Path):
+    """torchrun with gloo: same images in the same order, BN statistics of half batches apart.
+
+    No thread of gloo's is left at the end: it can abort an interpreter that ends.
+    """
+    (tmp_path / "command.py").write_text(_MAIN_AND_ITS_THREADS)
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     arguments = [
         "--net", "resnet-8", "--data", "digits", "--recipe", "quick", "--epochs", "2",
         "--seed", "1", "--threads", "1", "--device", "cpu", "--runs",
     ]  # fmt: skip
-    for name, start in (
-        ("two", ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]),
-        ("one", ["-m"]),
-    ):
+    for name, start in (("two", torchrun), ("one", [])):
         done = subprocess.run(
-            [sys.executable, *start, "analysis", "train", *arguments, str(tmp_path / name)],
+            [sys.executable, *start, "command.py", "train", *arguments, str(tmp_path / name)],
             capture_output=True,
             text=True,
+            cwd=tmp_path,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
         assert done.returncode == 0, done.stderr
+        assert done.stdout.count("threads:") == (2 if name == "two" else 1)
+        assert "gloo" not in done.stdout
     two, one = (find_run("resnet-8", [tmp_path / name]).history() for name in ("two", "one"))
 
     assert two["iteration"].tolist() == one["iteration"].tolist()
