@@ -1,4 +1,5 @@
-"""A queue that stands still for as long as a test needs it to; waiting for another process."""
+"""A queue that stands still for as long as a test needs it to, or is ended with the test; waiting
+for another process."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 from filelock import FileLock
 
 from analysis.jobs.worker import WORKER_LOCK
@@ -18,6 +20,21 @@ def nobody_works(folder: Path) -> Generator[None]:
     """Hold the worker's lock, so that what is queued waits; end it and call `start_worker`."""
     with FileLock(folder / WORKER_LOCK):
         yield
+
+
+def end_all(folder: Path) -> None:
+    """End what works on runs in a folder: the worker first, which would go on with its queue."""
+    for word in ("work", "resume"):
+        found = [p for p in psutil.process_iter(["cmdline"]) if _is_at(p, word, folder)]
+        for process in found:
+            process.kill()
+        psutil.wait_procs(found, timeout=20)
+
+
+def _is_at(process: psutil.Process, word: str, folder: Path) -> bool:
+    """Whether it is the command line's, with this subcommand and at something in the folder."""
+    words = process.info["cmdline"] or []  # ty: ignore[missing-attribute]
+    return word in words and any(folder in (Path(w), *Path(w).parents) for w in words)
 
 
 def wait_until(

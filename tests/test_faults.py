@@ -21,8 +21,10 @@ import typer
 
 from analysis import faults
 from analysis.cli import build
+from analysis.jobs.worker import WORKER_LOG
 from analysis.runs import Run, index, list_runs
 from tests import forked
+from tests.queues import end_all
 from tests.tiny import write_run
 
 pytestmark = pytest.mark.trains
@@ -112,11 +114,13 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def place(template: Path, tmp_path: Path) -> Path:
-    """A copy of it, with a folder to write in."""
+def place(template: Path, tmp_path: Path) -> Iterator[Path]:
+    """A copy of it, with a folder to write in. What works off a queue in it ends with the test."""
     shutil.copytree(template, tmp_path / "place")
     (tmp_path / "place" / "out").mkdir()
-    return tmp_path / "place"
+    yield tmp_path / "place"
+    if any((tmp_path / "place").rglob(WORKER_LOG)):
+        end_all(tmp_path)
 
 
 def run(

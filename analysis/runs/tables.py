@@ -302,15 +302,17 @@ def _typed(frame: pd.DataFrame, column: Column, where: str) -> pd.Series:
         typed = _numbers(found)
         values, (low, high) = typed.to_numpy(), column.range  # three times as fast as the Series
         wrong = ~((values >= low) & (values <= high))
-        given = found.notna().to_numpy()
-        wrong = wrong | (values != values.round()) if column.dtype == "int64" else wrong & given
+        if column.dtype == "int64":
+            wrong |= values != values.round()
+        elif wrong.any():  # also where none was given, as in a column of NaN
+            wrong &= found.notna().to_numpy()
     if wrong.any():
         row = int(wrong.argmax())
         raise RunDamaged(
             "{table}: {column} is {value} in row {row}", table=where, column=column.name,
             value=_short(found.iloc[row]), row=row + 1,
         )  # fmt: skip
-    return typed.astype(column.dtype)
+    return typed if typed.dtype == column.dtype else typed.astype(column.dtype)
 
 
 def _numbers(found: pd.Series) -> pd.Series:

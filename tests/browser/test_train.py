@@ -16,7 +16,7 @@ from playwright.sync_api import Page, expect
 from analysis import jobs
 from analysis.runs import Run, list_runs, load_run
 from tests.browser.serve import TRAINING, app_server, chromium, chromium_path, open_page
-from tests.queues import wait_until
+from tests.queues import end_all, wait_until
 
 pytestmark = [
     pytest.mark.browser,
@@ -48,22 +48,11 @@ def _wait_for_points(page: Page, more_than: int) -> int:
 
 @pytest.fixture
 def runs(tmp_path: Path):
-    """A runs folder where two train at once. Its processes are ended with the test: the worker
-    first, which would go on with its queue, then what trains."""
+    """A runs folder where two train at once. Its processes are ended with the test."""
     folder = tmp_path / "runs"
     jobs.set_at_a_time(folder, 2)
     yield folder
-    for word in ("work", "resume"):
-        found = [p for p in psutil.process_iter(["cmdline"]) if _is_at(p, word, folder)]
-        for process in found:
-            process.kill()
-        psutil.wait_procs(found, timeout=20)
-
-
-def _is_at(process: psutil.Process, word: str, folder: Path) -> bool:
-    """Whether it is the command line's, with this subcommand and at something in the folder."""
-    arguments = process.info["cmdline"] or []  # ty: ignore[missing-attribute]
-    return word in arguments and any(folder in (Path(a), Path(a).parent) for a in arguments)
+    end_all(folder)
 
 
 def _kill_server(address: str) -> None:

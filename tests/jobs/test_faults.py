@@ -22,6 +22,7 @@ from analysis.jobs import processes
 from analysis.runs import Run, load_run
 from analysis.specs import Compute, DataSpec
 from tests.benchmarks import bench_faults
+from tests.queues import end_all
 
 pytestmark = pytest.mark.trains
 
@@ -70,14 +71,7 @@ def _finishes(path: Path, epochs: int) -> None:
 def folder(tmp_path: Path) -> Iterator[Path]:
     """A runs folder; what still works in it at the end is ended."""
     yield tmp_path
-    _end_all(tmp_path)
-
-
-def _end_all(folder: Path) -> None:
-    for process in psutil.process_iter(["cmdline"]):
-        words = process.info["cmdline"] or []
-        if "analysis" in words and any(str(folder) in word for word in words):
-            process.kill()
+    end_all(tmp_path)
 
 
 def test_a_trainer_killed_in_mid_epoch_is_interrupted_and_resumes(folder: Path):
@@ -213,8 +207,7 @@ def test_a_full_disk_loses_no_whole_epoch(tmp_path: Path):
         jobs.start_worker(tmp_path)
         _finishes(path, 4)
     finally:
-        _end_all(tmp_path)
-        time.sleep(1)
+        end_all(tmp_path)
         subprocess.run(["umount", "-l", str(tmp_path)], check=False)
 
 
