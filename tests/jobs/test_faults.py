@@ -211,9 +211,16 @@ def test_a_full_disk_loses_no_whole_epoch(tmp_path: Path):
         subprocess.run(["umount", "-l", str(tmp_path)], check=False)
 
 
-def test_kills_at_random_points_cost_nothing_but_the_epoch_under_way(tmp_path: Path):
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """What the benchmark's faults are held against."""
+    return bench_faults.plain_runs(tmp_path_factory.mktemp("plain"))
+
+
+def test_kills_at_random_points_cost_nothing_but_the_epoch_under_way(
+    tmp_path: Path, plain: dict[str, Path]
+):
     """Three kills of a training and three of the worker: no run or whole epoch lost, same bits."""
-    plain = bench_faults.plain_runs(tmp_path / "plain")
     trained = bench_faults.hit_trainings(
         bench_faults.Tally("killed"), tmp_path / "killed", *plain.values(), 3, bench_faults.kill
     )
@@ -224,14 +231,14 @@ def test_kills_at_random_points_cost_nothing_but_the_epoch_under_way(tmp_path: P
     for tally in (trained, queued):
         assert tally.faults == 3
         assert (tally.lost, tally.epochs, tally.unequal) == (0, 0, 0)
+        assert "3 faults" in str(tally)
 
 
-def test_a_folder_that_turns_read_only_loses_nothing(tmp_path: Path):
+def test_a_folder_that_turns_read_only_loses_nothing(tmp_path: Path, plain: dict[str, Path]):
     """The training ends; once it may write again it goes on to the same bits."""
     prefix = bench_faults.as_a_person()
     if prefix is None:
         pytest.skip("this machine's root writes everywhere")
-    plain = bench_faults.plain_runs(tmp_path / "plain")
     tally = bench_faults.hit_trainings(
         bench_faults.Tally("read-only"), tmp_path / "runs", *plain.values(), 1,
         bench_faults.forbid_writing, prefix,
