@@ -16,7 +16,11 @@ from tests.tiny import write_run
 
 @pytest.hookimpl(tryfirst=True)  # before -m is looked at
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow is what trains, drives a browser or a cluster, and what `tests/slow.txt` names."""
+    """Slow is what trains, drives a browser or a cluster, and what `tests/slow.txt` names.
+
+    Minutes of load come first: begun late, all others have ended and wait for them.
+    """
+    items.sort(key=lambda item: item.path.name != "test_soak.py")
     named = slow.read()
     for item in items:
         markers = (item.get_closest_marker(name) for name in ("trains", "browser", "cluster"))

@@ -27,6 +27,11 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (40, 3, 32, 32), dtype=np.uin
 PICTURE = PIXELS[0].transpose(1, 2, 0)
 
 
+def pid() -> int:
+    """Of who answers. `os.getpid` itself is pickled as `posix.getpid`, which Windows lacks."""
+    return os.getpid()
+
+
 def end() -> None:
     """What the system does where memory runs out."""
     psutil.Process().kill()
@@ -100,28 +105,28 @@ def test_it_works_in_the_folder_of_whoever_asks(tmp_path: Path, monkeypatch: pyt
     """Where RESIDUAL_LENS_CACHE may lead from."""
     monkeypatch.chdir(tmp_path)
     process = asking._Process()
-    failed, folder = process.answer(os.getcwd, ())
+    failed, folder = process.answer(Path.cwd, ())
     process.end()
 
     assert not failed
-    assert Path(folder).samefile(tmp_path)
+    assert folder.samefile(tmp_path)
 
 
 def test_another_process_answers_and_one_that_was_ended_is_replaced():
     """It stays the same from one question to the next; killed, the next one answers."""
-    first = asking._answered(os.getpid)
+    first = asking._answered(pid)
     assert first != os.getpid()
-    assert asking.PROCESSES > 1 or asking._answered(os.getpid) == first
+    assert asking.PROCESSES > 1 or asking._answered(pid) == first
 
     psutil.Process(first).kill()
-    assert asking._answered(os.getpid) not in (first, os.getpid())
+    assert asking._answered(pid) not in (first, os.getpid())
 
 
 def test_a_question_that_ends_every_process_says_so():
     """As where there is too little memory for it; the next question is answered."""
     with pytest.raises(LensError, match="ended twice"):
         asking._answered(end)
-    assert asking._answered(os.getpid) != os.getpid()
+    assert asking._answered(pid) != os.getpid()
 
 
 def test_a_run_without_weights_is_refused_in_words(tiny_trained):
@@ -134,8 +139,8 @@ def test_a_run_without_weights_is_refused_in_words(tiny_trained):
 def test_it_ends_with_who_asked():
     """Killed, the asker leaves no process behind."""
     code = (
-        "import os; from analysis.lens import asking\n"
-        "print(asking._answered(os.getpid), flush=True); input()"
+        "from analysis.lens import asking; from tests.lens.test_asking import pid\n"
+        "print(asking._answered(pid), flush=True); input()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code], cwd=ROOT,
