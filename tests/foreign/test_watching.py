@@ -263,19 +263,26 @@ def test_sigterm_leaves_an_interrupted_or_cancelled_one(tmp_path: Path):
 
 RANKS = """
 import sys, torch
+import torch.distributed.nn.functional
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from analysis import watch
+
+def train():
+    model = DistributedDataParallel(nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)))
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with watch(model, name="ranks", folder=sys.argv[1]) as run:
+        model(torch.rand(4, 4)).sum().backward()
+        optimizer.step()
+        run.log(train_error=1.0)
+        run.probe(torch.rand(4, 4))
+
 torch.distributed.init_process_group("gloo")
-model = DistributedDataParallel(nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)))
-optimizer = torch.optim.SGD(model.parameters(), 0.1)
-with watch(model, name="ranks", folder=sys.argv[1]) as run:
-    model(torch.rand(4, 4)).sum().backward()
-    optimizer.step()
-    run.log(train_error=1.0)
-    run.probe(torch.rand(4, 4))
+train()
 torch.distributed.destroy_process_group()
 """
+"""It imports what DDP would import, and has let go of the net, before the group is destroyed: as
+`World`, so that no thread of gloo's is left, which can abort an interpreter that ends."""
 
 
 def test_torchrun_with_two_processes(tmp_path: Path):
