@@ -18,13 +18,15 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "tests" / "benchmarks"
 SMALL = {
     "compare": ("--rounds 1", "whole page again"),
-    "faults": ("--trainings 0 --workers 0 --steps 0 --disks 0 --folders 0", "epochs of"),
+    "faults": (
+        "--trainings 1 --workers 0 --steps 0 --disks 0 --folders 0", "training killed (SIGKILL)",
+    ),
     "gpu": ("--nets resnet-8 --seconds 0.1", ""),
     "inspect": ("--net resnet-8", ""),
     "jobs": ("--nets resnet-8 --rounds 1 --seconds 0.2", "images/s"),
     "jobs following": ("", "a heartbeat"),
     "many": ("40 --pages 1", "pages/training/train.py"),
-    "observing": ("--nets resnet50 --images 2 --batch 2 --size 64", "a log"),
+    "observing": ("--images 2 --batch 2 --size 224", "a log"),
     "probes": ("--nets resnet-8 --rounds 1", "resnet-8"),
     "recording": ("--net resnet-8 --images 64 --rounds 1", "resnet-8"),
     "refinements": ("--net resnet-8 --rounds 1", "a change of the moment"),

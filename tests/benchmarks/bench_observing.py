@@ -1,8 +1,7 @@
 """What observing costs beside the forward pass alone: python tests/benchmarks/bench_observing.py
 
-`--nets NAME ... --images N --batch B --size S --threads T --device D`; a tiny run: `--nets resnet50
---images 4 --batch 2`. Wanted: at most 1.5 for ConvNeXt-tiny and ViT-S. Also the time to find the
-shortcuts, and that of a log.
+`--images N --batch B --size S --threads T --device D`; a tiny run: `--images 4 --batch 2`. Wanted:
+at most 1.5 for ConvNeXt-tiny and ViT-S. Also the time to find the shortcuts, and that of a log.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ import time
 from collections.abc import Callable
 
 import torch
-from torch import nn
 from torchvision import models
 
 from analysis import find_residuals, watch
@@ -26,15 +24,12 @@ def main() -> None:
     for name, value in (("images", 64), ("batch", 16), ("size", 224), ("threads", 1)):
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--nets", nargs="*", help="some of them by name")
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
     images = torch.rand(asked.images, 3, asked.size, asked.size, device=asked.device)
     batches = images.split(asked.batch)
-    for name, make in _nets(asked.size).items():
-        if name not in (asked.nets or name):
-            continue
-        net = make().to(asked.device).eval()
+    for name, net in _nets(asked.size):
+        net = net.to(asked.device).eval()
         find = _seconds(lambda net=net: find_residuals(net, batches[0][:2]), asked.device)
         known = find_residuals(net, batches[0][:2])
 
@@ -56,17 +51,15 @@ def main() -> None:
         print(f"a log: {_seconds(lambda: run.log(train_error=1.0), 'cpu') * 1000:.1f} ms")
 
 
-def _nets(size: int) -> dict[str, Callable[[], nn.Module]]:
-    """What makes each, by name."""
-    nets: dict[str, Callable[[], nn.Module]] = {
-        "resnet50": models.resnet50, "convnext_tiny": models.convnext_tiny,
-    }  # fmt: skip
+def _nets(size: int):
+    yield "resnet50", models.resnet50(weights=None)
+    yield "convnext_tiny", models.convnext_tiny(weights=None)
     try:
         import timm
     except ImportError:
-        return {**nets, "vit_b_16": lambda: models.vit_b_16(image_size=size)}
-    vit = "vit_small_patch16_224"
-    return {**nets, "vit_small": lambda: timm.create_model(vit, img_size=size)}
+        yield "vit_b_16", models.vit_b_16(weights=None, image_size=size)
+    else:
+        yield "vit_small", timm.create_model("vit_small_patch16_224", img_size=size)
 
 
 def _seconds(call: Callable[[], object], device: str, times: int = 3) -> float:

@@ -25,7 +25,7 @@ def test_load_leaves_nothing_behind_and_changes_no_number(
 ):
     """No error on any page; trainings to the bit as without load; threads and open files stay, and
     memory, which a few minutes do not fill with all that is kept, within a quarter."""
-    seen = asyncio.run(hold(MINUTES, count=2, every=2, pace=3.5, epochs=2, folder=tmp_path))
+    seen = asyncio.run(hold(MINUTES, count=2, every=2, pace=1.75, epochs=2, folder=tmp_path))
     quarters = seen.quarters()
 
     assert seen.found.errors == []
